@@ -1,0 +1,53 @@
+//! The account: ledger, limits, sizing, brackets, order states and the day stop.
+
+pub mod approved;
+pub mod policy;
+pub mod setup;
+
+pub use approved::Approved;
+pub use policy::{OnStop, RiskPolicy, SizingMethod};
+pub use setup::AccountSetup;
+
+use crate::domain::{HaltLevel, Order, OrderId, PositionView, Reason, Symbol};
+use crate::record::Record;
+
+/// What the account asks for. Records stand before the effects they explain: a host makes a record durable before it
+/// carries out anything that follows it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Put on record.
+    Record(Record),
+    /// Send to the venue.
+    Submit(Approved<Order>),
+    /// Cancel at the venue.
+    Cancel(OrderId),
+    /// Tell the engine.
+    Position(PositionView),
+    /// The halt level has changed: `None` after a resume. Engines stop at `ReduceOnly` and above, and the latch file
+    /// follows.
+    Halt(HaltLevel, Reason),
+    /// Tell people.
+    Alert(Alert),
+}
+
+/// Something people should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// How urgent.
+    pub severity: Severity,
+    /// About which symbol, if one.
+    pub symbol: Option<Symbol>,
+    /// In words.
+    pub text: String,
+}
+
+/// How urgent an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Look at it now.
+    Critical,
+}

@@ -1,0 +1,42 @@
+//! Everything the account must know, as one validated value. A change of it is an event and a record.
+
+use serde::{Deserialize, Serialize};
+
+use super::RiskPolicy;
+use crate::domain::{AccountKind, Instrument, Ix, Money, Symbol};
+
+/// The account's configuration. Instruments are in [`Ix`] order: sorted when the run begins, later ones appended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSetup {
+    /// The account's name, a part of every order id.
+    pub name: String,
+    /// Spot or linear.
+    pub kind: AccountKind,
+    /// Quote currency of the account.
+    pub currency: String,
+    /// Cash with which the journal opens.
+    pub initial_cash: Money,
+    /// What may be traded.
+    pub instruments: Vec<Instrument>,
+    /// The limits.
+    pub risk: RiskPolicy,
+    /// Cost of one side of a trade as a fraction of notional (fee, half spread, slippage): what reserves and Kelly's
+    /// rule reckon with.
+    pub cost_per_side: f64,
+    /// Whether a stop of the day is lifted by itself when the next day begins. For replays only: a live account is
+    /// resumed by a person.
+    pub resume_next_day: bool,
+}
+
+impl AccountSetup {
+    /// Where a symbol stands in the table.
+    pub fn ix(&self, symbol: Symbol) -> Option<Ix> {
+        self.instruments.iter().position(|i| i.id().symbol == symbol).and_then(Ix::from_usize)
+    }
+
+    /// The instrument at a place of the table.
+    pub fn instrument(&self, ix: Ix) -> Option<&Instrument> {
+        self.instruments.get(ix.at())
+    }
+}

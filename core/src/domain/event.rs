@@ -1,0 +1,85 @@
+//! Everything a core can be told. One type for all of them, because the tape is a list of these.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Bar, Context, Decision, Ix, PositionView, Quote, Report, Ts};
+
+/// Version of [`Event`] on the tape. Raised by any change that an older reader would misread.
+pub const EVENT_VERSION: u16 = 1;
+
+/// How much the account still allows. Ordered: a higher level forbids all that a lower one forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaltLevel {
+    /// Nothing is halted.
+    #[default]
+    None,
+    /// Our entries are cancelled, new ones refused.
+    EntryHalt,
+    /// Increases are refused too; stops and exits live.
+    ReduceOnly,
+    /// Everything is closed.
+    Flatten,
+}
+
+/// Why a halt stands or fell, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Who: a user of the control socket, `risk` or `supervisor`.
+    pub by: String,
+    /// What for.
+    pub text: String,
+}
+
+/// An input of a core.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A closed bar with the context of its frame.
+    Bar {
+        /// Whose.
+        instrument: Ix,
+        /// The bar.
+        bar: Bar,
+        /// The view across symbols at its close.
+        context: Context,
+    },
+    /// All bars of this instant have been given.
+    FrameEnd,
+    /// Best bid and ask.
+    Quote {
+        /// Whose.
+        instrument: Ix,
+        /// The quote.
+        quote: Quote,
+    },
+    /// An engine's answer to a bar.
+    Decision(Decision),
+    /// A venue's report.
+    Report(Report),
+    /// The account's truth, told to an engine.
+    Position(PositionView),
+    /// Entries of one symbol are frozen (engine away, quarantined, unknown order) or allowed again.
+    Freeze {
+        /// Whose.
+        instrument: Ix,
+        /// Why, or `None` to allow.
+        reason: Option<String>,
+    },
+    /// Raise the halt level. A lower level than the one in force changes nothing.
+    Halt {
+        /// To what.
+        level: HaltLevel,
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// Lift every halt and take today's equity from now on as the day's start.
+    Resume {
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// Time passes: expiries are looked at.
+    Timer {
+        /// The instant.
+        now: Ts,
+    },
+}

@@ -1,0 +1,145 @@
+//! Names: venues, symbols, instruments, runs and orders.
+
+use std::fmt;
+use std::str::FromStr;
+
+use arrayvec::ArrayString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Text that cannot be a name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{text}` is not a {what}: {remedy}")]
+pub struct NameError {
+    what: &'static str,
+    text: String,
+    remedy: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal, $remedy:literal, $ok:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(ArrayString<$len>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let fail = || NameError { what: $what, text: text.chars().take(64).collect(), remedy: $remedy };
+                let ok: fn(char) -> bool = $ok;
+                if text.is_empty() || !text.chars().all(ok) || text.starts_with('.') {
+                    return Err(fail());
+                }
+                ArrayString::from(text).map(Self).map_err(|_| fail())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// A venue's name, such as `binance` or `sim`. At most 16 characters.
+    Venue, 16, "venue", "use 1 to 16 lower-case letters, digits or `_`",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
+);
+name!(
+    /// A symbol as its venue writes it, such as `BTCUSDT` or `AKBNK.IS`. At most 24 characters; it may stand in file
+    /// names, so it holds no path separator and does not start with a dot.
+    Symbol, 24, "symbol", "use 1 to 24 upper-case letters, digits, `.`, `_`, `-` or `=`",
+    |c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '=')
+);
+name!(
+    /// The name of a run: one account's life in one data folder.
+    RunId, 32, "run id", "use 1 to 32 lower-case letters, digits or `-`",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+);
+name!(
+    /// A client order id: `lb-` and 26 characters of base 32. Venues accept up to 36 characters.
+    OrderId, 32, "order id", "it starts with `lb-` and holds lower-case base 32",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+);
+
+/// An instrument: a symbol at a venue. Written `binance:BTCUSDT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstrumentId {
+    /// Where it trades.
+    pub venue: Venue,
+    /// What it is called there.
+    pub symbol: Symbol,
+}
+
+impl fmt::Display for InstrumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.venue, self.symbol)
+    }
+}
+
+/// The place of an instrument in the run's table, which is sorted by symbol when the run begins and only ever grows.
+/// It is the order in which intents of one instant are taken. Events carry it instead of a name because it is a direct
+/// index; records carry the name because they outlive the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ix(pub u16);
+
+impl Ix {
+    /// As an index into a vector.
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+
+    /// From a position in a table; `None` beyond 65,535 instruments.
+    pub fn from_usize(at: usize) -> Option<Self> {
+        u16::try_from(at).ok().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_harm_are_refused() {
+        for text in ["", "../etc", ".BTC", "btcusdt", "BTC/USDT", "A B", "BTCUSDTBTCUSDTBTCUSDTBTCUSDT", "BTC\n"] {
+            assert!(text.parse::<Symbol>().is_err(), "{text:?}");
+        }
+        for text in ["BTCUSDT", "AKBNK.IS", "USDTRY=X", "1000SATSUSDT"] {
+            assert_eq!(text.parse::<Symbol>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn an_error_names_value_and_remedy() {
+        let error = "btc".parse::<Symbol>().unwrap_err().to_string();
+        assert!(error.contains("`btc` is not a symbol") && error.contains("upper-case"), "{error}");
+    }
+}

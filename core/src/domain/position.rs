@@ -1,0 +1,37 @@
+//! Accounts and what engines may know of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Ix};
+
+/// What kind of account trades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Balances of assets; long only. A short is refused with that reason.
+    Spot,
+    /// Margin, both directions, leverage 1.
+    Linear,
+}
+
+/// The account's truth about one symbol, as an engine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PositionView {
+    /// Which symbol.
+    pub instrument: Ix,
+    /// Direction held, `None` when flat.
+    pub direction: Option<Direction>,
+    /// Mean entry price, quote currency; 0 when flat.
+    pub entry_price: f64,
+    /// The stop now in force; 0 when there is none.
+    pub stop: f64,
+    /// Whether an entry is on its way.
+    pub entry_pending: bool,
+}
+
+impl PositionView {
+    /// No position and nothing on its way.
+    pub const fn flat(instrument: Ix) -> Self {
+        Self { instrument, direction: None, entry_price: 0.0, stop: 0.0, entry_pending: false }
+    }
+}

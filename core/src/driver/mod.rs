@@ -1,0 +1,1 @@
+//! Drives the cores: the sequencer that live trading, replay and simulation share.

@@ -1,0 +1,1 @@
+//! The core of an engine: features and a policy in, decisions out.

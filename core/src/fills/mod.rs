@@ -1,0 +1,1 @@
+//! Fill models and the paper venue.

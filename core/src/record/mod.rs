@@ -1,0 +1,236 @@
+//! The record: journal records, their line codec and hash chain, and the tape.
+//!
+//! The **journal** is the account's only truth: its state is a fold of [`Record`]s and of nothing else, so that the
+//! record alone rebuilds it after any crash and anybody can recompute it. The **tape** holds every input of every core.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::AccountSetup;
+use crate::domain::{
+    Cause, Decision, DoneReason, Fill, HaltLevel, Money, Order, OrderId, Price, Reason, RunId, Symbol, Timeframe, Ts,
+};
+
+/// Version of the journal's records. Raised by any change that an older reader would misread.
+pub const RECORD_VERSION: u16 = 1;
+
+/// One fact of the account's life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// A daemon began to write. The first one of a journal opens the account with its initial cash.
+    Started {
+        /// The run.
+        run: RunId,
+        /// Bar length of the run.
+        timeframe: Timeframe,
+        /// Hash of the whole configuration, hexadecimal.
+        config_hash: String,
+        /// Everything the account needs to know.
+        setup: Box<AccountSetup>,
+    },
+    /// The account's setup has changed (limits, instruments).
+    Setup {
+        /// The new one.
+        setup: Box<AccountSetup>,
+    },
+    /// A trading day (UTC) begins.
+    Day {
+        /// Whole days since the epoch.
+        day: i64,
+        /// Equity from which the day's loss is counted.
+        start_equity: Money,
+    },
+    /// A decision that wanted something, and what became of it.
+    Decision {
+        /// Whose.
+        symbol: Symbol,
+        /// What the engine said.
+        decision: Decision,
+        /// What the account said.
+        verdict: Verdict,
+    },
+    /// An order is going to be sent: written before it is.
+    Intent {
+        /// The order.
+        order: Order,
+        /// Capital held for it until it is done, quote currency; zero for exits.
+        reserved: Money,
+        /// The protection it will carry once filled; `None` for exits.
+        bracket: Option<crate::domain::BracketSpec>,
+    },
+    /// The venue has it.
+    Accepted {
+        /// Which order.
+        order: OrderId,
+    },
+    /// A part was executed.
+    Fill {
+        /// The fill.
+        fill: Fill,
+    },
+    /// The order is over and its reserve released.
+    Done {
+        /// Which order.
+        order: OrderId,
+        /// How.
+        reason: DoneReason,
+        /// The venue's words.
+        text: Option<String>,
+    },
+    /// A position's protection is set or moved.
+    Bracket {
+        /// Whose.
+        symbol: Symbol,
+        /// Now in force.
+        bracket: Bracket,
+    },
+    /// The account at the end of an instant.
+    Mark {
+        /// Cash: initial cash plus realised PnL less fees (linear), quote balance (spot).
+        cash: Money,
+        /// Cash plus what the positions are worth.
+        equity: Money,
+        /// Open positions and the prices that value them.
+        positions: Vec<MarkedPosition>,
+    },
+    /// The halt level is raised.
+    Halt {
+        /// To what.
+        level: HaltLevel,
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// All halts are lifted; the day's loss counts from this equity on.
+    Resume {
+        /// By whom and why.
+        reason: Reason,
+        /// New baseline.
+        start_equity: Money,
+    },
+    /// Entries of a symbol are frozen or free again.
+    Freeze {
+        /// Whose.
+        symbol: Symbol,
+        /// Why; `None` when free again.
+        reason: Option<String>,
+    },
+    /// A person asked for something over a face, and what came of it.
+    Command {
+        /// Who.
+        by: String,
+        /// What.
+        command: String,
+        /// What came of it.
+        outcome: String,
+    },
+    /// The daemon ended in order.
+    Ended {
+        /// Why it ended.
+        reason: String,
+    },
+}
+
+/// What the account said to a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Orders follow.
+    Approved {
+        /// How the size came about; `None` for exits.
+        sizing: Option<Sizing>,
+    },
+    /// Nothing is sent.
+    Refused {
+        /// Which check said no: a short stable word such as `day_stop`.
+        check: String,
+        /// In words, with the figures.
+        reason: String,
+    },
+    /// What was wanted is already so.
+    Unchanged,
+}
+
+/// The terms of a position's size, all in quote currency unless said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sizing {
+    /// Equity at the decision.
+    pub equity: f64,
+    /// Fraction of price, from the decision.
+    pub volatility: f64,
+    /// `equity * max_risk_pct / volatility`.
+    pub base: f64,
+    /// Factor that Kelly's rule left of it, 0 to 1; 1 for fixed fractional.
+    pub kelly: f64,
+    /// Whether a probability stood behind it.
+    pub with_probability: bool,
+    /// The limit that bound last, a short stable word.
+    pub bound_by: String,
+    /// Notional after all limits, before steps.
+    pub notional: f64,
+}
+
+/// A position's protection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bracket {
+    /// The entry order it belongs to.
+    pub entry: OrderId,
+    /// Stop price.
+    pub stop: f64,
+    /// Target price.
+    pub target: Option<f64>,
+    /// Distance of the trailing stop.
+    pub trailing: Option<f64>,
+    /// Whether the stop stands where trailing moved it.
+    pub trailed: bool,
+    /// Best price since entry.
+    pub best: f64,
+    /// When the position is closed at the latest.
+    pub expires: Option<Ts>,
+}
+
+/// A position and the price that values it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MarkedPosition {
+    /// Which.
+    pub symbol: Symbol,
+    /// Base units, negative when short.
+    pub net: rust_decimal::Decimal,
+    /// What the position cost, quote currency, negative when short.
+    pub cost: Money,
+    /// Last price.
+    pub mark: Price,
+}
+
+/// A record with its place in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// 1 for the first, then without gaps.
+    pub seq: u64,
+    /// Trading time.
+    pub ts: Ts,
+    /// [`RECORD_VERSION`] of the writer.
+    pub v: u16,
+    /// The fact.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+impl Record {
+    /// The symbol it is about, if one.
+    pub fn symbol(&self) -> Option<Symbol> {
+        match self {
+            Self::Decision { symbol, .. } | Self::Bracket { symbol, .. } | Self::Freeze { symbol, .. } => Some(*symbol),
+            Self::Intent { order, .. } => Some(order.symbol),
+            Self::Fill { fill } => Some(fill.symbol),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a cause the projection shows as belonging to a bracket.
+    pub fn bracket_rule(&self) -> Option<crate::domain::ExitReason> {
+        match self {
+            Self::Intent { order: Order { cause: Cause::Bracket { rule, .. }, .. }, .. } => Some(*rule),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A seeded market for the embedded default.
