@@ -1,1 +1,3 @@
+//! The daemon: actors, venues, stores and faces around the cores of `levibot-core`.
 
+pub mod control;

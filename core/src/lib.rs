@@ -7,7 +7,6 @@
 
 pub mod account;
 pub mod domain;
-pub mod driver;
 pub mod engine;
 pub mod features;
 pub mod files;

@@ -1,12 +1,27 @@
 //! The account: ledger, limits, sizing, brackets, order states and the day stop.
 
 pub mod approved;
+pub mod book;
+mod core;
+mod decisions;
 pub mod policy;
+mod protect;
+mod reports;
 pub mod setup;
+pub mod sizing;
+pub mod state;
+mod stop;
+pub mod view;
 
+#[cfg(test)]
+mod tests;
+
+pub use self::core::Account;
 pub use approved::Approved;
 pub use policy::{OnStop, RiskPolicy, SizingMethod};
 pub use setup::AccountSetup;
+pub use state::{ApplyError, State};
+pub use view::AccountView;
 
 use crate::domain::{HaltLevel, Order, OrderId, PositionView, Reason, Symbol};
 use crate::record::Record;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bar, Context, Decision, Ix, PositionView, Quote, Report, Ts};
+use super::{Bar, Context, Decision, Ix, PositionView, Quote, Report};
 
 /// Version of [`Event`] on the tape. Raised by any change that an older reader would misread.
 pub const EVENT_VERSION: u16 = 1;
@@ -76,10 +76,5 @@ pub enum Event {
     Resume {
         /// By whom and why.
         reason: Reason,
-    },
-    /// Time passes: expiries are looked at.
-    Timer {
-        /// The instant.
-        now: Ts,
     },
 }

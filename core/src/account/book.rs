@@ -1,0 +1,234 @@
+//! One symbol's part of the ledger, and the state of an order.
+
+use rust_decimal::Decimal;
+
+use crate::domain::{
+    BracketSpec, Cause, Direction, Fill, Instrument, Leg, Money, Order, OrderId, Price, Qty, Side, Symbol, Ts,
+};
+use crate::record::Bracket;
+
+/// An order that is not done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderState {
+    /// The order, as journaled.
+    pub order: Order,
+    /// Capital held for the whole of it, quote currency.
+    pub reserved: Money,
+    /// The protection it will carry.
+    pub bracket: Option<BracketSpec>,
+    /// Whether the venue has said that it is live. Until then it is *unsent*: it may or may not have left.
+    pub accepted: bool,
+    /// Base units filled so far.
+    pub filled: Qty,
+    /// The venue's numbers of its trades.
+    pub trades: Vec<u64>,
+}
+
+impl OrderState {
+    pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>) -> Self {
+        Self { order, reserved, bracket, accepted: false, filled: Qty::ZERO, trades: Vec::new() }
+    }
+
+    /// Base units not filled yet.
+    pub fn remaining(&self) -> Qty {
+        self.order.qty.less(self.filled)
+    }
+
+    /// Capital still held: the reserve's share of what is not filled yet.
+    pub fn reserved_now(&self) -> f64 {
+        let qty = self.order.qty.to_f64();
+        if qty > 0.0 { self.reserved.to_f64() * self.remaining().to_f64() / qty } else { 0.0 }
+    }
+}
+
+/// One symbol's position, result and orders.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Book {
+    instrument: Instrument,
+    /// Base units, negative when short.
+    net: Decimal,
+    /// What the open position cost, negative when short. Realised PnL takes its share out, so that the two always add
+    /// up to what was paid.
+    cost: Decimal,
+    realised: Money,
+    fees: Money,
+    /// Round trips closed.
+    trades: u64,
+    last_trade: Option<Ts>,
+    pub(super) bracket: Option<Bracket>,
+    pub(super) frozen: Option<String>,
+    /// Orders that are not done, oldest first.
+    pub(super) live: Vec<OrderId>,
+    /// Close of the bar of the last recorded decision: the same decision is never taken twice.
+    pub(super) last_decision: Ts,
+    /// Cause and attempt of the last exit.
+    pub(super) last_exit: Option<(Cause, u32)>,
+    /// Price of the last mark on record.
+    pub(super) marked: Option<Price>,
+    /// Total PnL when the trading day began.
+    pub(super) day_base: Money,
+}
+
+impl Book {
+    pub(super) const fn new(instrument: Instrument) -> Self {
+        Self {
+            instrument,
+            net: Decimal::ZERO,
+            cost: Decimal::ZERO,
+            realised: Money::ZERO,
+            fees: Money::ZERO,
+            trades: 0,
+            last_trade: None,
+            bracket: None,
+            frozen: None,
+            live: Vec::new(),
+            last_decision: Ts::EPOCH,
+            last_exit: None,
+            marked: None,
+            day_base: Money::ZERO,
+        }
+    }
+
+    pub(super) fn with_instrument(self, instrument: Instrument) -> Self {
+        Self { instrument, ..self }
+    }
+
+    /// Books a fill: the part against the position realises, the rest opens.
+    pub(super) fn book_fill(&mut self, fill: &Fill) {
+        let signed = match fill.side {
+            Side::Buy => fill.qty.get(),
+            Side::Sell => -fill.qty.get(),
+        };
+        let price = fill.price.get();
+        self.fees += fill.fee;
+        self.last_trade = Some(fill.ts);
+        let opposite = !self.net.is_zero() && self.net.is_sign_negative() != signed.is_sign_negative();
+        let closing = if opposite { signed.abs().min(self.net.abs()) } else { Decimal::ZERO };
+        if !closing.is_zero() {
+            self.realise(closing, price);
+        }
+        let opening = (signed.abs() - closing) * if signed.is_sign_negative() { -Decimal::ONE } else { Decimal::ONE };
+        self.net = (self.net + opening).normalize();
+        self.cost = (self.cost + opening * price).normalize();
+        if self.net.is_zero() {
+            self.bracket = None;
+            self.trades += u64::from(!closing.is_zero());
+        } else if !opening.is_zero() && !closing.is_zero() {
+            // Turned over in one fill: the old position's protection does not fit the new one.
+            self.bracket = None;
+            self.trades += 1;
+        }
+    }
+
+    /// Closes `qty` (over zero, at most the position) at `price`.
+    fn realise(&mut self, qty: Decimal, price: Decimal) {
+        let sign = if self.net.is_sign_negative() { -Decimal::ONE } else { Decimal::ONE };
+        // A whole close takes the whole cost: nothing is left behind by division.
+        let share = if qty == self.net.abs() { self.cost } else { (self.cost * qty / self.net.abs()).round_dp(12) };
+        let proceeds = sign * qty * price;
+        self.realised += Money::new(proceeds - share).unwrap_or(Money::ZERO);
+        self.cost = (self.cost - share).normalize();
+        self.net = (self.net - sign * qty).normalize();
+    }
+
+    /// The instrument.
+    pub const fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
+    /// The symbol.
+    pub const fn symbol(&self) -> Symbol {
+        self.instrument.id().symbol
+    }
+
+    /// Base units, negative when short.
+    pub const fn net(&self) -> Decimal {
+        self.net
+    }
+
+    /// What the open position cost, negative when short.
+    pub fn cost(&self) -> Money {
+        Money::new(self.cost).unwrap_or(Money::ZERO)
+    }
+
+    /// Realised PnL before fees.
+    pub const fn realised(&self) -> Money {
+        self.realised
+    }
+
+    /// Fees paid.
+    pub const fn fees(&self) -> Money {
+        self.fees
+    }
+
+    /// Realised PnL, less fees, plus what the position gains at the price of the last mark on record.
+    pub fn total_at_mark(&self) -> Money {
+        let open =
+            self.marked.filter(|_| !self.is_flat()).map_or(Decimal::ZERO, |mark| self.net * mark.get() - self.cost);
+        self.realised - self.fees + Money::new(open).unwrap_or(Money::ZERO)
+    }
+
+    /// Round trips closed.
+    pub const fn trades(&self) -> u64 {
+        self.trades
+    }
+
+    /// When the last fill happened.
+    pub const fn last_trade(&self) -> Option<Ts> {
+        self.last_trade
+    }
+
+    /// The protection in force.
+    pub const fn bracket(&self) -> Option<&Bracket> {
+        self.bracket.as_ref()
+    }
+
+    /// Why entries are frozen.
+    pub fn frozen(&self) -> Option<&str> {
+        self.frozen.as_deref()
+    }
+
+    /// Orders that are not done.
+    pub fn live(&self) -> &[OrderId] {
+        &self.live
+    }
+
+    /// Whether there is no position.
+    pub const fn is_flat(&self) -> bool {
+        self.net.is_zero()
+    }
+
+    /// The position's direction.
+    pub const fn direction(&self) -> Option<Direction> {
+        if self.net.is_zero() {
+            None
+        } else if self.net.is_sign_negative() {
+            Some(Direction::Short)
+        } else {
+            Some(Direction::Long)
+        }
+    }
+
+    /// Size of the position without its sign.
+    pub fn size(&self) -> Qty {
+        Qty::new(self.net.abs()).unwrap_or(Qty::ZERO)
+    }
+
+    /// Mean entry price; 0 when flat.
+    pub fn entry_price(&self) -> f64 {
+        if self.net.is_zero() { 0.0 } else { crate::domain::money::decimal_to_f64(self.cost / self.net) }
+    }
+
+    /// Attempt number of an exit for `cause`: one more than the last one for the same cause.
+    pub(super) fn next_exit_attempt(&self, cause: Cause) -> u32 {
+        match self.last_exit {
+            Some((last, attempt)) if last == cause => attempt.saturating_add(1),
+            _ => 1,
+        }
+    }
+
+    /// Whether an order of this leg is live.
+    pub(super) fn has_live(&self, leg: Leg, orders: &std::collections::BTreeMap<OrderId, OrderState>) -> bool {
+        self.live.iter().filter_map(|id| orders.get(id)).any(|o| o.order.leg == leg)
+    }
+}

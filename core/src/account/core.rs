@@ -1,0 +1,292 @@
+//! The account core: one step an event, records first.
+
+use rust_decimal::Decimal;
+
+use super::approved::Approved;
+use super::state::{ApplyError, State};
+use super::{Action, Alert, Severity};
+use crate::domain::instrument::Rounding;
+use crate::domain::money::decimal_to_f64;
+use crate::domain::{
+    Actions, BracketSpec, Cause, Event, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty, Reason, Side,
+    Symbol, Ts, order::OrderKey,
+};
+use crate::record::{MarkedPosition, Record};
+
+/// The account. Its truth is [`State`]; beside it stand only things that market data brings back by itself.
+#[derive(Debug)]
+pub struct Account {
+    pub(super) state: State,
+    pub(super) live: Vec<Live>,
+    /// Equity at the end of the last frame: where the next day's loss is counted from.
+    pub(super) last_equity: Money,
+    /// When an unconfirmed quote first put the day's loss over its limit.
+    pub(super) breach: Option<Ts>,
+    /// Shares of the daily loss that have been warned of today: 0, 1 (50 %) or 2 (80 %).
+    pub(super) warned: u8,
+    /// A record that could not be folded. Nothing new is entered from then on.
+    pub(super) fault: Option<ApplyError>,
+}
+
+/// What market data says of one symbol, and what is derived for speed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live {
+    /// Last price; 0 when none is known.
+    pub(super) mark: f64,
+    /// Whether quotes have been seen: they are the finer truth, so bars then no longer trigger or mark.
+    pub(super) quoted: bool,
+    /// The position as `f64`.
+    pub(super) net: f64,
+    /// What the engine was told last.
+    pub(super) view: PositionView,
+}
+
+impl Account {
+    /// Opens a new account with its first record, which must be [`Record::Started`].
+    ///
+    /// # Errors
+    /// [`ApplyError::NotStarted`] for any other record.
+    pub fn open(now: Ts, started: Record, out: &mut Actions<Action>) -> Result<Self, ApplyError> {
+        let state = State::open(now, &started)?;
+        out.push(Action::Record(started));
+        Ok(Self::from_state(state))
+    }
+
+    /// Continues from a state folded out of the journal, beginning with a new [`Record::Started`] that may bring changed
+    /// limits.
+    ///
+    /// # Errors
+    /// [`ApplyError::OtherAccount`] when the setup describes another account.
+    pub fn restart(state: State, now: Ts, started: Record, out: &mut Actions<Action>) -> Result<Self, ApplyError> {
+        let mut state = state;
+        state.apply(now, &started)?;
+        out.push(Action::Record(started));
+        Ok(Self::from_state(state))
+    }
+
+    fn from_state(state: State) -> Self {
+        let mut live = Vec::with_capacity(state.books.len());
+        for (at, book) in state.books.iter().enumerate() {
+            let ix = Ix::from_usize(at).unwrap_or(Ix(u16::MAX));
+            let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
+            live.push(Live { mark, quoted: false, net: decimal_to_f64(book.net()), view: PositionView::flat(ix) });
+        }
+        let mut account = Self { state, live, last_equity: Money::ZERO, breach: None, warned: 0, fault: None };
+        account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
+        account
+    }
+
+    /// Takes one event at trading time `now`.
+    pub fn step(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
+        match event {
+            Event::Bar { instrument, bar, .. } => self.on_bar(*instrument, bar, now, out),
+            Event::Quote { instrument, quote } => self.on_quote(*instrument, quote, now, out),
+            Event::FrameEnd => self.on_frame_end(now, out),
+            Event::Decision(decision) => self.on_decision(decision, now, out),
+            Event::Report(report) => self.on_report(report, now, out),
+            Event::Freeze { instrument, reason } => self.on_freeze(*instrument, reason.as_deref(), now, out),
+            Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
+            Event::Resume { reason } => self.resume(reason.clone(), now, out),
+            Event::Position(_) => {}
+        }
+    }
+
+    /// Takes changed limits or instruments.
+    ///
+    /// # Errors
+    /// [`ApplyError::OtherAccount`] when the setup describes another account; nothing has changed then.
+    pub fn reconfigure(
+        &mut self,
+        setup: super::AccountSetup,
+        now: Ts,
+        out: &mut Actions<Action>,
+    ) -> Result<(), ApplyError> {
+        let record = Record::Setup { setup: Box::new(setup) };
+        let marks: Vec<(Symbol, Live)> =
+            self.state.books.iter().zip(&self.live).map(|(book, live)| (book.symbol(), *live)).collect();
+        self.state.apply(now, &record)?;
+        out.push(Action::Record(record));
+        let fresh = Self::from_state(self.state.clone());
+        self.live = fresh.live;
+        for (book, live) in self.state.books.iter().zip(&mut self.live) {
+            if let Some((_, old)) = marks.iter().find(|(symbol, _)| *symbol == book.symbol()) {
+                *live = Live { view: PositionView { instrument: live.view.instrument, ..old.view }, ..*old };
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts something on record that changes nothing: a command, the end of a run.
+    pub fn note(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) {
+        debug_assert!(matches!(record, Record::Command { .. } | Record::Ended { .. }), "only notes");
+        self.commit(record, now, out);
+    }
+
+    /// The state that the records give.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Equity at the last marks, as `f64`: what limits reckon with. The ledger itself is exact.
+    pub fn equity(&self) -> f64 {
+        self.state.flow.to_f64() + self.live.iter().map(|l| l.net * l.mark).sum::<f64>()
+    }
+
+    /// Sum of the positions' absolute values at the last marks.
+    pub(super) fn gross(&self) -> f64 {
+        self.live.iter().map(|l| (l.net * l.mark).abs()).sum()
+    }
+
+    /// Capital held for orders on their way.
+    pub(super) fn reserved(&self) -> f64 {
+        self.state.orders.values().map(super::book::OrderState::reserved_now).sum()
+    }
+
+    /// Folds and asks for a record. A record that does not fold is a defect of the account itself: it is not written,
+    /// entries stop, and people are told.
+    pub(super) fn commit(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) -> bool {
+        match self.state.apply(now, &record) {
+            Ok(()) => {
+                out.push(Action::Record(record));
+                true
+            }
+            Err(error) => {
+                let text = format!("the ledger refused a record, entries stop: {error}");
+                out.push(Action::Alert(Alert { severity: Severity::Critical, symbol: record.symbol(), text }));
+                self.fault = Some(error);
+                false
+            }
+        }
+    }
+
+    /// Records an order and asks for its sending: check and reserve are behind us, this is the third part of one step.
+    pub(super) fn submit(&mut self, draft: Draft, now: Ts, out: &mut Actions<Action>) {
+        let Some(book) = self.state.book(draft.ix) else { return };
+        let symbol = book.symbol();
+        let Draft { cause, leg, attempt, .. } = draft;
+        let key = OrderKey {
+            account: &self.state.setup.name,
+            run: self.state.run,
+            symbol,
+            policy: draft.policy,
+            cause,
+            leg,
+            attempt,
+        };
+        let Ok(id) = key.id() else { return };
+        let Draft { side, qty, trigger, reserved, bracket, .. } = draft;
+        let order = Order { id, symbol, side, leg, qty, cause, attempt, trigger, created: now };
+        if self.commit(Record::Intent { order: order.clone(), reserved, bracket }, now, out) {
+            out.push(Action::Submit(Approved::new(order)));
+        }
+    }
+
+    /// Cancels our entries of one symbol.
+    pub(super) fn cancel_entries(&self, ix: Ix, out: &mut Actions<Action>) {
+        let Some(book) = self.state.book(ix) else { return };
+        for id in &book.live {
+            if self.state.orders.get(id).is_some_and(|o| o.order.leg == Leg::Entry) {
+                out.push(Action::Cancel(*id));
+            }
+        }
+    }
+
+    /// Tells the engine what has changed for it, and refreshes what is derived from the book.
+    pub(super) fn publish(&mut self, ix: Ix, out: &mut Actions<Action>) {
+        let (Some(book), Some(live)) = (self.state.books.get(ix.at()), self.live.get_mut(ix.at())) else { return };
+        live.net = decimal_to_f64(book.net());
+        let view = PositionView {
+            instrument: ix,
+            direction: book.direction(),
+            entry_price: book.entry_price(),
+            stop: book.bracket().map_or(0.0, |b| b.stop),
+            entry_pending: book.has_live(Leg::Entry, &self.state.orders),
+        };
+        if view != live.view {
+            live.view = view;
+            out.push(Action::Position(view));
+        }
+    }
+
+    /// What an engine that has just started must be told.
+    pub fn position_view(&self, ix: Ix) -> Option<PositionView> {
+        self.live.get(ix.at()).map(|live| live.view)
+    }
+
+    fn on_freeze(&mut self, ix: Ix, reason: Option<&str>, now: Ts, out: &mut Actions<Action>) {
+        let Some(book) = self.state.book(ix) else { return };
+        if book.frozen() != reason {
+            let record = Record::Freeze { symbol: book.symbol(), reason: reason.map(ToOwned::to_owned) };
+            self.commit(record, now, out);
+        }
+    }
+
+    /// The account at the end of an instant, exact at the marks it names.
+    pub(super) fn mark_record(&self) -> Record {
+        let mut positions = Vec::new();
+        let mut equity = self.state.flow.get();
+        for (book, live) in self.state.books.iter().zip(&self.live) {
+            if book.is_flat() {
+                continue;
+            }
+            let Ok(mark) = book.instrument().price(live.mark, Rounding::Nearest) else { continue };
+            equity += book.net() * mark.get();
+            positions.push(MarkedPosition { symbol: book.symbol(), net: book.net(), cost: book.cost(), mark });
+        }
+        let equity = Money::new(equity).unwrap_or(self.state.flow);
+        Record::Mark { cash: self.state.cash(), equity, positions }
+    }
+
+    /// Name of the run's account with the halts in force, for the log.
+    pub fn halt_level(&self) -> HaltLevel {
+        self.state.halt.as_ref().map_or(HaltLevel::None, |h| h.level)
+    }
+}
+
+/// An order before it has an id.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) ix: Ix,
+    pub(super) side: Side,
+    pub(super) leg: Leg,
+    pub(super) qty: Qty,
+    pub(super) cause: Cause,
+    pub(super) policy: u64,
+    pub(super) attempt: u32,
+    pub(super) trigger: Option<Price>,
+    pub(super) reserved: Money,
+    pub(super) bracket: Option<BracketSpec>,
+}
+
+impl Draft {
+    /// An order that closes `size` of a position held in direction `side.opposite()`.
+    pub(super) const fn exit(ix: Ix, side: Side, qty: Qty, cause: Cause, attempt: u32) -> Self {
+        Self {
+            ix,
+            side,
+            leg: Leg::Exit,
+            qty,
+            cause,
+            policy: 0,
+            attempt,
+            trigger: None,
+            reserved: Money::ZERO,
+            bracket: None,
+        }
+    }
+}
+
+/// Who speaks when the account halts itself.
+pub(super) fn by_risk(text: String) -> Reason {
+    Reason { by: "risk".to_owned(), text }
+}
+
+/// A decimal for a record, from a limit reckoned in `f64`.
+pub(super) fn reserve(notional: f64, cost_per_side: f64) -> Money {
+    Money::approx(notional * (1.0 + 2.0 * cost_per_side)).unwrap_or(Money::ZERO)
+}
+
+/// The quantity as a plain decimal, for text.
+pub(super) fn plain(qty: Qty) -> Decimal {
+    qty.get().normalize()
+}

@@ -1,0 +1,135 @@
+//! The day's stop and all halts: latched, explained, lifted by an explicit resume.
+
+use super::core::{Account, by_risk};
+use super::policy::OnStop;
+use super::{Action, Alert, Severity};
+use crate::domain::{Actions, Cause, Event, HaltLevel, Ix, Money, Reason, Span, Ts};
+use crate::record::Record;
+
+/// A loss seen in quotes must still be there this much later: one bad tick stops nothing.
+const CONFIRM_AFTER: Span = Span::from_millis(100);
+/// Shares of the daily loss at which people are warned.
+const WARNINGS: [f64; 2] = [0.5, 0.8];
+
+impl Account {
+    /// All bars of an instant are in: look at the day, put the mark on record, and begin a new day after midnight. A
+    /// frame that closes at midnight belongs to the day it closes.
+    pub(super) fn on_frame_end(&mut self, now: Ts, out: &mut Actions<Action>) {
+        self.begin_day((now - Span::from_nanos(1)).day(), now, out);
+        self.watch_day(now, true, out);
+        let mark = self.mark_record();
+        if let Record::Mark { equity, .. } = &mark {
+            self.last_equity = *equity;
+        }
+        self.commit(mark, now, out);
+        self.begin_day(now.day(), now, out);
+    }
+
+    fn begin_day(&mut self, day: i64, now: Ts, out: &mut Actions<Action>) {
+        if self.state.day.is_some_and(|d| d.day >= day) {
+            return;
+        }
+        self.commit(Record::Day { day, start_equity: self.last_equity }, now, out);
+        (self.warned, self.breach) = (0, None);
+        let stopped_itself = self.state.halt.as_ref().is_some_and(|h| h.reason.by == "risk");
+        if stopped_itself && self.state.setup.resume_next_day {
+            let text = "a new day begins (resume_next_day)".to_owned();
+            self.resume(Reason { by: "replay".to_owned(), text }, now, out);
+        }
+    }
+
+    /// Compares equity with the day's start. `confirmed` says that many trades stand behind the marks (closed bars); a
+    /// loss seen in single quotes has to last.
+    pub(super) fn watch_day(&mut self, now: Ts, confirmed: bool, out: &mut Actions<Action>) {
+        if !confirmed {
+            self.begin_day(now.day(), now, out);
+        }
+        let Some(day) = self.state.day else { return };
+        let (start, equity) = (day.start_equity.to_f64(), self.equity());
+        let limit = self.state.setup.risk.daily_loss();
+        if start <= 0.0 {
+            return;
+        }
+        let share = (start - equity) / start / limit;
+        self.warn(share, limit, out);
+        let wanted = self.wanted_level(share);
+        if wanted <= self.halt_level() {
+            self.breach = None;
+            return;
+        }
+        let since = *self.breach.get_or_insert(now);
+        if confirmed || now - since >= CONFIRM_AFTER {
+            self.breach = None;
+            let text = format!(
+                "the day's loss is {:.2} % of {start:.2} (limit {:.2} %)",
+                100.0 * share * limit,
+                100.0 * limit
+            );
+            self.halt(wanted, by_risk(text), now, out);
+        }
+    }
+
+    fn wanted_level(&self, share: f64) -> HaltLevel {
+        let risk = &self.state.setup.risk;
+        if share >= 1.0 {
+            match risk.on_stop() {
+                OnStop::ReduceOnly => HaltLevel::ReduceOnly,
+                OnStop::Flatten => HaltLevel::Flatten,
+            }
+        } else if risk.entry_halt_at().is_some_and(|at| share >= at) {
+            HaltLevel::EntryHalt
+        } else {
+            HaltLevel::None
+        }
+    }
+
+    fn warn(&mut self, share: f64, limit: f64, out: &mut Actions<Action>) {
+        while let Some(at) = WARNINGS.get(usize::from(self.warned))
+            && share >= *at
+        {
+            self.warned += 1;
+            let text = format!("{:.0} % of the daily loss limit of {:.2} % is used", 100.0 * at, 100.0 * limit);
+            out.push(Action::Alert(Alert { severity: Severity::Warning, symbol: None, text }));
+        }
+    }
+
+    /// Raises the halt level: the record latches it, our entries are cancelled, and at `Flatten` everything is closed.
+    pub(super) fn halt(&mut self, level: HaltLevel, reason: Reason, now: Ts, out: &mut Actions<Action>) {
+        if level <= self.halt_level() {
+            return;
+        }
+        if !self.commit(Record::Halt { level, reason: reason.clone() }, now, out) {
+            return;
+        }
+        let seq = self.state.seq();
+        let text = format!("halt ({level:?}) by {}: {}", reason.by, reason.text);
+        out.push(Action::Halt(level, reason));
+        out.push(Action::Alert(Alert { severity: Severity::Critical, symbol: None, text }));
+        for at in 0..self.state.books().len() {
+            let Some(ix) = Ix::from_usize(at) else { break };
+            self.cancel_entries(ix, out);
+            if level == HaltLevel::Flatten {
+                self.close(ix, Cause::Command { seq }, None, now, out);
+                self.publish(ix, out);
+            }
+        }
+    }
+
+    /// Lifts every halt. The loss of the day counts from this equity on, or the stop would latch again at once.
+    pub(super) fn resume(&mut self, reason: Reason, now: Ts, out: &mut Actions<Action>) {
+        if self.state.halt.is_none() {
+            return;
+        }
+        let start_equity = Money::approx(self.equity()).unwrap_or(self.last_equity);
+        if self.commit(Record::Resume { reason: reason.clone(), start_equity }, now, out) {
+            (self.warned, self.breach) = (0, None);
+            out.push(Action::Halt(HaltLevel::None, reason));
+        }
+    }
+
+    /// Halts as the `HALT` file of the data folder says, when it and the journal disagree: halt wins.
+    pub fn latch_from_file(&mut self, level: HaltLevel, now: Ts, out: &mut Actions<Action>) {
+        let reason = Reason { by: "latch file".to_owned(), text: "the halt file stands in the data folder".to_owned() };
+        self.step(&Event::Halt { level, reason }, now, out);
+    }
+}

@@ -1,0 +1,472 @@
+//! The sequencer: one order of all inputs, and the phases of an instant.
+//!
+//! In **lockstep** instant t+1 begins when every answer for t is in, and the decisions of one instant are taken in
+//! instrument order: the same inputs give the same outputs whatever threads there are. In **realtime** everything is
+//! taken as it arrives, and the tape keeps the order in which it did.
+//!
+//! An instant with bars runs through four phases, each of which ends when the venue has answered everything it was given:
+//! the venue sees the bars (orders of earlier instants fill), the account sees them (protection triggers, equity is
+//! marked), the engines answer, the account takes their decisions.
+
+use std::collections::VecDeque;
+
+use super::lane::{EngineInput as LaneInput, Lane, LaneState};
+use crate::account::{Account, Action, AccountSetup, Alert, ApplyError, Approved};
+use crate::domain::{
+    Actions, Decision, Event, Frame, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
+};
+use crate::engine::Snapshot;
+use crate::record::{Record, TapeTarget};
+
+pub use super::lane::{EngineInput, WARM_UP_BARS};
+
+/// How time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Every answer is waited for.
+    Lockstep,
+    /// Everything is taken as it arrives.
+    Realtime,
+}
+
+/// What the sequencer is told.
+#[derive(Debug)]
+pub enum Input {
+    /// The next piece of market data, asked for by [`Output::WantMarket`].
+    Market(MarketEvent),
+    /// The market source has ended.
+    MarketEnded,
+    /// An engine has answered a bar.
+    Answer {
+        /// Which engine.
+        instrument: Ix,
+        /// Which generation of it: older ones are fenced off.
+        generation: u64,
+        /// Close of the bar.
+        bar: Ts,
+        /// The decision; `None` when the bar was not taken.
+        decision: Option<Decision>,
+        /// Its state after the bar.
+        snapshot: Snapshot,
+    },
+    /// The venue has carried out a command.
+    Venue {
+        /// What came of it.
+        reports: Vec<Report>,
+    },
+    /// A generation of an engine is there and waits to be told where to begin.
+    Attach {
+        /// Which engine.
+        instrument: Ix,
+        /// Its generation.
+        generation: u64,
+    },
+    /// An engine is away.
+    Detach {
+        /// Which engine.
+        instrument: Ix,
+        /// Whether it will come back by itself.
+        returns: bool,
+        /// Why.
+        reason: String,
+    },
+    /// An event for the account from outside market and venue: halt, resume, freeze.
+    Control(Event),
+    /// A note for the record.
+    Note(Record),
+    /// A changed setup.
+    Setup(Box<AccountSetup>),
+}
+
+/// A command to the venue. Each is answered by exactly one [`Input::Venue`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum VenueCommand {
+    /// Market data of one instant (paper venues trade on it).
+    Market(Vec<Event>),
+    /// Send an order.
+    Submit(Approved<Order>),
+    /// Cancel an order.
+    Cancel(OrderId),
+}
+
+/// What the sequencer asks for, in order. A host makes records durable before it lets later venue commands go.
+#[derive(Debug)]
+pub enum Output {
+    /// Write to the journal.
+    Record(Ts, Record),
+    /// Write to the tape.
+    Tape(u64, Ts, TapeTarget, Event),
+    /// Tell the venue, at this trading time.
+    Venue(Ts, VenueCommand),
+    /// Tell an engine.
+    Engine(Ix, EngineInput),
+    /// Ready for more market data.
+    WantMarket,
+    /// Everything the market source gave is worked off.
+    Finished,
+    /// The halt level has changed.
+    Halt(HaltLevel, Reason),
+    /// Tell people.
+    Alert(Alert),
+}
+
+/// Where an instant stands.
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    /// The venue has the quotes, then the account gets them.
+    Quotes(Vec<Event>),
+    /// The venue has the bars, then the account gets them.
+    Bars(Frame),
+    /// The account has the bars; its exits are being worked off.
+    Protection(Frame),
+    /// The day has been looked at; its cancels are being worked off.
+    Offer(Frame),
+    /// The engines think.
+    Engines,
+    /// Their orders are being worked off.
+    Orders,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sequencer {
+    pace: Pace,
+    account: Account,
+    lanes: Vec<Lane>,
+    now: Ts,
+    seq: u64,
+    phase: Phase,
+    /// Venue commands without an answer.
+    pending: u32,
+    /// Whether market data was asked for and has not come.
+    asked: bool,
+    ended: bool,
+    finished: bool,
+    /// Control that came in the middle of an instant, in lockstep.
+    backlog: VecDeque<Event>,
+    actions: Actions<Action>,
+}
+
+impl Sequencer {
+    /// A sequencer over an account, standing at trading time `now`. Every instrument's engine is expected.
+    pub fn new(pace: Pace, account: Account, now: Ts) -> Self {
+        let timeframe = account.state().timeframe();
+        let lanes = account.state().books().iter().map(|_| Lane::new(timeframe)).collect();
+        Self {
+            pace,
+            account,
+            lanes,
+            now,
+            seq: 0,
+            phase: Phase::Idle,
+            pending: 0,
+            asked: false,
+            ended: false,
+            finished: false,
+            backlog: VecDeque::new(),
+            actions: Actions::new(),
+        }
+    }
+
+    /// Frames from before the start, oldest first: what engines warm up on.
+    pub fn remember(&mut self, frames: &[Frame]) {
+        for frame in frames {
+            for (ix, bar) in &frame.bars {
+                if let Some(lane) = self.lanes.get_mut(ix.at()) {
+                    lane.remember(*bar, frame.context);
+                }
+            }
+        }
+    }
+
+    /// The account, to look at.
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Trading time of the last market data.
+    pub const fn now(&self) -> Ts {
+        self.now
+    }
+
+    /// Starts: asks for the first market data.
+    pub fn begin(&mut self, out: &mut Actions<Output>) {
+        self.advance(out);
+    }
+
+    /// Takes one input.
+    pub fn step(&mut self, input: Input, out: &mut Actions<Output>) {
+        match input {
+            Input::Market(event) => self.on_market(event, out),
+            Input::MarketEnded => (self.asked, self.ended) = (false, true),
+            Input::Answer { instrument, generation, bar, decision, snapshot } => {
+                self.on_answer(instrument, generation, bar, decision, snapshot, out);
+            }
+            Input::Venue { reports } => {
+                self.pending = self.pending.saturating_sub(1);
+                for report in reports {
+                    self.tell_account(Event::Report(report), out);
+                }
+            }
+            Input::Attach { instrument, generation } => self.on_attach(instrument, generation, out),
+            Input::Detach { instrument, returns, reason } => self.on_detach(instrument, returns, reason, out),
+            Input::Control(event) => self.on_control(event, out),
+            Input::Note(record) => {
+                self.account.note(record, self.now, &mut self.actions);
+                self.carry_out(out);
+            }
+            Input::Setup(setup) => self.on_setup(*setup, out),
+        }
+        self.advance(out);
+    }
+
+    fn on_market(&mut self, event: MarketEvent, out: &mut Actions<Output>) {
+        self.asked = false;
+        self.now = event.ts();
+        match event {
+            MarketEvent::Quotes { quotes, .. } => {
+                let events: Vec<Event> =
+                    quotes.into_iter().map(|(instrument, quote)| Event::Quote { instrument, quote }).collect();
+                self.to_venue(VenueCommand::Market(events.clone()), out);
+                self.phase = Phase::Quotes(events);
+            }
+            MarketEvent::Frame(frame) => {
+                self.to_venue(VenueCommand::Market(bar_events(&frame).collect()), out);
+                self.phase = Phase::Bars(frame);
+            }
+        }
+    }
+
+    /// Goes on as far as it can without waiting.
+    fn advance(&mut self, out: &mut Actions<Output>) {
+        loop {
+            if self.pace == Pace::Lockstep && self.pending > 0 {
+                return;
+            }
+            match std::mem::replace(&mut self.phase, Phase::Idle) {
+                Phase::Idle => return self.idle(out),
+                Phase::Quotes(events) => {
+                    for event in events {
+                        self.tell_account(event, out);
+                    }
+                    self.phase = Phase::Orders;
+                }
+                Phase::Bars(frame) => {
+                    for event in bar_events(&frame) {
+                        self.tell_account(event, out);
+                    }
+                    self.phase = Phase::Protection(frame);
+                }
+                Phase::Protection(frame) => {
+                    self.tell_account(Event::FrameEnd, out);
+                    self.phase = Phase::Offer(frame);
+                }
+                Phase::Offer(frame) => {
+                    self.offer(&frame, out);
+                    self.phase = Phase::Engines;
+                }
+                Phase::Engines => {
+                    if self.pace == Pace::Lockstep {
+                        if self.lanes.iter().any(Lane::is_awaited) {
+                            self.phase = Phase::Engines;
+                            return;
+                        }
+                        self.take_answers(out);
+                    }
+                    self.phase = Phase::Orders;
+                }
+                Phase::Orders => self.phase = Phase::Idle,
+            }
+        }
+    }
+
+    fn idle(&mut self, out: &mut Actions<Output>) {
+        while let Some(event) = self.backlog.pop_front() {
+            self.tell_account(event, out);
+            if self.pending > 0 && self.pace == Pace::Lockstep {
+                return;
+            }
+        }
+        if self.ended {
+            if !self.finished {
+                self.finished = true;
+                out.push(Output::Finished);
+            }
+        } else if !self.asked {
+            self.asked = true;
+            out.push(Output::WantMarket);
+        }
+    }
+
+    fn offer(&mut self, frame: &Frame, out: &mut Actions<Output>) {
+        for (ix, bar) in &frame.bars {
+            let Some(lane) = self.lanes.get_mut(ix.at()) else { continue };
+            if lane.offer(*bar, frame.context) {
+                self.to_engine(*ix, EngineInput::Bar(*bar, frame.context), out);
+            }
+        }
+    }
+
+    fn take_answers(&mut self, out: &mut Actions<Output>) {
+        for at in 0..self.lanes.len() {
+            if let Some(Some(decision)) = self.lanes.get_mut(at).and_then(|lane| lane.answer.take()) {
+                self.tell_account(Event::Decision(decision), out);
+            }
+        }
+    }
+
+    fn on_answer(
+        &mut self,
+        ix: Ix,
+        generation: u64,
+        bar: Ts,
+        decision: Option<Decision>,
+        snapshot: Snapshot,
+        out: &mut Actions<Output>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
+        if lane.generation != generation || lane.state != LaneState::Up || !lane.answered(bar, snapshot) {
+            return;
+        }
+        match self.pace {
+            Pace::Lockstep => lane.answer = Some(decision),
+            Pace::Realtime => {
+                if let Some(decision) = decision {
+                    self.tell_account(Event::Decision(decision), out);
+                }
+            }
+        }
+    }
+
+    fn on_attach(&mut self, ix: Ix, generation: u64, out: &mut Actions<Output>) {
+        let view = self.account.position_view(ix);
+        let latest_only = self.pace == Pace::Realtime;
+        let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
+        if generation <= lane.generation || lane.state != LaneState::Expected {
+            return;
+        }
+        lane.generation = generation;
+        lane.state = LaneState::Up;
+        let start = lane.start(ix, view, latest_only);
+        let mut first = start.cold;
+        for input in start.inputs {
+            if let LaneInput::Prime(bars) = &input {
+                for (bar, context) in bars {
+                    let event = Event::Bar { instrument: ix, bar: *bar, context: *context };
+                    let target = if std::mem::take(&mut first) { TapeTarget::Cold(ix) } else { TapeTarget::History(ix) };
+                    self.tape(target, event, out);
+                }
+            }
+            self.to_engine(ix, input, out);
+        }
+        for (bar, context) in start.owed {
+            self.to_engine(ix, EngineInput::Bar(bar, context), out);
+        }
+        if self.pace == Pace::Realtime {
+            self.tell_account(Event::Freeze { instrument: ix, reason: None }, out);
+        }
+    }
+
+    /// In lockstep an engine that comes back by itself is waited for, so that nothing of its absence is to be seen; in
+    /// realtime its entries are frozen until it is back.
+    fn on_detach(&mut self, ix: Ix, returns: bool, reason: String, out: &mut Actions<Output>) {
+        let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
+        match (returns, lane.state) {
+            (true, LaneState::Halted) => return,
+            (true, _) => {
+                lane.state = LaneState::Expected;
+                lane.answer = None;
+            }
+            (false, _) => lane.stop(),
+        }
+        if self.pace == Pace::Realtime {
+            self.tell_account(Event::Freeze { instrument: ix, reason: Some(reason) }, out);
+        }
+    }
+
+    fn on_control(&mut self, event: Event, out: &mut Actions<Output>) {
+        let between = matches!(self.phase, Phase::Idle) && self.pending == 0;
+        if self.pace == Pace::Lockstep && !between {
+            self.backlog.push_back(event);
+        } else {
+            self.tell_account(event, out);
+        }
+    }
+
+    fn on_setup(&mut self, setup: AccountSetup, out: &mut Actions<Output>) {
+        let result: Result<(), ApplyError> = self.account.reconfigure(setup, self.now, &mut self.actions);
+        if let Err(error) = result {
+            let text = format!("the changed setup is refused: {error}");
+            let severity = crate::account::Severity::Warning;
+            out.push(Output::Alert(Alert { severity, symbol: None, text }));
+        }
+        self.carry_out(out);
+    }
+
+    fn tell_account(&mut self, event: Event, out: &mut Actions<Output>) {
+        self.account.step(&event, self.now, &mut self.actions);
+        self.tape(TapeTarget::Account, event, out);
+        self.carry_out(out);
+    }
+
+    fn carry_out(&mut self, out: &mut Actions<Output>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain() {
+            match action {
+                Action::Record(record) => out.push(Output::Record(self.now, record)),
+                Action::Submit(order) => self.to_venue(VenueCommand::Submit(order), out),
+                Action::Cancel(id) => self.to_venue(VenueCommand::Cancel(id), out),
+                Action::Position(view) => {
+                    if self.lanes.get(view.instrument.at()).is_some_and(|l| l.state == LaneState::Up) {
+                        self.to_engine(view.instrument, EngineInput::Position(view), out);
+                    }
+                }
+                Action::Halt(level, reason) => self.on_halt(level, reason, out),
+                Action::Alert(alert) => out.push(Output::Alert(alert)),
+            }
+        }
+        self.actions = actions;
+    }
+
+    /// From `ReduceOnly` on every engine is stopped, at this very place in the order of things; after a resume each is
+    /// expected again.
+    fn on_halt(&mut self, level: HaltLevel, reason: Reason, out: &mut Actions<Output>) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.state != LaneState::Stopped) {
+            if level >= HaltLevel::ReduceOnly {
+                lane.stop();
+                lane.state = LaneState::Halted;
+            } else if level == HaltLevel::None && lane.state == LaneState::Halted {
+                lane.state = LaneState::Expected;
+            }
+        }
+        out.push(Output::Halt(level, reason));
+    }
+
+    fn to_venue(&mut self, command: VenueCommand, out: &mut Actions<Output>) {
+        self.pending += 1;
+        out.push(Output::Venue(self.now, command));
+    }
+
+    fn to_engine(&mut self, ix: Ix, input: EngineInput, out: &mut Actions<Output>) {
+        match &input {
+            EngineInput::Bar(bar, context) => {
+                let event = Event::Bar { instrument: ix, bar: *bar, context: *context };
+                self.tape(TapeTarget::Engine(ix), event, out);
+            }
+            EngineInput::Position(view) => self.tape(TapeTarget::Engine(ix), Event::Position(*view), out),
+            EngineInput::Restore(_) | EngineInput::Prime(_) => {}
+        }
+        out.push(Output::Engine(ix, input));
+    }
+
+    fn tape(&mut self, target: TapeTarget, event: Event, out: &mut Actions<Output>) {
+        self.seq += 1;
+        out.push(Output::Tape(self.seq, self.now, target, event));
+    }
+}
+
+fn bar_events(frame: &Frame) -> impl Iterator<Item = Event> {
+    let context = frame.context;
+    frame.bars.iter().map(move |(instrument, bar)| Event::Bar { instrument: *instrument, bar: *bar, context })
+}

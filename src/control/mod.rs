@@ -1,0 +1,78 @@
+//! The control vocabulary: everything people can ask of a running daemon, the same behind every face.
+//!
+//! Faces (socket, HTTP, later Telegram) know this room and no other. Questions are answered from the [`Board`] without
+//! asking any actor; commands go through one bounded queue to the daemon, which puts each on record with who asked.
+
+pub mod board;
+pub mod words;
+
+pub use board::{Board, EngineRow, EnginesView, RunInfo, StatusView};
+pub use words::{Answer, Command, Question, Request, Scope};
+
+use tokio::sync::{mpsc, oneshot};
+
+/// Commands that may wait; a face is told to try again beyond that.
+const QUEUE_MAX: usize = 64;
+/// How long a face waits for the outcome of a command.
+const OUTCOME_SECONDS_MAX: u64 = 10;
+
+/// A command on its way into the daemon.
+#[derive(Debug)]
+pub struct Order {
+    /// What to do.
+    pub command: Command,
+    /// Who asked, for the record.
+    pub by: String,
+    /// Where the outcome goes: `Ok` with what was done, `Err` with why not.
+    pub outcome: oneshot::Sender<Result<String, String>>,
+}
+
+/// Where faces come to.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    board: Board,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Desk {
+    /// A desk over `board`, and the end at which the daemon takes the orders.
+    pub fn new(board: Board) -> (Self, mpsc::Receiver<Order>) {
+        let (orders, taken) = mpsc::channel(QUEUE_MAX);
+        (Self { board, orders }, taken)
+    }
+
+    /// What the daemon looks like now.
+    pub const fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Answers a request of `by` (a user of the socket, an API token).
+    pub async fn handle(&self, request: Request, by: &str) -> Answer {
+        match request {
+            Request::Ask(question) => self.answer(&question),
+            Request::Do(command) => self.carry_out(command, by).await,
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        match question {
+            Question::Status => Answer::Status(Box::new(self.board.status())),
+            Question::Engines => Answer::Engines(self.board.engines().as_ref().clone()),
+            Question::Positions | Question::Pnl => Answer::Account(Box::new(self.board.account().as_ref().clone())),
+        }
+    }
+
+    async fn carry_out(&self, command: Command, by: &str) -> Answer {
+        let (outcome, waiting) = oneshot::channel();
+        if self.orders.try_send(Order { command, by: by.to_owned(), outcome }).is_err() {
+            return Answer::Refused("the daemon is busy or about to end: try again".to_owned());
+        }
+        let limit = std::time::Duration::from_secs(OUTCOME_SECONDS_MAX);
+        match tokio::time::timeout(limit, waiting).await {
+            Ok(Ok(Ok(done))) => Answer::Done(done),
+            Ok(Ok(Err(why))) => Answer::Refused(why),
+            Ok(Err(_)) => Answer::Refused("the daemon ended before it answered".to_owned()),
+            Err(_) => Answer::Refused(format!("no outcome within {OUTCOME_SECONDS_MAX} s: look at the status")),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Requests and answers, as they travel in frames.
+
+use levibot_core::account::AccountView;
+use levibot_core::domain::{HaltLevel, Symbol};
+use serde::{Deserialize, Serialize};
+
+use super::board::{EnginesView, StatusView};
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// The daemon as a whole.
+    Status,
+    /// The engines.
+    Engines,
+    /// Open positions.
+    Positions,
+    /// Profit and loss.
+    Pnl,
+}
+
+/// Which engines a command means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every configured engine.
+    All,
+    /// One.
+    One(Symbol),
+}
+
+/// What can be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Start stopped or quarantined engines.
+    Start(Scope),
+    /// Stop engines; positions stay protected.
+    Stop(Scope),
+    /// Stop and start again, clearing a quarantine.
+    Restart(Scope),
+    /// Freeze entries; the engine goes on reading bars.
+    Pause(Scope),
+    /// Undo a pause.
+    Unpause(Scope),
+    /// Halt the account.
+    Halt {
+        /// How much is forbidden.
+        level: HaltLevel,
+        /// Why, for the record.
+        reason: String,
+    },
+    /// Lift the account's halt.
+    Resume {
+        /// Why, for the record.
+        reason: String,
+    },
+    /// Read configuration, risk policy and strategies again.
+    Reload,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// A question; changes nothing.
+    Ask(Question),
+    /// A command; goes on record.
+    Do(Command),
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Question::Status`].
+    Status(Box<StatusView>),
+    /// To [`Question::Engines`].
+    Engines(EnginesView),
+    /// To [`Question::Positions`] and [`Question::Pnl`].
+    Account(Box<AccountView>),
+    /// A command was carried out; what was done.
+    Done(String),
+    /// A command was not carried out; why.
+    Refused(String),
+}
+
+impl std::fmt::Display for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scope = |f: &mut std::fmt::Formatter<'_>, verb: &str, scope: &Scope| match scope {
+            Scope::All => write!(f, "{verb} all"),
+            Scope::One(symbol) => write!(f, "{verb} {symbol}"),
+        };
+        match self {
+            Self::Start(s) => scope(f, "start", s),
+            Self::Stop(s) => scope(f, "stop", s),
+            Self::Restart(s) => scope(f, "restart", s),
+            Self::Pause(s) => scope(f, "pause", s),
+            Self::Unpause(s) => scope(f, "resume", s),
+            Self::Halt { level, reason } => write!(f, "halt {level:?}: {reason}"),
+            Self::Resume { reason } => write!(f, "resume: {reason}"),
+            Self::Reload => f.write_str("reload"),
+        }
+    }
+}
