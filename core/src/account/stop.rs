@@ -3,7 +3,7 @@
 use super::core::{Account, by_risk};
 use super::policy::OnStop;
 use super::{Action, Alert, Severity};
-use crate::domain::{Actions, Cause, Event, HaltLevel, Ix, Money, Reason, Span, Ts};
+use crate::domain::{Actions, Cause, HaltLevel, Ix, Money, Reason, Span, Ts};
 use crate::record::Record;
 
 /// A loss seen in quotes must still be there this much later: one bad tick stops nothing.
@@ -125,11 +125,5 @@ impl Account {
             (self.warned, self.breach) = (0, None);
             out.push(Action::Halt(HaltLevel::None, reason));
         }
-    }
-
-    /// Halts as the `HALT` file of the data folder says, when it and the journal disagree: halt wins.
-    pub fn latch_from_file(&mut self, level: HaltLevel, now: Ts, out: &mut Actions<Action>) {
-        let reason = Reason { by: "latch file".to_owned(), text: "the halt file stands in the data folder".to_owned() };
-        self.step(&Event::Halt { level, reason }, now, out);
     }
 }

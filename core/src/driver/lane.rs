@@ -60,9 +60,9 @@ pub(super) struct Start {
 }
 
 impl Lane {
-    pub(super) fn new(timeframe: Timeframe) -> Self {
+    pub(super) fn new(timeframe: Timeframe, state: LaneState) -> Self {
         Self {
-            state: LaneState::Expected,
+            state,
             generation: 0,
             snapshot: None,
             recent: VecDeque::with_capacity(WARM_UP_BARS + 1),

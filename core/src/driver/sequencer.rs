@@ -149,10 +149,13 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// A sequencer over an account, standing at trading time `now`. Every instrument's engine is expected.
+    /// A sequencer over an account, standing at trading time `now`. Every instrument's engine is expected, unless the
+    /// account is halted.
     pub fn new(pace: Pace, account: Account, now: Ts) -> Self {
         let timeframe = account.state().timeframe();
-        let lanes = account.state().books().iter().map(|_| Lane::new(timeframe)).collect();
+        let halted = account.halt_level() >= HaltLevel::ReduceOnly;
+        let state = if halted { LaneState::Halted } else { LaneState::Expected };
+        let lanes = account.state().books().iter().map(|_| Lane::new(timeframe, state)).collect();
         Self {
             pace,
             account,

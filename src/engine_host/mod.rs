@@ -1,0 +1,130 @@
+//! Where engines run. One trait, so that a thread today and a process tomorrow look the same to the supervisor and to
+//! the risk manager.
+
+pub mod thread;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use levibot_core::domain::{Ix, Symbol, Timeframe, Ts};
+use levibot_core::driver::EngineInput;
+use levibot_core::engine::{EngineStep, Snapshot};
+
+use crate::telemetry::clock::monotonic_now;
+
+pub use thread::ThreadHost;
+
+/// Makes an engine, from nothing or from a snapshot. A crashed engine is never mended, it is made anew.
+pub type EngineFactory = Arc<dyn Fn(Ix, Option<&Snapshot>) -> Result<Box<dyn EngineStep>, String> + Send + Sync>;
+
+/// Which engine to start.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineSpec {
+    /// Its place in the table.
+    pub instrument: Ix,
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// Bar length.
+    pub timeframe: Timeframe,
+    /// Its generation: every answer carries it, and only the latest counts.
+    pub generation: u64,
+}
+
+/// Why an engine could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("engine {symbol} cannot be started: {reason}")]
+pub struct SpawnError {
+    /// Which engine.
+    pub symbol: Symbol,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// It is in the engine's mailbox.
+    Accepted,
+    /// The mailbox is full. A bar may be left out: the engine is rebuilt from its snapshot and later bars.
+    Full,
+    /// Nobody is there any more.
+    Dead,
+}
+
+/// The risk manager's end of an engine.
+pub trait EngineLink: fmt::Debug + Send {
+    /// Gives the engine something, without waiting.
+    fn offer(&self, input: EngineInput) -> Offer;
+}
+
+/// The supervisor's end of an engine.
+pub trait EngineHandle: fmt::Debug + Send {
+    /// Which generation this is.
+    fn generation(&self) -> u64;
+    /// What it was given and what it has done.
+    fn progress(&self) -> &Progress;
+    /// Asks it to end.
+    fn stop(&mut self);
+    /// Gives it up: nothing it still says counts. A process is killed; a thread cannot be, and is left to itself.
+    fn abandon(&mut self);
+}
+
+/// Starts engines.
+pub trait EngineHost: fmt::Debug {
+    /// `thread` or `process`, for the registry.
+    fn isolation(&self) -> &'static str;
+
+    /// Starts one generation of an engine.
+    ///
+    /// # Errors
+    /// [`SpawnError`] when the host cannot make it.
+    fn start(&self, spec: EngineSpec) -> Result<(Box<dyn EngineHandle>, Box<dyn EngineLink>), SpawnError>;
+}
+
+/// What an engine was given and what it has done: progress of its work loop, not liveness of its mailbox.
+#[derive(Debug, Default)]
+pub struct Progress {
+    offered: AtomicU64,
+    done: AtomicU64,
+    last: AtomicU64,
+    last_bar: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn offer(&self) {
+        self.offered.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn finish(&self, bar: Option<Ts>) {
+        if let Some(bar) = bar {
+            self.last_bar.store(u64::try_from(bar.nanos()).unwrap_or(0), Ordering::Release);
+        }
+        self.last.store(u64::try_from(monotonic_now().nanos()).unwrap_or(0), Ordering::Release);
+        self.done.fetch_add(1, Ordering::Release);
+    }
+
+    /// Pieces of work given.
+    pub fn offered(&self) -> u64 {
+        self.offered.load(Ordering::Acquire)
+    }
+
+    /// Pieces of work done.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// Monotonic time of the last piece done; `None` before the first.
+    pub fn last(&self) -> Option<Ts> {
+        nanos(self.last.load(Ordering::Acquire))
+    }
+
+    /// Close of the last bar answered, trading time.
+    pub fn last_bar(&self) -> Option<Ts> {
+        nanos(self.last_bar.load(Ordering::Acquire))
+    }
+}
+
+fn nanos(value: u64) -> Option<Ts> {
+    i64::try_from(value).ok().filter(|n| *n > 0).map(Ts::from_nanos)
+}

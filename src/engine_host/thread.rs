@@ -1,0 +1,246 @@
+//! Engines as actors, each on an arbiter (an OS thread) of its own.
+//!
+//! A panic is caught at the handler, reported, and the whole state dropped: actix's own supervisor would not notice it.
+//! A thread that hangs cannot be ended from outside; it is fenced off by its generation and left behind.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use levibot_core::domain::{Actions, Decision, Event};
+use levibot_core::driver::{EngineInput, Input};
+use levibot_core::engine::EngineStep;
+
+use super::{EngineFactory, EngineHandle, EngineHost, EngineLink, EngineSpec, Offer, Progress, SpawnError};
+use crate::risk_manager::Tell;
+use crate::supervisor::EngineSays;
+
+/// Bars and position changes that may wait. A healthy engine has one or two.
+const MAILBOX: usize = 64;
+/// How long an engine waits before it offers an answer again to a full mailbox.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// See the module.
+pub struct ThreadHost {
+    factory: EngineFactory,
+    house: Recipient<Tell>,
+    supervisor: Recipient<EngineSays>,
+}
+
+impl fmt::Debug for ThreadHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadHost").finish_non_exhaustive()
+    }
+}
+
+impl ThreadHost {
+    /// A host whose engines answer to `house` and report to `supervisor`.
+    pub fn new(factory: EngineFactory, house: Recipient<Tell>, supervisor: Recipient<EngineSays>) -> Self {
+        Self { factory, house, supervisor }
+    }
+}
+
+impl EngineHost for ThreadHost {
+    fn isolation(&self) -> &'static str {
+        "thread"
+    }
+
+    fn start(&self, spec: EngineSpec) -> Result<(Box<dyn EngineHandle>, Box<dyn EngineLink>), SpawnError> {
+        let progress = Arc::new(Progress::default());
+        let engine = Engine {
+            spec,
+            factory: Arc::clone(&self.factory),
+            core: None,
+            house: self.house.clone(),
+            supervisor: self.supervisor.clone(),
+            progress: Arc::clone(&progress),
+            unsent: VecDeque::new(),
+            ready: false,
+            actions: Actions::new(),
+        };
+        // Making an arbiter panics when the thread or its descriptors cannot be had.
+        let arbiter = catch_unwind(Arbiter::new).map_err(|panic| SpawnError { symbol: spec.symbol, reason: words(&*panic) })?;
+        let address = Engine::start_in_arbiter(&arbiter.handle(), move |_| engine);
+        let link = ThreadLink { address: address.downgrade().recipient(), progress: Arc::clone(&progress) };
+        let handle = ThreadHandle { arbiter, _keeps_alive: address, generation: spec.generation, progress };
+        Ok((Box::new(handle), Box::new(link)))
+    }
+}
+
+#[derive(Debug)]
+struct ThreadHandle {
+    arbiter: Arbiter,
+    _keeps_alive: Addr<Engine>,
+    generation: u64,
+    progress: Arc<Progress>,
+}
+
+impl EngineHandle for ThreadHandle {
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn stop(&mut self) {
+        self.arbiter.stop();
+    }
+
+    fn abandon(&mut self) {
+        self.arbiter.stop();
+    }
+}
+
+struct ThreadLink {
+    address: WeakRecipient<Give>,
+    progress: Arc<Progress>,
+}
+
+impl fmt::Debug for ThreadLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadLink").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+impl EngineLink for ThreadLink {
+    fn offer(&self, input: EngineInput) -> Offer {
+        let Some(engine) = self.address.upgrade() else { return Offer::Dead };
+        match engine.try_send(Give(input)) {
+            Ok(()) => {
+                self.progress.offer();
+                Offer::Accepted
+            }
+            Err(SendError::Full(_)) => Offer::Full,
+            Err(SendError::Closed(_)) => Offer::Dead,
+        }
+    }
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Give(EngineInput);
+
+/// The actor around an engine's core.
+struct Engine {
+    spec: EngineSpec,
+    factory: EngineFactory,
+    core: Option<Box<dyn EngineStep>>,
+    house: Recipient<Tell>,
+    supervisor: Recipient<EngineSays>,
+    progress: Arc<Progress>,
+    /// Answers that found the mailbox full: they are kept, in order.
+    unsent: VecDeque<Tell>,
+    ready: bool,
+    actions: Actions<Decision>,
+}
+
+impl Actor for Engine {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Handler<Give> for Engine {
+    type Result = ();
+
+    fn handle(&mut self, Give(input): Give, ctx: &mut Self::Context) {
+        let bar = match &input {
+            EngineInput::Bar(bar, _) => Some(bar.close_ts(self.spec.timeframe)),
+            _ => None,
+        };
+        let is_position = matches!(input, EngineInput::Position(_));
+        match catch_unwind(AssertUnwindSafe(|| self.take(input))) {
+            Ok(Ok(answer)) => {
+                self.progress.finish(bar);
+                if let Some(answer) = answer {
+                    self.unsent.push_back(answer);
+                    self.send(ctx);
+                }
+                // A position is the last thing a beginning engine is told.
+                if is_position && !std::mem::replace(&mut self.ready, true) {
+                    self.say(EngineSays::Ready { instrument: self.spec.instrument, generation: self.spec.generation });
+                }
+            }
+            Ok(Err(reason)) => self.end(reason, ctx),
+            Err(panic) => self.end(format!("panic: {}", words(&*panic)), ctx),
+        }
+    }
+}
+
+impl Engine {
+    fn take(&mut self, input: EngineInput) -> Result<Option<Tell>, String> {
+        let spec = self.spec;
+        if let EngineInput::Restore(snapshot) = &input {
+            self.core = Some((self.factory)(spec.instrument, Some(snapshot))?);
+            return Ok(None);
+        }
+        let core = match &mut self.core {
+            Some(core) => core,
+            None => self.core.insert((self.factory)(spec.instrument, None)?),
+        };
+        match input {
+            EngineInput::Restore(_) => {}
+            EngineInput::Prime(bars) => bars.iter().for_each(|(bar, context)| core.prime(bar, context)),
+            EngineInput::Position(view) => {
+                let now = levibot_core::domain::Ts::EPOCH;
+                core.step(&Event::Position(view), now, &mut self.actions);
+            }
+            EngineInput::Bar(bar, context) => {
+                let close = bar.close_ts(spec.timeframe);
+                let event = Event::Bar { instrument: spec.instrument, bar, context };
+                core.step(&event, close, &mut self.actions);
+                let decision = self.actions.drain().next_back();
+                let snapshot = core.snapshot();
+                let (instrument, generation) = (spec.instrument, spec.generation);
+                return Ok(Some(Tell::Input(Input::Answer { instrument, generation, bar: close, decision, snapshot })));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends what waits, in order; an answer is never dropped, because the house may be waiting for it.
+    fn send(&mut self, ctx: &mut Context<Self>) {
+        while let Some(tell) = self.unsent.pop_front() {
+            match self.house.try_send(tell) {
+                Ok(()) => {}
+                Err(SendError::Full(tell)) => {
+                    self.unsent.push_front(tell);
+                    ctx.run_later(RETRY, Self::send);
+                    return;
+                }
+                Err(SendError::Closed(_)) => return,
+            }
+        }
+    }
+
+    fn say(&self, words: EngineSays) {
+        if let Err(error) = self.supervisor.try_send(words) {
+            tracing::warn!(symbol = %self.spec.symbol, %error, "the supervisor could not be told");
+        }
+    }
+
+    /// Drops the state, tells why, and ends the thread. The drop may panic too and must not abort the process.
+    fn end(&mut self, cause: String, ctx: &mut Context<Self>) {
+        let core = self.core.take();
+        let dropped = catch_unwind(AssertUnwindSafe(move || drop(core)));
+        let cause = if dropped.is_err() { format!("{cause}; it panicked again while it was dropped") } else { cause };
+        let EngineSpec { instrument, generation, .. } = self.spec;
+        self.say(EngineSays::Gone { instrument, generation, cause });
+        ctx.stop();
+        Arbiter::current().stop();
+    }
+}
+
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}
