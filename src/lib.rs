@@ -1,3 +1,10 @@
-//! The daemon: actors, venues, stores and faces around the cores of `levibot-core`.
+//! The daemon: actors, venues, stores and faces around the pure cores of `levibot-core`. Everything that touches a
+//! clock, a file, a socket or a thread is here.
 
 pub mod control;
+pub mod engine_host;
+pub mod registry;
+pub mod risk_manager;
+pub mod supervisor;
+pub mod telemetry;
+pub mod venue;

@@ -1,0 +1,12 @@
+//! What the daemon tells about itself: metrics, log files and alerts, and the one place where clocks are read.
+
+pub mod alerts;
+pub mod clock;
+mod log_files;
+pub mod logs;
+pub mod metrics;
+
+pub use alerts::{AlertChannel, LogChannel};
+pub use clock::{monotonic_now, wall_now};
+pub use logs::{LogError, LogGuard, LogSettings};
+pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};
