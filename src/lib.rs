@@ -3,6 +3,9 @@
 
 pub mod control;
 pub mod engine_host;
+pub mod house_link;
+pub mod latch;
+pub mod market;
 pub mod registry;
 pub mod risk_manager;
 pub mod supervisor;

@@ -64,10 +64,9 @@ pub trait EngineHandle: fmt::Debug + Send {
     fn generation(&self) -> u64;
     /// What it was given and what it has done.
     fn progress(&self) -> &Progress;
-    /// Asks it to end.
-    fn stop(&mut self);
-    /// Gives it up: nothing it still says counts. A process is killed; a thread cannot be, and is left to itself.
-    fn abandon(&mut self);
+    /// Ends it as far as the host can, without waiting; nothing it still says counts. A thread ends after what it is
+    /// doing now; one that hangs is left behind.
+    fn abandon(self: Box<Self>);
 }
 
 /// Starts engines.

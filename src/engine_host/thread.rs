@@ -4,7 +4,6 @@
 //! A thread that hangs cannot be ended from outside; it is fenced off by its generation and left behind.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use levibot_core::driver::{EngineInput, Input};
 use levibot_core::engine::EngineStep;
 
 use super::{EngineFactory, EngineHandle, EngineHost, EngineLink, EngineSpec, Offer, Progress, SpawnError};
+use crate::house_link::{HouseLink, Outgoing};
 use crate::risk_manager::Tell;
 use crate::supervisor::EngineSays;
 
@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_millis(1);
 /// See the module.
 pub struct ThreadHost {
     factory: EngineFactory,
-    house: Recipient<Tell>,
+    house: HouseLink,
     supervisor: Recipient<EngineSays>,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Debug for ThreadHost {
 
 impl ThreadHost {
     /// A host whose engines answer to `house` and report to `supervisor`.
-    pub fn new(factory: EngineFactory, house: Recipient<Tell>, supervisor: Recipient<EngineSays>) -> Self {
+    pub fn new(factory: EngineFactory, house: HouseLink, supervisor: Recipient<EngineSays>) -> Self {
         Self { factory, house, supervisor }
     }
 }
@@ -55,10 +55,9 @@ impl EngineHost for ThreadHost {
             spec,
             factory: Arc::clone(&self.factory),
             core: None,
-            house: self.house.clone(),
+            outgoing: Outgoing::new(self.house.clone()),
             supervisor: self.supervisor.clone(),
             progress: Arc::clone(&progress),
-            unsent: VecDeque::new(),
             ready: false,
             actions: Actions::new(),
         };
@@ -88,11 +87,7 @@ impl EngineHandle for ThreadHandle {
         &self.progress
     }
 
-    fn stop(&mut self) {
-        self.arbiter.stop();
-    }
-
-    fn abandon(&mut self) {
+    fn abandon(self: Box<Self>) {
         self.arbiter.stop();
     }
 }
@@ -131,11 +126,9 @@ struct Engine {
     spec: EngineSpec,
     factory: EngineFactory,
     core: Option<Box<dyn EngineStep>>,
-    house: Recipient<Tell>,
+    outgoing: Outgoing,
     supervisor: Recipient<EngineSays>,
     progress: Arc<Progress>,
-    /// Answers that found the mailbox full: they are kept, in order.
-    unsent: VecDeque<Tell>,
     ready: bool,
     actions: Actions<Decision>,
 }
@@ -160,9 +153,10 @@ impl Handler<Give> for Engine {
         match catch_unwind(AssertUnwindSafe(|| self.take(input))) {
             Ok(Ok(answer)) => {
                 self.progress.finish(bar);
-                if let Some(answer) = answer {
-                    self.unsent.push_back(answer);
-                    self.send(ctx);
+                if let Some(answer) = answer
+                    && !self.outgoing.send(answer)
+                {
+                    ctx.run_later(RETRY, Self::retry);
                 }
                 // A position is the last thing a beginning engine is told.
                 if is_position && !std::mem::replace(&mut self.ready, true) {
@@ -206,18 +200,10 @@ impl Engine {
         Ok(None)
     }
 
-    /// Sends what waits, in order; an answer is never dropped, because the house may be waiting for it.
-    fn send(&mut self, ctx: &mut Context<Self>) {
-        while let Some(tell) = self.unsent.pop_front() {
-            match self.house.try_send(tell) {
-                Ok(()) => {}
-                Err(SendError::Full(tell)) => {
-                    self.unsent.push_front(tell);
-                    ctx.run_later(RETRY, Self::send);
-                    return;
-                }
-                Err(SendError::Closed(_)) => return,
-            }
+    /// An answer is never dropped, because the house may be waiting for it.
+    fn retry(&mut self, ctx: &mut Context<Self>) {
+        if !self.outgoing.flush() {
+            ctx.run_later(RETRY, Self::retry);
         }
     }
 

@@ -2,7 +2,6 @@
 
 pub mod paper;
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use levibot_core::domain::{Actions, Event, Order, OrderId, Report, Ts};
 use levibot_core::driver::{Input, VenueCommand};
 
 use crate::engine_host::thread::words;
+use crate::house_link::{HouseLink, Outgoing};
 use crate::risk_manager::Tell;
 
 /// Something that executes orders. It takes [`Approved`] orders only, and only the account can make one.
@@ -38,15 +38,14 @@ pub struct VenueTell(pub Ts, pub VenueCommand);
 #[derive(Debug)]
 pub struct Venue<B: Broker> {
     broker: B,
-    house: WeakRecipient<Tell>,
-    unsent: VecDeque<Tell>,
+    outgoing: Outgoing,
     actions: Actions<Report>,
 }
 
 impl<B: Broker> Venue<B> {
     /// A venue that answers to `house`.
-    pub fn new(broker: B, house: WeakRecipient<Tell>) -> Self {
-        Self { broker, house, unsent: VecDeque::new(), actions: Actions::new() }
+    pub fn new(broker: B, house: HouseLink) -> Self {
+        Self { broker, outgoing: Outgoing::new(house), actions: Actions::new() }
     }
 
     fn take(&mut self, now: Ts, command: VenueCommand) -> Vec<Report> {
@@ -62,18 +61,9 @@ impl<B: Broker> Venue<B> {
         self.actions.drain().collect()
     }
 
-    fn send(&mut self, ctx: &mut Context<Self>) {
-        let Some(house) = self.house.upgrade() else { return };
-        while let Some(tell) = self.unsent.pop_front() {
-            match house.try_send(tell) {
-                Ok(()) => {}
-                Err(SendError::Full(tell)) => {
-                    self.unsent.push_front(tell);
-                    ctx.run_later(RETRY, Self::send);
-                    return;
-                }
-                Err(SendError::Closed(_)) => return,
-            }
+    fn retry(&mut self, ctx: &mut Context<Self>) {
+        if !self.outgoing.flush() {
+            ctx.run_later(RETRY, Self::retry);
         }
     }
 }
@@ -95,7 +85,8 @@ impl<B: Broker> Handler<VenueTell> for Venue<B> {
             // Its books can no longer be trusted: nothing is sent any more, and the daemon ends with its record whole.
             Err(panic) => Tell::Fatal(format!("the venue panicked: {}", words(&*panic))),
         };
-        self.unsent.push_back(tell);
-        self.send(ctx);
+        if !self.outgoing.send(tell) {
+            ctx.run_later(RETRY, Self::retry);
+        }
     }
 }

@@ -1,0 +1,429 @@
+//! The risk manager: the account on a thread of its own, and the one place through which every input goes.
+//!
+//! It hosts the sequencer, makes records durable before the venue commands that follow them leave, gives engines their
+//! inputs, and publishes the account for the faces. It decides nothing itself.
+
+mod counts;
+mod outbox;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use levibot_core::account::{Action, Alert, Severity};
+use levibot_core::domain::{Actions, HaltLevel, Ix, MarketEvent, Reason, Ts};
+use levibot_core::driver::{Input, Output, Pace, Sequencer, VenueCommand};
+use levibot_core::record::{Chain, Record, TapeEntry};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::control::Board;
+use crate::engine_host::{EngineLink, Offer};
+use crate::journal::{Journal, JournalWatch, TapeWriter};
+use crate::market::Pull;
+use crate::supervisor::AccountSays;
+use crate::telemetry::alerts::AlertChannel;
+use crate::telemetry::metrics::Metrics;
+use crate::venue::VenueTell;
+
+pub use counts::{Counts, Latency};
+use outbox::Outbox;
+
+/// Inputs that may wait.
+const MAILBOX: usize = 16_384;
+/// The account is published for faces at most this often.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// How often waiting venue commands and the tape are looked at besides the events that move them.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How often the tape hands over what it holds.
+const TAPE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the risk manager is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum Tell {
+    /// An input of the sequencer.
+    Input(Input),
+    /// A new generation of an engine and the way to it.
+    Link {
+        /// Which engine.
+        instrument: Ix,
+        /// Which generation.
+        generation: u64,
+        /// The way to it.
+        link: Box<dyn EngineLink>,
+    },
+    /// The journal has moved: look.
+    JournalMoved,
+    /// Ask for the first market data.
+    Begin,
+    /// Something cannot go on; nothing more is sent.
+    Fatal(String),
+    /// Take nothing more, put the end on record, make everything durable, and say how it stands.
+    Close {
+        /// Put on record as the reason; `None` leaves the record open, so that the same run can be continued.
+        ended: Option<String>,
+        /// Where the last word goes.
+        done: oneshot::Sender<Closed>,
+    },
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(input) => f.debug_tuple("Input").field(input).finish(),
+            Self::Link { instrument, generation, .. } => {
+                f.debug_struct("Link").field("instrument", instrument).field("generation", generation).finish()
+            }
+            Self::JournalMoved => f.write_str("JournalMoved"),
+            Self::Begin => f.write_str("Begin"),
+            Self::Fatal(text) => f.debug_tuple("Fatal").field(text).finish(),
+            Self::Close { ended, .. } => f.debug_struct("Close").field("ended", ended).finish(),
+        }
+    }
+}
+
+/// What the risk manager tells the daemon.
+#[derive(Debug)]
+pub enum HouseEvent {
+    /// Everything the market source gave is worked off.
+    Finished,
+    /// Something cannot go on.
+    Fatal(String),
+}
+
+/// The last word of a risk manager.
+#[derive(Debug)]
+pub struct Closed {
+    /// The journal's last record and its hash.
+    pub head: Chain,
+    /// What was put on record.
+    pub counts: Counts,
+    /// Bar close to durable intent.
+    pub latency: Latency,
+    /// Why the journal or the tape is not whole, if so.
+    pub failure: Option<String>,
+}
+
+/// What a risk manager is made of.
+pub struct Parts {
+    /// The sequencer with its account.
+    pub sequencer: Sequencer,
+    /// Records of the opening that are not yet in the journal.
+    pub opening: Vec<(Ts, Record)>,
+    /// The journal, open.
+    pub journal: Journal,
+    /// The tape, if one is kept, and the number of its last entry.
+    pub tape: Option<(TapeWriter, u64)>,
+    /// How time passes.
+    pub pace: Pace,
+    /// The venue.
+    pub venue: Recipient<VenueTell>,
+    /// The market.
+    pub market: Recipient<Pull>,
+    /// The supervisor.
+    pub supervisor: Recipient<AccountSays>,
+    /// Where faces look.
+    pub board: Board,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where alerts go.
+    pub alerts: Vec<Arc<dyn AlertChannel>>,
+    /// The latch file that mirrors a halt.
+    pub latch: crate::latch::LatchFile,
+    /// Where the daemon hears from here.
+    pub events: mpsc::UnboundedSender<HouseEvent>,
+    /// What the journal held before.
+    pub counts: Counts,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("pace", &self.pace).field("board", &self.board).finish_non_exhaustive()
+    }
+}
+
+/// See the module.
+pub struct RiskManager {
+    parts: Parts,
+    watch: JournalWatch,
+    links: BTreeMap<Ix, (u64, Box<dyn EngineLink>)>,
+    outbox: Outbox,
+    outputs: Actions<Output>,
+    records: Vec<(Ts, Record)>,
+    published: Option<Instant>,
+    frame_since: Option<Instant>,
+    latency: Latency,
+    /// Why nothing new is sent any more: the journal or the venue is lost.
+    sealed: Option<String>,
+    closed: bool,
+}
+
+impl fmt::Debug for RiskManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RiskManager").field("parts", &self.parts).field("sealed", &self.sealed).finish_non_exhaustive()
+    }
+}
+
+impl RiskManager {
+    /// A risk manager, not yet begun.
+    pub fn new(parts: Parts) -> Self {
+        let watch = parts.journal.watch();
+        Self {
+            watch,
+            links: BTreeMap::new(),
+            outbox: Outbox::default(),
+            outputs: Actions::new(),
+            records: parts.opening.clone(),
+            published: None,
+            frame_since: None,
+            latency: Latency::default(),
+            sealed: None,
+            closed: false,
+            parts,
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        if let Input::Market(event) = &input {
+            self.count_market(event);
+        }
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.parts.sequencer.step(input, &mut outputs);
+        self.carry_out(&mut outputs);
+        self.outputs = outputs;
+    }
+
+    fn count_market(&mut self, event: &MarketEvent) {
+        let now = event.ts();
+        self.parts.board.beat(|pulse| pulse.now = now);
+        if let MarketEvent::Frame(frame) = event {
+            self.frame_since = Some(Instant::now());
+            let bars = frame.bars.len() as u64;
+            self.parts.counts.bars += bars;
+            self.parts.metrics.bars_taken(bars);
+            self.parts.board.beat(|pulse| pulse.bars += bars);
+        }
+    }
+
+    /// Does what the sequencer asks, in its order: records are handed to the journal together, and each venue command
+    /// waits for the records before it.
+    fn carry_out(&mut self, outputs: &mut Actions<Output>) {
+        for output in outputs.drain() {
+            match output {
+                Output::Record(ts, record) => self.records.push((ts, record)),
+                Output::Tape(seq, ts, to, event) => self.tape(TapeEntry { seq, ts, to, event }),
+                Output::Venue(ts, command) => {
+                    let after = self.parts.journal.head().seq + self.records.len() as u64;
+                    self.outbox.push(after, ts, command);
+                }
+                Output::Engine(ix, input) => {
+                    let offer = self.links.get(&ix).map_or(Offer::Dead, |(_, link)| link.offer(input));
+                    if offer == Offer::Full {
+                        self.parts.metrics.mailbox_full("engine");
+                    }
+                }
+                Output::WantMarket => self.want_market(),
+                Output::Finished => self.say(HouseEvent::Finished),
+                Output::Halt(level, reason) => self.on_halt(level, &reason),
+                Output::Alert(alert) => self.alert(&alert),
+            }
+        }
+        self.write();
+        self.release();
+        self.publish(false);
+    }
+
+    fn want_market(&self) {
+        if !self.closed && self.parts.market.try_send(Pull).is_err() {
+            self.say(HouseEvent::Fatal("the market is gone".to_owned()));
+        }
+    }
+
+    fn say(&self, event: HouseEvent) {
+        // The daemon listens until the very end; afterwards nobody needs to know.
+        let _ = self.parts.events.send(event);
+    }
+
+    fn alert(&self, alert: &Alert) {
+        for channel in &self.parts.alerts {
+            channel.send(alert);
+        }
+    }
+
+    fn tape(&mut self, entry: TapeEntry) {
+        let Some((tape, base)) = &mut self.parts.tape else { return };
+        if let Err(error) = tape.push(TapeEntry { seq: entry.seq + *base, ..entry }) {
+            self.seal(format!("the tape cannot be written: {error}"));
+        }
+    }
+
+    /// Hands the gathered records to the journal.
+    fn write(&mut self) {
+        if self.records.is_empty() || self.sealed.is_some() {
+            return;
+        }
+        for (_, record) in &self.records {
+            self.parts.counts.take(record);
+            counts::measure(&self.parts.metrics, record);
+        }
+        match self.parts.journal.append(&self.records) {
+            Ok(seqs) => {
+                for ((_, record), seq) in self.records.iter().zip(seqs) {
+                    if let (Record::Intent { .. }, Some(since)) = (record, self.frame_since) {
+                        self.latency.wait(seq, since);
+                    }
+                }
+            }
+            Err(error) => self.seal(format!("the journal cannot be written: {error}")),
+        }
+        self.records.clear();
+    }
+
+    /// Lets venue commands go whose records are durable. When the journal is lost, orders stay and cancels go.
+    fn release(&mut self) {
+        let durable = self.watch.durable().head.seq;
+        self.latency.durable(durable, &self.parts.metrics);
+        if self.sealed.is_none()
+            && let Some(failure) = self.watch.failure()
+        {
+            self.seal(format!("the journal is lost: {failure}"));
+        }
+        let sealed = self.sealed.is_some();
+        while let Some((ts, command)) = self.outbox.next(durable, sealed) {
+            if sealed && matches!(command, VenueCommand::Submit(_)) {
+                continue;
+            }
+            if self.parts.venue.try_send(VenueTell(ts, command)).is_err() {
+                self.seal("the venue does not take commands any more".to_owned());
+                return;
+            }
+        }
+    }
+
+    /// From here on no order is sent. In lockstep that is the end of the run; in realtime protection at the venue and
+    /// cancels live on, and people are told.
+    fn seal(&mut self, why: String) {
+        if self.sealed.is_some() {
+            return;
+        }
+        self.alert(&Alert { severity: Severity::Critical, symbol: None, text: format!("no order is sent any more: {why}") });
+        if self.parts.pace == Pace::Lockstep {
+            self.say(HouseEvent::Fatal(why.clone()));
+        }
+        self.sealed = Some(why);
+    }
+
+    fn on_halt(&mut self, level: HaltLevel, reason: &Reason) {
+        if let Err(error) = self.parts.latch.set(level, reason) {
+            let text = format!("the halt stands, but its latch file does not: {error}");
+            self.alert(&Alert { severity: Severity::Critical, symbol: None, text });
+        }
+        self.parts.metrics.set_halt_level(level);
+        if self.parts.supervisor.try_send(AccountSays::Halt(level)).is_err() {
+            self.say(HouseEvent::Fatal("the supervisor does not answer to a halt".to_owned()));
+        }
+    }
+
+    fn publish(&mut self, now: bool) {
+        if !now && self.published.is_some_and(|at| at.elapsed() < PUBLISH_EVERY) {
+            return;
+        }
+        self.published = Some(Instant::now());
+        let view = self.parts.sequencer.account().view();
+        counts::measure_account(&self.parts.metrics, &view);
+        let seq = self.watch.durable().head.seq;
+        self.parts.metrics.set_journal_seq(seq);
+        self.parts.board.beat(|pulse| pulse.journal_seq = seq);
+        self.parts.board.show_account(view);
+    }
+
+    fn close(&mut self, ended: Option<String>) -> Closed {
+        if let Some(reason) = ended {
+            self.input(Input::Note(Record::Ended { reason }));
+        }
+        self.closed = true;
+        self.write();
+        let mut failure = self.sealed.clone();
+        if let Err(error) = self.parts.journal.flush() {
+            failure.get_or_insert_with(|| format!("the journal is not whole: {error}"));
+        }
+        self.release();
+        if let Some((tape, _)) = self.parts.tape.take()
+            && let Err(error) = tape.close()
+        {
+            failure.get_or_insert_with(|| format!("the tape is not whole: {error}"));
+        }
+        self.publish(true);
+        Closed {
+            head: self.parts.journal.head(),
+            counts: self.parts.counts.clone(),
+            latency: self.latency.clone(),
+            failure,
+        }
+    }
+}
+
+impl Actor for RiskManager {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.run_interval(LOOK_EVERY, |house, _| {
+            if !house.closed {
+                house.release();
+                house.publish(false);
+            }
+        });
+        ctx.run_interval(TAPE_EVERY, |house, _| {
+            if let Some((tape, _)) = &mut house.parts.tape
+                && let Err(error) = tape.flush()
+            {
+                house.seal(format!("the tape cannot be written: {error}"));
+            }
+        });
+    }
+}
+
+impl Handler<Tell> for RiskManager {
+    type Result = ();
+
+    fn handle(&mut self, tell: Tell, _ctx: &mut Self::Context) {
+        if self.closed {
+            return;
+        }
+        match tell {
+            Tell::Input(input) => self.input(input),
+            Tell::Link { instrument, generation, link } => {
+                self.links.insert(instrument, (generation, link));
+                self.input(Input::Attach { instrument, generation });
+            }
+            Tell::JournalMoved => self.release(),
+            Tell::Begin => {
+                self.write();
+                let mut outputs = std::mem::take(&mut self.outputs);
+                self.parts.sequencer.begin(&mut outputs);
+                self.carry_out(&mut outputs);
+                self.outputs = outputs;
+            }
+            Tell::Fatal(why) => {
+                self.seal(why.clone());
+                self.say(HouseEvent::Fatal(why));
+            }
+            Tell::Close { ended, done } => {
+                // The asker may have given up waiting; everything is on disk all the same.
+                let _ = done.send(self.close(ended));
+            }
+        }
+    }
+}
+
+/// The records among the actions of an opening account.
+pub fn opening_records(now: Ts, actions: &mut Actions<Action>) -> Vec<(Ts, Record)> {
+    let records = actions.drain().filter_map(|action| match action {
+        Action::Record(record) => Some((now, record)),
+        _ => None,
+    });
+    records.collect()
+}

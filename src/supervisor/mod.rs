@@ -1,0 +1,409 @@
+//! The supervisor: one engine a symbol, kept alive by the pure policy of the core.
+//!
+//! It starts engines through their host, hears at once when one is gone, watches the progress of their work, and shows
+//! them to faces and registry. It knows nothing of prices or orders; protection of positions is the account's.
+
+mod show;
+mod slot;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use levibot_core::account::{Alert, Severity};
+use levibot_core::domain::{Actions, Event, HaltLevel, Ix, Span, Symbol, Timeframe};
+use levibot_core::driver::Input;
+use levibot_core::supervision::{AlertKind, EngineStatus, SupervisionAction, SupervisionInput, SupervisionSetup};
+
+use crate::control::{Board, Scope};
+use crate::engine_host::{EngineHost, EngineSpec};
+use crate::house_link::{HouseLink, Outgoing};
+use crate::registry::Registry;
+use crate::risk_manager::Tell;
+use crate::telemetry::alerts::AlertChannel;
+use crate::telemetry::clock::{monotonic_now, wall_now};
+use crate::telemetry::metrics::Metrics;
+use slot::Slot;
+
+/// How often progress is looked at. Exits are heard of at once and do not wait for it.
+const TICK: Duration = Duration::from_millis(50);
+/// How often status, registry and metrics are renewed besides changes of status.
+const SHOW_EVERY: Span = Span::SECOND;
+
+/// What an engine tells.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum EngineSays {
+    /// It has been told where to begin and is there.
+    Ready {
+        /// Which engine.
+        instrument: Ix,
+        /// Which generation.
+        generation: u64,
+    },
+    /// It is gone.
+    Gone {
+        /// Which engine.
+        instrument: Ix,
+        /// Which generation.
+        generation: u64,
+        /// How it ended.
+        cause: String,
+    },
+}
+
+/// What the account tells.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub enum AccountSays {
+    /// The halt level has changed.
+    Halt(HaltLevel),
+}
+
+/// What a person wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Start stopped or quarantined engines.
+    Start,
+    /// Stop them.
+    Stop,
+    /// Stop and start again.
+    Restart,
+    /// Take no entries.
+    Pause,
+    /// Take entries again.
+    Unpause,
+}
+
+/// A wish for some engines; the answer says what was done or why not.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<String, String>")]
+pub struct EngineCommand {
+    /// What.
+    pub wish: Wish,
+    /// Which engines.
+    pub scope: Scope,
+}
+
+/// End every engine, the last started first.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopAll;
+
+/// What a supervisor is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The engines, in instrument order.
+    pub symbols: Vec<Symbol>,
+    /// Bar length.
+    pub timeframe: Timeframe,
+    /// Limits of the restart policy.
+    pub setup: SupervisionSetup,
+    /// Where engines run.
+    pub host: Box<dyn EngineHost>,
+    /// The way to the risk manager.
+    pub house: HouseLink,
+    /// Where faces look.
+    pub board: Board,
+    /// The registry file.
+    pub registry: Registry,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where alerts go.
+    pub alerts: AlertChannels,
+    /// Whether the account is halted, so that no engine starts.
+    pub halted: bool,
+}
+
+/// Where alerts go.
+#[derive(Clone, Default)]
+pub struct AlertChannels(pub Vec<Arc<dyn AlertChannel>>);
+
+impl std::fmt::Debug for AlertChannels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AlertChannels").field(&self.0.len()).finish()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Supervisor {
+    slots: BTreeMap<Ix, Slot>,
+    host: Box<dyn EngineHost>,
+    timeframe: Timeframe,
+    outgoing: Outgoing,
+    shown: show::Shown,
+    alerts: AlertChannels,
+    halted: bool,
+    ending: bool,
+}
+
+impl Supervisor {
+    /// A supervisor; its engines start when it does.
+    pub fn new(parts: Parts) -> Self {
+        let slots = parts.symbols.iter().enumerate().filter_map(|(at, symbol)| {
+            Ix::from_usize(at).map(|ix| (ix, Slot::new(*symbol, parts.setup)))
+        });
+        Self {
+            slots: slots.collect(),
+            host: parts.host,
+            timeframe: parts.timeframe,
+            outgoing: Outgoing::new(parts.house),
+            shown: show::Shown::new(parts.board, parts.registry, parts.metrics),
+            alerts: parts.alerts,
+            halted: parts.halted,
+            ending: false,
+        }
+    }
+
+    fn policy(&mut self, ix: Ix, input: &SupervisionInput) {
+        let Some(slot) = self.slots.get_mut(&ix) else { return };
+        let before = slot.policy.status();
+        let mut actions = Actions::new();
+        slot.policy.step(input, monotonic_now(), &mut actions);
+        for action in actions.drain() {
+            self.act(ix, action);
+        }
+        if self.slots.get(&ix).is_some_and(|slot| slot.policy.status() != before) {
+            self.shown.soon();
+        }
+    }
+
+    fn act(&mut self, ix: Ix, action: SupervisionAction) {
+        match action {
+            SupervisionAction::Spawn { generation } => self.spawn(ix, generation),
+            SupervisionAction::Stop { generation } => {
+                if let Some(slot) = self.slots.get_mut(&ix) {
+                    slot.end(generation);
+                }
+                // A thread hosts nothing that could refuse: once asked, it counts as gone.
+                let cause = "stopped".to_owned();
+                self.policy(ix, &SupervisionInput::Exited { generation, cause });
+            }
+            SupervisionAction::Kill { generation } => {
+                if let Some(slot) = self.slots.get_mut(&ix) {
+                    slot.end(generation);
+                }
+            }
+            SupervisionAction::Alert { kind, cause, attempt, next_retry } => {
+                let retry = next_retry.map(|at| (at - monotonic_now()).max(Span::ZERO));
+                self.failed(ix, kind, &cause, attempt, retry);
+            }
+            SupervisionAction::Quarantine => {
+                let reason = "quarantined after too many failures".to_owned();
+                self.tell_house(Input::Detach { instrument: ix, returns: false, reason: reason.clone() });
+                self.freeze(ix, Some(reason));
+            }
+        }
+    }
+
+    fn spawn(&mut self, ix: Ix, generation: u64) {
+        let Some(symbol) = self.slots.get(&ix).map(|slot| slot.symbol) else { return };
+        let spec = EngineSpec { instrument: ix, symbol, timeframe: self.timeframe, generation };
+        match self.host.start(spec) {
+            Ok((handle, link)) => {
+                if let Some(slot) = self.slots.get_mut(&ix) {
+                    slot.begin(handle);
+                }
+                self.policy(ix, &SupervisionInput::Spawned { generation });
+                self.send(Tell::Link { instrument: ix, generation, link });
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.policy(ix, &SupervisionInput::SpawnFailed { generation, reason });
+            }
+        }
+    }
+
+    /// A crash: shown, told, and the house is told to wait or to go on without.
+    fn failed(&mut self, ix: Ix, kind: AlertKind, cause: &str, attempt: u32, retry: Option<Span>) {
+        let Some(slot) = self.slots.get_mut(&ix) else { return };
+        slot.last_exit = Some((cause.to_owned(), wall_now()));
+        let symbol = slot.symbol;
+        self.shown.failed(symbol);
+        let next = retry.map_or_else(|| "no retry".to_owned(), |span| format!("next retry in {:.1} s", span.secs_f64()));
+        let text = format!("engine {symbol} {}: {cause}; failure {attempt}, {next}", verb(kind));
+        let severity = if kind == AlertKind::Quarantined { Severity::Critical } else { Severity::Warning };
+        for channel in &self.alerts.0 {
+            channel.send(&Alert { severity, symbol: Some(symbol), text: text.clone() });
+        }
+        if kind != AlertKind::Quarantined {
+            self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("engine away: {cause}") });
+        }
+    }
+
+    fn freeze(&mut self, ix: Ix, reason: Option<String>) {
+        self.tell_house(Input::Control(Event::Freeze { instrument: ix, reason }));
+    }
+
+    fn tell_house(&mut self, input: Input) {
+        self.send(Tell::Input(input));
+    }
+
+    fn send(&mut self, tell: Tell) {
+        // What finds the mailbox full goes at the next tick.
+        let _ = self.outgoing.send(tell);
+    }
+
+    fn tick(&mut self) {
+        let _ = self.outgoing.flush();
+        let all: Vec<Ix> = self.slots.keys().copied().collect();
+        for ix in all {
+            let Some(inputs) = self.slots.get_mut(&ix).map(Slot::observe) else { continue };
+            for input in inputs {
+                self.policy(ix, &input);
+            }
+            self.policy(ix, &SupervisionInput::Tick);
+        }
+        self.shown.renew(&self.slots, self.host.isolation());
+    }
+
+    fn halt(&mut self, level: HaltLevel) {
+        let halted = level >= HaltLevel::ReduceOnly;
+        if halted == self.halted {
+            return;
+        }
+        self.halted = halted;
+        let all: Vec<Ix> = self.slots.keys().copied().collect();
+        for ix in all {
+            let Some(slot) = self.slots.get_mut(&ix) else { continue };
+            if halted {
+                slot.resume_after_halt = slot.policy.status() != EngineStatus::Stopped;
+                self.policy(ix, &SupervisionInput::Stop);
+            } else if std::mem::take(&mut slot.resume_after_halt) {
+                self.policy(ix, &SupervisionInput::Start);
+            }
+        }
+    }
+
+    fn wish(&mut self, ix: Ix, wish: Wish) -> Result<(), String> {
+        let Some(slot) = self.slots.get_mut(&ix) else { return Err("no such engine".to_owned()) };
+        let (symbol, status) = (slot.symbol, slot.policy.status());
+        if self.halted && matches!(wish, Wish::Start | Wish::Restart) {
+            return Err(format!("{symbol}: the account is halted; `levibot resume` lifts the halt"));
+        }
+        match wish {
+            Wish::Start | Wish::Restart => {
+                let input = if wish == Wish::Start { SupervisionInput::Start } else { SupervisionInput::Restart };
+                self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("{wish:?} by hand") });
+                self.policy(ix, &input);
+                self.freeze(ix, None);
+            }
+            Wish::Stop => {
+                slot.resume_after_halt = false;
+                self.policy(ix, &SupervisionInput::Stop);
+                self.tell_house(Input::Detach { instrument: ix, returns: false, reason: "stopped by hand".to_owned() });
+                self.freeze(ix, Some("engine stopped by hand".to_owned()));
+            }
+            Wish::Pause if status == EngineStatus::Running => {
+                self.policy(ix, &SupervisionInput::Pause);
+                self.freeze(ix, Some("paused by hand".to_owned()));
+            }
+            Wish::Unpause if status == EngineStatus::Paused => {
+                self.policy(ix, &SupervisionInput::Resume);
+                self.freeze(ix, None);
+            }
+            Wish::Pause | Wish::Unpause => return Err(format!("{symbol} is {status}")),
+        }
+        Ok(())
+    }
+}
+
+const fn verb(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Exited => "crashed",
+        AlertKind::Stuck => "was stuck and is replaced",
+        AlertKind::SpawnFailed => "could not be started",
+        AlertKind::Quarantined => "is quarantined",
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(1_024);
+        ctx.run_interval(TICK, |supervisor, _| supervisor.tick());
+        let all: Vec<Ix> = self.slots.keys().copied().collect();
+        for ix in all {
+            if self.halted {
+                if let Some(slot) = self.slots.get_mut(&ix) {
+                    slot.resume_after_halt = true;
+                }
+            } else {
+                self.policy(ix, &SupervisionInput::Start);
+            }
+        }
+        self.shown.renew(&self.slots, self.host.isolation());
+    }
+}
+
+impl Handler<EngineSays> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, says: EngineSays, _: &mut Self::Context) {
+        match says {
+            EngineSays::Ready { instrument, generation } => {
+                self.policy(instrument, &SupervisionInput::Ready { generation });
+            }
+            EngineSays::Gone { instrument, generation, cause } => {
+                if let Some(slot) = self.slots.get_mut(&instrument) {
+                    slot.end(generation);
+                }
+                self.policy(instrument, &SupervisionInput::Exited { generation, cause });
+            }
+        }
+        self.shown.renew(&self.slots, self.host.isolation());
+    }
+}
+
+impl Handler<AccountSays> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, AccountSays::Halt(level): AccountSays, _: &mut Self::Context) {
+        self.halt(level);
+        self.shown.renew(&self.slots, self.host.isolation());
+    }
+}
+
+impl Handler<EngineCommand> for Supervisor {
+    type Result = Result<String, String>;
+
+    fn handle(&mut self, command: EngineCommand, _: &mut Self::Context) -> Self::Result {
+        if self.ending {
+            return Err("the daemon is ending".to_owned());
+        }
+        let chosen: Vec<Ix> = match command.scope {
+            Scope::All => self.slots.keys().copied().collect(),
+            Scope::One(symbol) => {
+                let found = self.slots.iter().find(|(_, slot)| slot.symbol == symbol).map(|(ix, _)| *ix);
+                let known = || self.slots.values().map(|s| s.symbol.to_string()).collect::<Vec<_>>().join(", ");
+                vec![found.ok_or_else(|| format!("no engine {symbol}; there are {}", known()))?]
+            }
+        };
+        let outcomes: Vec<Result<(), String>> = chosen.iter().map(|ix| self.wish(*ix, command.wish)).collect();
+        self.shown.renew(&self.slots, self.host.isolation());
+        let done = outcomes.iter().filter(|o| o.is_ok()).count();
+        let refused: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
+        if done == 0 && !refused.is_empty() {
+            return Err(refused.join("; "));
+        }
+        let left = if refused.is_empty() { String::new() } else { format!(" (left out: {})", refused.join("; ")) };
+        Ok(format!("{:?}: {done} engine(s){left}", command.wish).to_lowercase())
+    }
+}
+
+impl Handler<StopAll> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopAll, _: &mut Self::Context) {
+        self.ending = true;
+        let all: Vec<Ix> = self.slots.keys().rev().copied().collect();
+        for ix in all {
+            self.policy(ix, &SupervisionInput::Stop);
+        }
+        self.shown.soon();
+        self.shown.renew(&self.slots, self.host.isolation());
+    }
+}

@@ -1,0 +1,70 @@
+//! One engine as the supervisor holds it.
+
+use levibot_core::domain::{Symbol, Ts};
+use levibot_core::supervision::{Policy, SupervisionInput, SupervisionSetup};
+
+use crate::engine_host::EngineHandle;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) symbol: Symbol,
+    pub(super) policy: Policy,
+    pub(super) handle: Option<Box<dyn EngineHandle>>,
+    /// How it ended last and when (wall time).
+    pub(super) last_exit: Option<(String, Ts)>,
+    /// Whether it ran when the account was halted, and so runs again after the resume.
+    pub(super) resume_after_halt: bool,
+    /// Close of the last bar it answered, over all generations.
+    pub(super) last_bar: Option<Ts>,
+    done: u64,
+    working: bool,
+}
+
+impl Slot {
+    pub(super) fn new(symbol: Symbol, setup: SupervisionSetup) -> Self {
+        Self {
+            symbol,
+            policy: Policy::new(symbol, setup),
+            handle: None,
+            last_exit: None,
+            resume_after_halt: false,
+            last_bar: None,
+            done: 0,
+            working: false,
+        }
+    }
+
+    /// A new generation is there.
+    pub(super) fn begin(&mut self, handle: Box<dyn EngineHandle>) {
+        self.handle = Some(handle);
+        (self.done, self.working) = (0, false);
+    }
+
+    /// This generation is over: nothing it still says counts.
+    pub(super) fn end(&mut self, generation: u64) {
+        if let Some(handle) = self.handle.take_if(|h| h.generation() == generation) {
+            handle.abandon();
+        }
+    }
+
+    /// What its work loop shows since the last look.
+    pub(super) fn observe(&mut self) -> Vec<SupervisionInput> {
+        let mut inputs = Vec::new();
+        let Some(handle) = &self.handle else { return inputs };
+        let (generation, progress) = (handle.generation(), handle.progress());
+        let (done, offered) = (progress.done(), progress.offered());
+        self.last_bar = progress.last_bar().max(self.last_bar);
+        if done != self.done {
+            self.done = done;
+            inputs.push(SupervisionInput::Progress { generation });
+        }
+        if done < offered {
+            self.working = true;
+            inputs.push(SupervisionInput::Work { generation });
+        } else if std::mem::take(&mut self.working) {
+            inputs.push(SupervisionInput::Idle);
+        }
+        inputs
+    }
+}

@@ -1,0 +1,21 @@
+//! The paper broker: the fill models of the core behind the [`Broker`] face.
+
+use levibot_core::account::Approved;
+use levibot_core::domain::{Actions, Event, Order, OrderId, Report, Ts};
+use levibot_core::fills::PaperVenue;
+
+use super::Broker;
+
+impl Broker for PaperVenue {
+    fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>) {
+        Self::submit(self, order, now, out);
+    }
+
+    fn cancel(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
+        Self::cancel(self, id, now, out);
+    }
+
+    fn on_market(&mut self, event: &Event, now: Ts, out: &mut Actions<Report>) {
+        self.on_event(event, now, out);
+    }
+}
