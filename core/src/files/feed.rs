@@ -7,8 +7,8 @@ use crate::domain::{Bar, Context, Feed, Frame, Ix, MarketEvent, Timeframe, Ts};
 ///
 /// An instrument is `missing` from a frame that lies between its first and its last bar and holds none of it. The
 /// context compares with the frame before, however long ago that was, and does so across the start of the range too: a
-/// frame has the same context as history and as event. Takes a frame's bars and missing instruments in one pass over the
-/// symbols, so time and memory are linear in what comes out.
+/// frame has the same context as history and as event. Takes a frame's bars and missing instruments in one pass over
+/// the symbols, so time and memory are linear in what comes out.
 #[derive(Debug, Clone)]
 pub struct FileFeed {
     series: Vec<(Ix, Vec<Bar>)>,
@@ -34,9 +34,8 @@ struct Walk {
 impl FileFeed {
     /// A feed of the bars that open at or after `from` and close at or before `to`; `None` leaves that end open.
     ///
-    /// # Errors
-    /// [`FileError::EmptyRange`] when no bar lies in the range, [`FileError::Unfit`] for a series of another timeframe or
-    /// out of order, [`FileError::Repeated`] when an instrument stands twice.
+    /// # Errors [`FileError::EmptyRange`] when no bar lies in the range, [`FileError::Unfit`] for a series of another
+    /// timeframe or out of order, [`FileError::Repeated`] when an instrument stands twice.
     pub fn new(
         series: Vec<(Ix, Series)>,
         timeframe: Timeframe,
@@ -83,7 +82,8 @@ impl FileFeed {
 }
 
 impl Feed for FileFeed {
-    /// The frames before the first one of the range. Where the start lies inside a bar, the last of them closes after it.
+    /// The frames before the first one of the range. Where the start lies inside a bar, the last of them closes after
+    /// it.
     fn history(&mut self, frames_max: usize) -> Vec<Frame> {
         let mut walk = Walk::new(self.series.len());
         let mut frames = Vec::with_capacity(frames_max.min(self.before));

@@ -1,8 +1,8 @@
 //! Readers of price files.
 //!
-//! A file is CSV of candles, plain or gzip. Its columns are found by their names, because every source orders and spells
-//! them in its own way. A bad row is left out and counted in the [`FileReport`]; a bad file is an error. The only room of
-//! the crate that opens files.
+//! A file is CSV of candles, plain or gzip. Its columns are found by their names, because every source orders and
+//! spells them in its own way. A bad row is left out and counted in the [`FileReport`]; a bad file is an error. The
+//! only room of the crate that opens files.
 
 mod error;
 mod feed;
@@ -43,8 +43,8 @@ pub struct Loaded {
 
 /// The price files at `path`, by symbol and in name order.
 ///
-/// Of a folder, all entries named `*.csv` or `*.csv.gz` that are not hidden; folders in it are not entered. A single file
-/// may have any name. The symbol is the file name up to its first `-` or its `.csv`: `BTCUSDT.csv.gz`,
+/// Of a folder, all entries named `*.csv` or `*.csv.gz` that are not hidden; folders in it are not entered. A single
+/// file may have any name. The symbol is the file name up to its first `-` or its `.csv`: `BTCUSDT.csv.gz`,
 /// `ALGOUSDT-1m-2023-02.csv.gz`, `AKBNK.IS.csv`.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! One file of candles.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,7 +9,7 @@ use csv::ByteRecord;
 use flate2::bufread::MultiGzDecoder;
 
 use super::{FileError, FileReport, RowFault, stamp};
-use crate::domain::{Bar, Symbol};
+use crate::domain::{Bar, BarFault, Symbol};
 
 /// How a gzip file begins, whatever its name.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -16,6 +17,9 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 128 * 1024;
 /// Names of the time column; of several present the first one here counts.
 const TIME_NAMES: [&str; 6] = ["open_time", "date", "begin", "time", "timestamp", "datetime"];
+/// How far, as a share of the price, an open or close may lie outside low and high and still count as on the edge.
+/// Prices adjusted for dividends are products of long numbers and miss each other in their last digits.
+const ROUNDING_MAX: f64 = 1e-9;
 const NUMBER_NAMES: [&str; 5] = ["open", "high", "low", "close", "volume"];
 
 /// A file's good rows, strictly ascending, and the report so far.
@@ -105,7 +109,8 @@ impl Columns {
         }
     }
 
-    fn bar(&self, record: &ByteRecord) -> Result<Bar, RowFault> {
+    /// The bar of a row, and whether its range had to be widened by a rounding error.
+    fn bar(&self, record: &ByteRecord) -> Result<(Bar, bool), RowFault> {
         if record.len() != self.count {
             return Err(RowFault::Fields);
         }
@@ -123,26 +128,36 @@ impl Columns {
             close: number(close)?,
             volume: number(volume)?,
         };
-        bar.check().map_err(RowFault::Bar)?;
-        Ok(bar)
+        match bar.check() {
+            Ok(()) => Ok((bar, false)),
+            Err(BarFault::OutsideRange) => Ok((widened(bar).ok_or(RowFault::Bar(BarFault::OutsideRange))?, true)),
+            Err(fault) => Err(RowFault::Bar(fault)),
+        }
     }
+}
+
+/// The bar with low and high moved to its open and close, where these lie outside by no more than rounding.
+fn widened(bar: Bar) -> Option<Bar> {
+    let high = bar.high.max(bar.open).max(bar.close);
+    let low = bar.low.min(bar.open).min(bar.close);
+    let is_rounding = high - bar.high <= bar.high * ROUNDING_MAX && bar.low - low <= bar.low * ROUNDING_MAX;
+    is_rounding.then_some(Bar { high, low, ..bar })
 }
 
 impl RawFile {
     fn take(&mut self, columns: &Columns, record: &ByteRecord, line: u64) {
         self.report.rows += 1;
-        let bar = match columns.bar(record) {
-            Ok(bar) => bar,
+        let (bar, is_widened) = match columns.bar(record) {
+            Ok(found) => found,
             Err(fault) => return self.report.add(fault, line),
         };
         match self.bars.last().map(|last| bar.open_ts.cmp(&last.open_ts)) {
-            Some(std::cmp::Ordering::Equal) => self.report.add(RowFault::Duplicate, line),
-            Some(std::cmp::Ordering::Less) => self.report.add(RowFault::OutOfOrder, line),
-            Some(std::cmp::Ordering::Greater) => self.bars.push(bar),
-            None => {
-                self.first_line = line;
-                self.bars.push(bar);
-            }
+            Some(Ordering::Equal) => return self.report.add(RowFault::Duplicate, line),
+            Some(Ordering::Less) => return self.report.add(RowFault::OutOfOrder, line),
+            Some(Ordering::Greater) => {}
+            None => self.first_line = line,
         }
+        self.report.widened += u64::from(is_widened);
+        self.bars.push(bar);
     }
 }

@@ -54,14 +54,17 @@ pub struct FileReport {
     pub kept: u64,
     /// The other rows.
     pub faults: BTreeMap<RowFault, FaultCount>,
-    /// How often the next bar came later than one timeframe after the last, the last bar of an earlier file of the symbol
-    /// included. A market that closes has one every night.
+    /// How often the next bar came later than one timeframe after the last, the last bar of an earlier file of the
+    /// symbol included. A market that closes has one every night.
     pub gaps: u64,
     /// The longest time from one bar to the next, zero with less than two bars.
     pub longest: Span,
-    /// Kept bars that do not open on a multiple of the timeframe since the epoch. A note, not a fault: a trading day may
-    /// begin at any hour.
+    /// Kept bars that do not open on a multiple of the timeframe since the epoch. A note, not a fault: a trading day
+    /// may begin at any hour.
     pub misaligned: u64,
+    /// Good rows whose open or close lay outside low and high by a rounding error, under 1e-9 of the price: their low
+    /// or high was moved to it. A note, not a fault.
+    pub widened: u64,
     /// Opening instant of the first kept bar.
     pub first: Option<Ts>,
     /// Opening instant of the last kept bar.
@@ -79,6 +82,7 @@ impl FileReport {
             gaps: 0,
             longest: Span::ZERO,
             misaligned: 0,
+            widened: 0,
             first: None,
             last: None,
         }
@@ -115,7 +119,7 @@ impl FileReport {
 
 impl fmt::Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, symbol, rows, kept, gaps, misaligned, .. } = self;
+        let Self { path, symbol, rows, kept, gaps, misaligned, widened, .. } = self;
         write!(f, "{}: {symbol}, {kept} of {rows} rows", path.display())?;
         if let (Some(first), Some(last)) = (self.first, self.last) {
             write!(f, ", {first} to {last}")?;
@@ -126,6 +130,9 @@ impl fmt::Display for FileReport {
         }
         if *misaligned > 0 {
             write!(f, ", {misaligned} off the grid")?;
+        }
+        if *widened > 0 {
+            write!(f, ", {widened} widened by a rounding error")?;
         }
         write!(f, ", {}", self.faults_in_words())
     }

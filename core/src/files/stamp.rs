@@ -4,8 +4,8 @@ use crate::domain::Ts;
 
 /// Reads epoch numbers and whatever [`Ts`] reads.
 ///
-/// An epoch number is in seconds, milliseconds, microseconds or nanoseconds by its size. The four ranges do not meet for
-/// instants from March 1973 on; a smaller number is not taken for one.
+/// An epoch number is in seconds, milliseconds, microseconds or nanoseconds by its size. The four ranges do not meet
+/// for instants from March 1973 on; a smaller number is not taken for one.
 pub(super) fn parse(field: &[u8]) -> Option<Ts> {
     let field = field.trim_ascii();
     epoch(field).or_else(|| iso(field)).or_else(|| std::str::from_utf8(field).ok()?.parse().ok())
@@ -83,7 +83,8 @@ fn month_days(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar, counted in years that begin in March so that the leap day comes last.
+/// Days from 1970-01-01 in the Gregorian calendar, counted in years that begin in March so that the leap day comes
+/// last.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month > 2 { year } else { year - 1 };
     let month = (month + 9) % 12;

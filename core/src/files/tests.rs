@@ -146,6 +146,19 @@ fn every_kind_of_bad_row_is_left_out_and_counted() {
 }
 
 #[test]
+fn a_range_missed_by_rounding_is_widened_and_noted() {
+    let rows = "2022-01-03,6.620553970336913,6.620553970336914,6.4,6.5,1\n2022-01-04,6.62055,6.62056,6.4,6.5,1\n\
+                2022-01-05,6.6,6.5,6.4,6.5,1\n";
+    let text = format!("date,high,open,low,close,volume\n{rows}");
+    let Loaded { series, reports } = load_one("A.csv", text.as_bytes()).unwrap();
+    assert_eq!(series.bars.len(), 2);
+    assert!(series.bars.iter().all(|bar| bar.check().is_ok()));
+    assert!((series.bars[0].high - 6.620553970336914).abs() < 1e-16, "{:?}", series.bars[0]);
+    assert_eq!((reports[0].widened, reports[0].faults.len()), (1, 1));
+    assert!(reports[0].to_string().contains("1 widened by a rounding error"), "{}", reports[0]);
+}
+
+#[test]
 fn a_damaged_file_is_an_error_that_names_it() {
     // Long enough that much of it can be decompressed before the cut.
     let mut long = "date,open,high,low,close,volume\n".to_owned();
