@@ -56,9 +56,10 @@ impl SimulatedFeed {
         Ok(feed)
     }
 
-    /// Goes on to `to` without giving events: the next one is the first after `to`, the same as if all had been taken,
-    /// and history then ends at `to`. Takes time in proportion to the steps passed over; an instant already passed
-    /// changes nothing but drops what is due at or before it.
+    /// Goes on to `to` without giving events: the next one is the first after `to`, the same as if all had been taken.
+    ///
+    /// For a restart, before the first event: history then ends at `to`. Frames already given as events stay out of
+    /// history. Takes time in proportion to the steps passed over; an instant already passed changes nothing.
     pub fn fast_forward(&mut self, to: Ts) {
         if self.due.as_ref().is_some_and(|frame| frame.ts <= to) {
             self.due.take().into_iter().for_each(|frame| self.remember(frame));

@@ -77,7 +77,8 @@ pub enum SimulatorError {
     },
     /// A price or tick that cannot be.
     #[error(
-        "{symbol}: a start price of {start_price} with ticks of {tick} cannot be: take a tick over zero and a price of 100 to 1e12 ticks"
+        "{symbol}: a start price of {start_price} with ticks of {tick} cannot be: take a tick over zero and a price of \
+         100 to 1e12 ticks"
     )]
     Price {
         /// The symbol.
