@@ -62,7 +62,8 @@ impl EngineHost for ThreadHost {
             actions: Actions::new(),
         };
         // Making an arbiter panics when the thread or its descriptors cannot be had.
-        let arbiter = catch_unwind(Arbiter::new).map_err(|panic| SpawnError { symbol: spec.symbol, reason: words(&*panic) })?;
+        let arbiter =
+            catch_unwind(Arbiter::new).map_err(|panic| SpawnError { symbol: spec.symbol, reason: words(&*panic) })?;
         let address = Engine::start_in_arbiter(&arbiter.handle(), move |_| engine);
         let link = ThreadLink { address: address.downgrade().recipient(), progress: Arc::clone(&progress) };
         let handle = ThreadHandle { arbiter, _keeps_alive: address, generation: spec.generation, progress };

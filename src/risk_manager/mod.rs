@@ -308,7 +308,11 @@ impl RiskManager {
         if self.sealed.is_some() {
             return;
         }
-        self.alert(&Alert { severity: Severity::Critical, symbol: None, text: format!("no order is sent any more: {why}") });
+        self.alert(&Alert {
+            severity: Severity::Critical,
+            symbol: None,
+            text: format!("no order is sent any more: {why}"),
+        });
         if self.parts.pace == Pace::Lockstep {
             self.say(HouseEvent::Fatal(why.clone()));
         }

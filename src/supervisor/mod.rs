@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use levibot_core::account::{Alert, Severity};
-use levibot_core::domain::{Actions, Event, HaltLevel, Ix, Span, Symbol, Timeframe};
+use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe};
 use levibot_core::driver::Input;
 use levibot_core::supervision::{AlertKind, EngineStatus, SupervisionAction, SupervisionInput, SupervisionSetup};
 
@@ -142,9 +142,11 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor; its engines start when it does.
     pub fn new(parts: Parts) -> Self {
-        let slots = parts.symbols.iter().enumerate().filter_map(|(at, symbol)| {
-            Ix::from_usize(at).map(|ix| (ix, Slot::new(*symbol, parts.setup)))
-        });
+        let slots = parts
+            .symbols
+            .iter()
+            .enumerate()
+            .filter_map(|(at, symbol)| Ix::from_usize(at).map(|ix| (ix, Slot::new(*symbol, parts.setup))));
         Self {
             slots: slots.collect(),
             host: parts.host,
@@ -192,8 +194,7 @@ impl Supervisor {
             }
             SupervisionAction::Quarantine => {
                 let reason = "quarantined after too many failures".to_owned();
-                self.tell_house(Input::Detach { instrument: ix, returns: false, reason: reason.clone() });
-                self.freeze(ix, Some(reason));
+                self.tell_house(Input::Detach { instrument: ix, returns: false, reason });
             }
         }
     }
@@ -222,7 +223,8 @@ impl Supervisor {
         slot.last_exit = Some((cause.to_owned(), wall_now()));
         let symbol = slot.symbol;
         self.shown.failed(symbol);
-        let next = retry.map_or_else(|| "no retry".to_owned(), |span| format!("next retry in {:.1} s", span.secs_f64()));
+        let next =
+            retry.map_or_else(|| "no retry".to_owned(), |span| format!("next retry in {:.1} s", span.secs_f64()));
         let text = format!("engine {symbol} {}: {cause}; failure {attempt}, {next}", verb(kind));
         let severity = if kind == AlertKind::Quarantined { Severity::Critical } else { Severity::Warning };
         for channel in &self.alerts.0 {
@@ -234,7 +236,7 @@ impl Supervisor {
     }
 
     fn freeze(&mut self, ix: Ix, reason: Option<String>) {
-        self.tell_house(Input::Control(Event::Freeze { instrument: ix, reason }));
+        self.tell_house(Input::Control(Event::Freeze { instrument: ix, cause: FreezeCause::Person, reason }));
     }
 
     fn tell_house(&mut self, input: Input) {

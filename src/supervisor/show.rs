@@ -10,8 +10,8 @@ use levibot_core::supervision::{EngineStatus, Totals};
 
 use super::SHOW_EVERY;
 use super::slot::Slot;
-use crate::control::board::{EngineRow, EnginesView, Stamp};
 use crate::control::Board;
+use crate::control::board::{EngineRow, EnginesView, Stamp};
 use crate::registry::{Isolation, LastExit, Registry, RegistryEntry};
 use crate::telemetry::clock::{monotonic_now, wall_now};
 use crate::telemetry::metrics::Metrics;

@@ -1,9 +1,12 @@
 //! One symbol's part of the ledger, and the state of an order.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 use crate::domain::{
-    BracketSpec, Cause, Direction, Fill, Instrument, Leg, Money, Order, OrderId, Price, Qty, Side, Symbol, Ts,
+    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Leg, Money, Order, OrderId, Price, Qty, Side, Symbol,
+    Ts,
 };
 use crate::record::Bracket;
 
@@ -56,7 +59,7 @@ pub struct Book {
     trades: u64,
     last_trade: Option<Ts>,
     pub(super) bracket: Option<Bracket>,
-    pub(super) frozen: Option<String>,
+    pub(super) frozen: BTreeMap<FreezeCause, String>,
     /// Orders that are not done, oldest first.
     pub(super) live: Vec<OrderId>,
     /// Close of the bar of the last recorded decision: the same decision is never taken twice.
@@ -80,7 +83,7 @@ impl Book {
             trades: 0,
             last_trade: None,
             bracket: None,
-            frozen: None,
+            frozen: BTreeMap::new(),
             live: Vec::new(),
             last_decision: Ts::EPOCH,
             last_exit: None,
@@ -183,9 +186,9 @@ impl Book {
         self.bracket.as_ref()
     }
 
-    /// Why entries are frozen.
-    pub fn frozen(&self) -> Option<&str> {
-        self.frozen.as_deref()
+    /// Why entries are frozen, by cause; empty when they are not.
+    pub const fn frozen(&self) -> &BTreeMap<FreezeCause, String> {
+        &self.frozen
     }
 
     /// Orders that are not done.
@@ -228,7 +231,7 @@ impl Book {
     }
 
     /// Whether an order of this leg is live.
-    pub(super) fn has_live(&self, leg: Leg, orders: &std::collections::BTreeMap<OrderId, OrderState>) -> bool {
+    pub(super) fn has_live(&self, leg: Leg, orders: &BTreeMap<OrderId, OrderState>) -> bool {
         self.live.iter().filter_map(|id| orders.get(id)).any(|o| o.order.leg == leg)
     }
 }

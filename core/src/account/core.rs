@@ -8,8 +8,8 @@ use super::{Action, Alert, Severity};
 use crate::domain::instrument::Rounding;
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
-    Actions, BracketSpec, Cause, Event, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty, Reason, Side,
-    Symbol, Ts, order::OrderKey,
+    Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
+    Reason, Side, Symbol, Ts, order::OrderKey,
 };
 use crate::record::{MarkedPosition, Record};
 
@@ -84,7 +84,9 @@ impl Account {
             Event::FrameEnd => self.on_frame_end(now, out),
             Event::Decision(decision) => self.on_decision(decision, now, out),
             Event::Report(report) => self.on_report(report, now, out),
-            Event::Freeze { instrument, reason } => self.on_freeze(*instrument, reason.as_deref(), now, out),
+            Event::Freeze { instrument, cause, reason } => {
+                self.on_freeze(*instrument, *cause, reason.as_deref(), now, out)
+            }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
             Event::Position(_) => {}
@@ -213,10 +215,10 @@ impl Account {
         self.live.get(ix.at()).map(|live| live.view)
     }
 
-    fn on_freeze(&mut self, ix: Ix, reason: Option<&str>, now: Ts, out: &mut Actions<Action>) {
+    fn on_freeze(&mut self, ix: Ix, cause: FreezeCause, reason: Option<&str>, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
-        if book.frozen() != reason {
-            let record = Record::Freeze { symbol: book.symbol(), reason: reason.map(ToOwned::to_owned) };
+        if book.frozen().get(&cause).map(String::as_str) != reason {
+            let record = Record::Freeze { symbol: book.symbol(), cause, reason: reason.map(ToOwned::to_owned) };
             self.commit(record, now, out);
         }
     }

@@ -109,7 +109,7 @@ impl Account {
         {
             return refuse("halt", format!("halted by {}: {}", halt.reason.by, halt.reason.text));
         }
-        if let Some(reason) = self.state.book(ix).and_then(|b| b.frozen()) {
+        if let Some(reason) = self.state.book(ix).and_then(|b| b.frozen().values().next()) {
             return refuse("frozen", format!("entries of this symbol are frozen: {reason}"));
         }
         if direction == Direction::Short && self.state.setup.kind == AccountKind::Spot {

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use super::AccountSetup;
 use super::book::{Book, OrderState};
 use crate::domain::{
-    DoneReason, Fill, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
+    DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
 };
 use crate::record::Record;
 
@@ -147,7 +147,13 @@ impl State {
                 self.halt = None;
                 self.day = self.day.map(|day| Day { start_equity: *start_equity, ..day });
             }
-            Record::Freeze { symbol, reason } => self.book_mut(*symbol)?.frozen.clone_from(reason),
+            Record::Freeze { symbol, cause, reason } => {
+                let frozen = &mut self.book_mut(*symbol)?.frozen;
+                match reason {
+                    Some(reason) => frozen.insert(*cause, reason.clone()),
+                    None => frozen.remove(cause),
+                };
+            }
             Record::Mark { positions, .. } => {
                 for position in positions {
                     self.book_mut(position.symbol)?.marked = Some(position.mark);
@@ -222,7 +228,7 @@ impl State {
         old.retain(|book| !book.is_flat() || !book.live.is_empty());
         old.sort_by_key(Book::symbol);
         for mut book in old {
-            book.frozen = Some("no longer configured".to_owned());
+            book.frozen.insert(FreezeCause::Configuration, "no longer configured".to_owned());
             next.instruments.push(book.instrument().clone());
             self.books.push(book);
         }

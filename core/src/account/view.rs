@@ -49,8 +49,8 @@ pub struct SymbolView {
     pub last_trade: Option<Ts>,
     /// Orders on their way.
     pub orders: u32,
-    /// Why entries are frozen.
-    pub frozen: Option<String>,
+    /// Why entries are frozen; empty when they are not.
+    pub frozen: Vec<String>,
 }
 
 /// An open position.
@@ -122,7 +122,7 @@ impl Account {
             trades: book.trades(),
             last_trade: book.last_trade(),
             orders: u32::try_from(book.live().len()).unwrap_or(u32::MAX),
-            frozen: book.frozen().map(ToOwned::to_owned),
+            frozen: book.frozen().values().cloned().collect(),
         })
     }
 }

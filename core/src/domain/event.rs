@@ -22,6 +22,20 @@ pub enum HaltLevel {
     Flatten,
 }
 
+/// On whose account the entries of a symbol are frozen. Each cause comes and goes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FreezeCause {
+    /// The engine is away or quarantined.
+    Engine,
+    /// A person has paused or stopped it.
+    Person,
+    /// The SQL tables are too far behind.
+    Store,
+    /// The symbol is no longer configured.
+    Configuration,
+}
+
 /// Why a halt stands or fell, in words for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -58,11 +72,13 @@ pub enum Event {
     Report(Report),
     /// The account's truth, told to an engine.
     Position(PositionView),
-    /// Entries of one symbol are frozen (engine away, quarantined, unknown order) or allowed again.
+    /// Entries of one symbol are frozen for a cause, or that cause is gone. They are allowed when no cause is left.
     Freeze {
         /// Whose.
         instrument: Ix,
-        /// Why, or `None` to allow.
+        /// On whose account.
+        cause: FreezeCause,
+        /// Why; `None` when the cause is gone.
         reason: Option<String>,
     },
     /// Raise the halt level. A lower level than the one in force changes nothing.

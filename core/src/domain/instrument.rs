@@ -118,6 +118,11 @@ impl Instrument {
         self.tick
     }
 
+    /// Smallest order, base units.
+    pub const fn min_qty(&self) -> Qty {
+        self.min_qty
+    }
+
     /// Smallest order, quote currency.
     pub const fn min_notional(&self) -> Money {
         self.min_notional
@@ -126,7 +131,7 @@ impl Instrument {
     /// A market price as a decimal of whole ticks, at least one.
     ///
     /// # Errors
-    /// [`NumberError`] when `value` is not finite, not positive or beyond 1e15.
+    /// [`NumberError`] when `value` is not finite, not positive or beyond 1e14.
     pub fn price(&self, value: f64, rounding: Rounding) -> Result<Price, NumberError> {
         let units = whole_units(value, self.tick, rounding)?;
         Price::new(Decimal::from(units.max(1)) * self.tick)
@@ -135,7 +140,7 @@ impl Instrument {
     /// A quantity as a decimal of whole steps, rounded down; zero when under one step.
     ///
     /// # Errors
-    /// [`NumberError`] when `value` is not finite, negative or beyond 1e15.
+    /// [`NumberError`] when `value` is not finite, negative or beyond 1e14.
     pub fn qty_floor(&self, value: f64) -> Result<Qty, NumberError> {
         let units = whole_units(value, self.step, Rounding::Down)?;
         Qty::new(Decimal::from(units) * self.step)

@@ -22,7 +22,7 @@ pub mod ts;
 pub use actions::Actions;
 pub use bar::{Bar, BarFault, Quote};
 pub use decision::{BracketSpec, Decision, Direction, ExitReason, Intent};
-pub use event::{Event, HaltLevel, Reason};
+pub use event::{Event, FreezeCause, HaltLevel, Reason};
 pub use feed::{Feed, MarketEvent};
 pub use frame::{Context, Frame};
 pub use ids::{InstrumentId, Ix, OrderId, RunId, Symbol, Venue};

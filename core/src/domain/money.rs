@@ -20,16 +20,16 @@ pub enum NumberError {
     /// A quantity must not be under zero.
     #[error("{0} is not a quantity: it must not be negative")]
     QtyNegative(Decimal),
-    /// Over the largest magnitude the account keeps exact (10^15).
-    #[error("{0} is larger than 1e15, the most that is kept exact")]
+    /// Over the largest magnitude the account keeps exact (10^14).
+    #[error("{0} is larger than 1e14, the most that is kept exact")]
     TooLarge(Decimal),
     /// NaN, infinite, or too far from what decimals hold.
     #[error("{0} is not a finite number in range")]
     NotFinite(f64),
 }
 
-/// Everything beyond is refused, so that products of a price and a quantity stay inside 28 digits.
-const LARGEST: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
+/// Everything beyond is refused, so that the product of a price and a quantity, at most 1e28, is a decimal too.
+const LARGEST: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
 
 /// A price in quote currency, over zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +47,7 @@ impl Price {
     /// Checks and wraps.
     ///
     /// # Errors
-    /// [`NumberError`] unless `0 < value <= 1e15`.
+    /// [`NumberError`] unless `0 < value <= 1e14`.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
         if value <= Decimal::ZERO {
             return Err(NumberError::PriceNotPositive(value));
@@ -68,7 +68,7 @@ impl Qty {
     /// Checks and wraps.
     ///
     /// # Errors
-    /// [`NumberError`] unless `0 <= value <= 1e15`.
+    /// [`NumberError`] unless `0 <= value <= 1e14`.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
         if value < Decimal::ZERO {
             return Err(NumberError::QtyNegative(value));
@@ -102,7 +102,7 @@ impl Money {
     /// Checks and wraps.
     ///
     /// # Errors
-    /// [`NumberError::TooLarge`] beyond 1e15 either way.
+    /// [`NumberError::TooLarge`] beyond 1e14 either way.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
         if value.abs() > LARGEST { Err(NumberError::TooLarge(value)) } else { Ok(Self(value.normalize())) }
     }
@@ -110,7 +110,7 @@ impl Money {
     /// From `f64`, rounded to 8 decimals: for marks and reports, never for the ledger.
     ///
     /// # Errors
-    /// [`NumberError`] when not finite or beyond 1e15.
+    /// [`NumberError`] when not finite or beyond 1e14.
     pub fn approx(value: f64) -> Result<Self, NumberError> {
         let decimal = Decimal::from_f64_retain(value).ok_or(NumberError::NotFinite(value))?;
         Self::new(decimal.round_dp(8))
@@ -243,8 +243,8 @@ mod tests {
         assert!("NaN".parse::<Price>().is_err() && "1e400".parse::<Price>().is_err() && "".parse::<Qty>().is_err());
         assert!(serde_json::from_str::<Price>("\"0\"").is_err());
         assert!(serde_json::from_str::<Qty>("\"-0.1\"").is_err());
-        assert!("1000000000000001".parse::<Money>().is_err());
-        assert!("1000000000000000".parse::<Money>().is_ok());
+        assert!("100000000000001".parse::<Money>().is_err());
+        assert!("100000000000000".parse::<Money>().is_ok());
         assert!(Money::approx(f64::NAN).is_err() && Money::approx(f64::INFINITY).is_err());
     }
 

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::lane::{EngineInput as LaneInput, Lane, LaneState};
 use crate::account::{Account, Action, AccountSetup, Alert, ApplyError, Approved};
 use crate::domain::{
-    Actions, Decision, Event, Frame, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
+    Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
 };
 use crate::engine::Snapshot;
 use crate::record::{Record, TapeTarget};
@@ -367,7 +367,7 @@ impl Sequencer {
             self.to_engine(ix, EngineInput::Bar(bar, context), out);
         }
         if self.pace == Pace::Realtime {
-            self.tell_account(Event::Freeze { instrument: ix, reason: None }, out);
+            self.tell_account(Event::Freeze { instrument: ix, cause: FreezeCause::Engine, reason: None }, out);
         }
     }
 
@@ -384,7 +384,7 @@ impl Sequencer {
             (false, _) => lane.stop(),
         }
         if self.pace == Pace::Realtime {
-            self.tell_account(Event::Freeze { instrument: ix, reason: Some(reason) }, out);
+            self.tell_account(Event::Freeze { instrument: ix, cause: FreezeCause::Engine, reason: Some(reason) }, out);
         }
     }
 

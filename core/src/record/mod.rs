@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::AccountSetup;
 use crate::domain::{
-    Cause, Decision, DoneReason, Fill, HaltLevel, Money, Order, OrderId, Price, Reason, RunId, Symbol, Timeframe, Ts,
+    Cause, Decision, DoneReason, Fill, FreezeCause, HaltLevel, Money, Order, OrderId, Price, Reason, RunId, Symbol,
+    Timeframe, Ts,
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
@@ -111,7 +112,9 @@ pub enum Record {
     Freeze {
         /// Whose.
         symbol: Symbol,
-        /// Why; `None` when free again.
+        /// On whose account.
+        cause: FreezeCause,
+        /// Why; `None` when the cause is gone.
         reason: Option<String>,
     },
     /// A person asked for something over a face, and what came of it.
