@@ -4,10 +4,12 @@
 pub mod control;
 pub mod engine_host;
 pub mod house_link;
+pub mod journal;
 pub mod latch;
 pub mod market;
 pub mod registry;
 pub mod risk_manager;
+pub mod store;
 pub mod supervisor;
 pub mod telemetry;
 pub mod venue;

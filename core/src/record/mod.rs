@@ -3,6 +3,16 @@
 //! The **journal** is the account's only truth: its state is a fold of [`Record`]s and of nothing else, so that the
 //! record alone rebuilds it after any crash and anybody can recompute it. The **tape** holds every input of every core.
 
+pub mod line;
+pub mod reader;
+#[cfg(test)]
+mod samples;
+pub mod tape;
+
+pub use line::{Chain, EncodeError, LINE_BYTES_MAX, LineFault};
+pub use reader::{JournalReader, ReadFault};
+pub use tape::{TapeEntry, TapeItem, TapeTarget};
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountSetup;

@@ -1,0 +1,168 @@
+//! Records for tests: every kind, with numbers at the ends of their ranges.
+
+use super::{Bracket, MarkedPosition, Record, Sizing, Verdict};
+use crate::account::{AccountSetup, RiskPolicy};
+use crate::domain::instrument::RawInstrument;
+use crate::domain::{
+    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, ExitReason, Fill, HaltLevel, InstrumentId,
+    Intent, Ix, Leg, Order, OrderId, Reason, Side, Span, Symbol, Timeframe, Ts,
+};
+
+const EXTREMES: [f64; 6] = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2, 16_537.600_000_000_002];
+
+fn symbol() -> Symbol {
+    "BTCUSDT".parse().unwrap()
+}
+
+fn id() -> OrderId {
+    "lb-aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().unwrap()
+}
+
+fn reason() -> Reason {
+    Reason { by: "ömer \"the\" \\ trader\n".into(), text: "null \u{1F4C9}\u{7f}\u{0}".into() }
+}
+
+fn setup() -> Box<AccountSetup> {
+    let raw = RawInstrument {
+        id: InstrumentId { venue: "sim".parse().unwrap(), symbol: symbol() },
+        base: "BTC".into(),
+        quote: "USDT".into(),
+        tick: "0.00000001".parse().unwrap(),
+        step: "1000".parse().unwrap(),
+        min_qty: "0".parse().unwrap(),
+        min_notional: "1000000000000000".parse().unwrap(),
+    };
+    let yaml = "risk_policy: {max_daily_loss_pct: 3.0, max_symbol_risk_pct: 0.2, max_concurrent_positions: 15, \
+                rebalance_frequency: weekly, correlation_groups: {alts: [BTCUSDT]}, position_sizing: {method: kelly, \
+                kelly_fraction: 0.5, min_position_usd: 10, max_position_usd: 1000}}";
+    Box::new(AccountSetup {
+        name: "paper".into(),
+        kind: AccountKind::Linear,
+        currency: "USDT".into(),
+        initial_cash: "10000".parse().unwrap(),
+        instruments: vec![raw.try_into().unwrap()],
+        risk: RiskPolicy::from_yaml(yaml).unwrap(),
+        cost_per_side: 0.000_7,
+        resume_next_day: true,
+    })
+}
+
+fn spec(x: f64) -> BracketSpec {
+    BracketSpec { stop: x, target: Some(x), trailing: None, time_exit: Some(Span::from_nanos(i64::MAX)) }
+}
+
+fn decision(intent: Option<Intent>) -> Decision {
+    Decision { instrument: Ix(u16::MAX), bar: Ts::MAX, policy: u64::MAX, features: u64::MAX - 1, intent }
+}
+
+fn order(cause: Cause, leg: Leg) -> Order {
+    Order {
+        id: id(),
+        symbol: symbol(),
+        side: Side::Sell,
+        leg,
+        qty: "0.12345678".parse().unwrap(),
+        cause,
+        attempt: u32::MAX,
+        trigger: Some("0.00000001".parse().unwrap()),
+        created: Ts::from_nanos(i64::MIN),
+    }
+}
+
+fn enter(x: f64, probability: Option<f64>) -> Intent {
+    Intent::Enter { direction: Direction::Short, probability, volatility: x, reference: x, bracket: spec(x) }
+}
+
+fn sizing(x: f64) -> Sizing {
+    let bound_by = "symbol".into();
+    Sizing { equity: x, volatility: x, base: x, kelly: x, with_probability: true, bound_by, notional: x }
+}
+
+fn bracket(x: f64, target: Option<f64>) -> Bracket {
+    Bracket { entry: id(), stop: x, target, trailing: None, trailed: false, best: x, expires: Some(Ts::MAX) }
+}
+
+fn decided(intent: Option<Intent>, verdict: Verdict) -> Record {
+    Record::Decision { symbol: symbol(), decision: decision(intent), verdict }
+}
+
+/// Every kind of record and every form of what they hold. The first opens the account with 10000.
+pub(super) fn records() -> Vec<Record> {
+    let timeframe = Timeframe::HOUR;
+    let mut all = vec![
+        Record::Started { run: "run-1".parse().unwrap(), timeframe, config_hash: "00ff".into(), setup: setup() },
+        Record::Setup { setup: setup() },
+        Record::Day { day: i64::MIN, start_equity: "-0.000000000000000001".parse().unwrap() },
+        Record::Accepted { order: id() },
+        Record::Mark {
+            cash: "-1000000000000000".parse().unwrap(),
+            equity: "999999999999999.99999".parse().unwrap(),
+            positions: vec![MarkedPosition {
+                symbol: symbol(),
+                net: "-1.500".parse().unwrap(),
+                cost: "-3".parse().unwrap(),
+                mark: "2".parse().unwrap(),
+            }],
+        },
+        Record::Fill {
+            fill: Fill {
+                order: id(),
+                trade_id: u64::MAX,
+                symbol: symbol(),
+                side: Side::Buy,
+                price: "0.1".parse().unwrap(),
+                qty: "1".parse().unwrap(),
+                fee: "0".parse().unwrap(),
+                ts: Ts::MAX,
+            },
+        },
+        Record::Freeze { symbol: symbol(), reason: None },
+        Record::Freeze { symbol: symbol(), reason: Some(String::new()) },
+        Record::Resume { reason: reason(), start_equity: "1".parse().unwrap() },
+        Record::Command { by: "me".into(), command: "halt".into(), outcome: "done\r\n\u{2028}".into() },
+        decided(Some(Intent::Exit), Verdict::Approved { sizing: None }),
+        decided(Some(Intent::Exit), Verdict::Refused { check: "day_stop".into(), reason: "3 %".into() }),
+        decided(Some(enter(0.5, None)), Verdict::Unchanged),
+        decided(None, Verdict::Unchanged),
+    ];
+    for x in EXTREMES {
+        all.push(decided(Some(enter(x, Some(x))), Verdict::Approved { sizing: Some(sizing(x)) }));
+        all.push(decided(Some(Intent::Tighten { stop: x }), Verdict::Unchanged));
+        all.push(Record::Bracket { symbol: symbol(), bracket: bracket(x, Some(x)) });
+    }
+    let causes = [
+        Cause::Decision { bar: Ts::from_nanos(-1) },
+        Cause::Bracket { entry: id(), rule: ExitReason::Trailing },
+        Cause::Command { seq: u64::MAX },
+    ];
+    for cause in causes {
+        let (reserved, bracket) = ("0.5".parse().unwrap(), Some(spec(0.25)));
+        all.push(Record::Intent { order: order(cause, Leg::Entry), reserved, bracket });
+        all.push(Record::Intent { order: order(cause, Leg::Exit), reserved, bracket: None });
+    }
+    use DoneReason::{Cancelled, Expired, Filled, NotSent, Rejected};
+    for reason in [Filled, Cancelled, Rejected, Expired, NotSent] {
+        all.push(Record::Done { order: id(), reason, text: Some("-2010 null".into()) });
+        all.push(Record::Done { order: id(), reason, text: None });
+    }
+    for level in [HaltLevel::None, HaltLevel::EntryHalt, HaltLevel::ReduceOnly, HaltLevel::Flatten] {
+        all.push(Record::Halt { level, reason: reason() });
+    }
+    all.push(Record::Ended { reason: "signal".into() });
+    all
+}
+
+/// Records with a number that JSON cannot hold.
+pub(super) fn not_finite() -> Vec<Record> {
+    let bad = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    bad.into_iter()
+        .flat_map(|x| {
+            [
+                decided(Some(Intent::Tighten { stop: x }), Verdict::Unchanged),
+                decided(Some(enter(0.5, Some(x))), Verdict::Unchanged),
+                Record::Bracket { symbol: symbol(), bracket: bracket(1.0, Some(x)) },
+                decided(None, Verdict::Approved { sizing: Some(sizing(x)) }),
+            ]
+        })
+        .collect()
+}

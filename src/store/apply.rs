@@ -1,0 +1,259 @@
+//! One journal record into rows.
+
+use std::collections::BTreeMap;
+
+use levibot_core::domain::{Decision, Fill, Intent, Reason, Symbol};
+use levibot_core::record::{Bracket, Envelope, MarkedPosition, Record, Verdict};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Row, Sqlite, SqliteConnection};
+
+use super::positions::Position;
+use super::{StoreError, database};
+
+type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+/// All positions, and which rows are behind.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    positions: BTreeMap<Symbol, Position>,
+    changed: BTreeMap<Symbol, (i64, i64)>,
+}
+
+/// A decimal as canonical text.
+fn text(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
+/// A unit variant's name, as the journal writes it.
+fn word<T: Serialize>(value: &T) -> Option<String> {
+    serde_json::to_string(value).ok().map(|json| json.trim_matches('"').to_owned())
+}
+
+fn json<T: Serialize>(value: &T) -> Option<String> {
+    serde_json::to_string(value).ok()
+}
+
+impl Book {
+    /// The book that the tables hold.
+    pub(super) async fn load(db: &mut SqliteConnection) -> Result<Self, StoreError> {
+        let rows = sqlx::query("SELECT symbol, net, cost, realised, fees, mark FROM positions").fetch_all(db).await;
+        let mut book = Self::default();
+        for row in rows.map_err(database("read the positions of"))? {
+            let unreadable = || StoreError::Corrupt { findings: "a position is not readable".to_owned() };
+            let column = |at: usize| row.try_get::<Option<String>, _>(at).map_err(database("read the positions of"));
+            let decimal = |at: usize| {
+                let parse = |text: String| text.parse::<Decimal>().map_err(|_| unreadable());
+                column(at)?.map(parse).transpose()
+            };
+            let symbol = column(0)?.and_then(|text| text.parse().ok()).ok_or_else(unreadable)?;
+            let required = |at: usize| decimal(at)?.ok_or_else(unreadable);
+            let position = Position {
+                net: required(1)?,
+                cost: required(2)?,
+                realised: required(3)?,
+                fees: required(4)?,
+                mark: decimal(5)?,
+            };
+            book.positions.insert(symbol, position);
+        }
+        Ok(book)
+    }
+
+    /// Writes the rows that are behind.
+    pub(super) async fn save(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        for (symbol, (seq, ts)) in std::mem::take(&mut self.changed) {
+            let position = self.positions.get(&symbol).copied().unwrap_or_default();
+            let query = sqlx::query(
+                "INSERT INTO positions (symbol, seq, ts, net, cost, realised, fees, net_pnl, mark, unrealised)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (symbol) DO UPDATE SET seq = ?2, ts = ?3, net = ?4, cost = ?5, realised = ?6, fees = ?7,
+                     net_pnl = ?8, mark = ?9, unrealised = ?10",
+            )
+            .bind(symbol.as_str().to_owned())
+            .bind(seq)
+            .bind(ts)
+            .bind(text(position.net))
+            .bind(text(position.cost))
+            .bind(text(position.realised))
+            .bind(text(position.fees))
+            .bind(text(position.realised - position.fees))
+            .bind(position.mark.map(text))
+            .bind(position.unrealised().map(text));
+            query.execute(&mut *db).await.map_err(database("write a position to"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of one record; positions wait for [`Self::save`].
+    pub(super) async fn apply(&mut self, db: &mut SqliteConnection, envelope: &Envelope) -> Result<(), StoreError> {
+        let seq = i64::try_from(envelope.seq).map_err(|_| StoreError::Value { seq: envelope.seq })?;
+        let at = (seq, envelope.ts.nanos());
+        let query = match &envelope.record {
+            Record::Fill { fill } => return self.fill(db, fill, at).await,
+            Record::Mark { cash, equity, positions } => {
+                self.mark(positions, at);
+                let insert = "INSERT INTO equity (seq, ts, cash, equity, positions) VALUES (?, ?, ?, ?, ?)";
+                let open = i64::try_from(positions.len()).unwrap_or(i64::MAX);
+                start(insert, at).bind(text(cash.get())).bind(text(equity.get())).bind(open)
+            }
+            record => row(record, at).ok_or(StoreError::Value { seq: envelope.seq })?,
+        };
+        query.execute(db).await.map_err(database("write a row to"))?;
+        Ok(())
+    }
+
+    /// A trade that is there already changes nothing.
+    async fn fill(&mut self, db: &mut SqliteConnection, fill: &Fill, at: (i64, i64)) -> Result<(), StoreError> {
+        let insert = "INSERT INTO fills (seq, ts, order_id, symbol, trade_id, side, price, qty, fee)
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (symbol, trade_id) DO NOTHING";
+        let query = start(insert, (at.0, fill.ts.nanos()))
+            .bind(fill.order.as_str().to_owned())
+            .bind(fill.symbol.as_str().to_owned())
+            .bind(fill.trade_id.to_string())
+            .bind(word(&fill.side))
+            .bind(text(fill.price.get()))
+            .bind(text(fill.qty.get()))
+            .bind(text(fill.fee.get()));
+        let done = query.execute(db).await.map_err(database("write a fill to"))?;
+        if done.rows_affected() == 1 {
+            let position = self.positions.entry(fill.symbol).or_default();
+            *position = position.after(fill).ok_or(StoreError::Overflow { seq: at.0.unsigned_abs() })?;
+            self.changed.insert(fill.symbol, at);
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, marked: &[MarkedPosition], at: (i64, i64)) {
+        for MarkedPosition { symbol, mark, .. } in marked {
+            self.positions.entry(*symbol).or_default().mark = Some(mark.get());
+            self.changed.insert(*symbol, at);
+        }
+    }
+}
+
+fn start(sql: &'static str, (seq, ts): (i64, i64)) -> Query {
+    sqlx::query(sql).bind(seq).bind(ts)
+}
+
+/// The one statement of a record that is neither a fill nor a mark; `None` when serde refuses it.
+fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
+    Some(match record {
+        Record::Decision { symbol, decision, verdict } => decision_row(*symbol, decision, verdict, at)?,
+        Record::Intent { order, reserved, bracket } => start(
+            "INSERT INTO orders (seq, ts, id, symbol, side, leg, qty, cause, attempt, trigger_price, reserved, bracket,
+                                 status, status_ts)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'intent', ?2) ON CONFLICT (id) DO NOTHING",
+            at,
+        )
+        .bind(order.id.as_str().to_owned())
+        .bind(order.symbol.as_str().to_owned())
+        .bind(word(&order.side))
+        .bind(word(&order.leg))
+        .bind(text(order.qty.get()))
+        .bind(order.cause.to_string())
+        .bind(i64::from(order.attempt))
+        .bind(order.trigger.map(|price| text(price.get())))
+        .bind(text(reserved.get()))
+        .bind(bracket.as_ref().and_then(json)),
+        Record::Accepted { order } => {
+            // A venue's word that comes late does not bring a finished order back.
+            let update = "UPDATE orders SET status = 'accepted', status_ts = ?2 WHERE id = ?3 AND status = 'intent'";
+            start(update, at).bind(order.as_str().to_owned())
+        }
+        Record::Done { order, reason, text } => {
+            let update = "UPDATE orders SET status = ?4, status_ts = ?2, text = ?5 WHERE id = ?3";
+            start(update, at).bind(order.as_str().to_owned()).bind(word(reason)).bind(text.clone())
+        }
+        Record::Bracket { symbol, bracket } => bracket_row(*symbol, bracket, at),
+        Record::Halt { level, reason } => halt_row("halt", at, word(level), None, Some(reason), None),
+        Record::Resume { reason, start_equity } => {
+            halt_row("resume", at, None, None, Some(reason), Some(text(start_equity.get())))
+        }
+        Record::Freeze { symbol, reason } => {
+            let kind = if reason.is_some() { "freeze" } else { "unfreeze" };
+            let why = reason.as_ref().map(|text| Reason { by: String::new(), text: text.clone() });
+            halt_row(kind, at, None, Some(*symbol), why.as_ref(), None)
+        }
+        Record::Command { by, command, outcome } => {
+            let insert = "INSERT INTO commands (seq, ts, by, command, outcome) VALUES (?, ?, ?, ?, ?)";
+            start(insert, at).bind(by.clone()).bind(command.clone()).bind(outcome.clone())
+        }
+        Record::Started { .. } => event_row("started", record, at)?,
+        Record::Setup { .. } => event_row("setup", record, at)?,
+        Record::Day { .. } => event_row("day", record, at)?,
+        Record::Ended { .. } => event_row("ended", record, at)?,
+        Record::Fill { .. } | Record::Mark { .. } => return None,
+    })
+}
+
+fn event_row(kind: &'static str, record: &Record, at: (i64, i64)) -> Option<Query> {
+    let insert = "INSERT INTO events (seq, ts, type, body) VALUES (?, ?, ?, ?)";
+    Some(start(insert, at).bind(kind).bind(json(record)?))
+}
+
+fn decision_row(symbol: Symbol, decision: &Decision, verdict: &Verdict, at: (i64, i64)) -> Option<Query> {
+    let (intent, direction, probability, volatility, reference, stop) = match &decision.intent {
+        None => (None, None, None, None, None, None),
+        Some(Intent::Exit) => (Some("exit"), None, None, None, None, None),
+        Some(Intent::Tighten { stop }) => (Some("tighten"), None, None, None, None, Some(*stop)),
+        Some(Intent::Enter { direction, probability, volatility, reference, bracket }) => {
+            let direction = Some(word(direction)?);
+            (Some("enter"), direction, *probability, Some(*volatility), Some(*reference), Some(bracket.stop))
+        }
+    };
+    let (verdict, check, reason, sizing) = match verdict {
+        Verdict::Approved { sizing } => ("approved", None, None, sizing.as_ref().and_then(json)),
+        Verdict::Refused { check, reason } => ("refused", Some(check.clone()), Some(reason.clone()), None),
+        Verdict::Unchanged => ("unchanged", None, None, None),
+    };
+    let insert = "INSERT INTO decisions (seq, ts, symbol, bar, policy, features, intent, direction, probability,
+                                         volatility, reference, stop, verdict, check_name, reason, sizing)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let query = start(insert, at)
+        .bind(symbol.as_str().to_owned())
+        .bind(decision.bar.nanos())
+        .bind(format!("{:016x}", decision.policy))
+        .bind(format!("{:016x}", decision.features))
+        .bind(intent)
+        .bind(direction)
+        .bind(probability)
+        .bind(volatility)
+        .bind(reference)
+        .bind(stop);
+    Some(query.bind(verdict).bind(check).bind(reason).bind(sizing))
+}
+
+fn bracket_row(symbol: Symbol, bracket: &Bracket, at: (i64, i64)) -> Query {
+    let insert = "INSERT INTO brackets (seq, ts, symbol, entry, stop, target, trailing, trailed, best, expires)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    start(insert, at)
+        .bind(symbol.as_str().to_owned())
+        .bind(bracket.entry.as_str().to_owned())
+        .bind(bracket.stop)
+        .bind(bracket.target)
+        .bind(bracket.trailing)
+        .bind(bracket.trailed)
+        .bind(bracket.best)
+        .bind(bracket.expires.map(|ts| ts.nanos()))
+}
+
+fn halt_row(
+    kind: &'static str,
+    at: (i64, i64),
+    level: Option<String>,
+    symbol: Option<Symbol>,
+    reason: Option<&Reason>,
+    start_equity: Option<String>,
+) -> Query {
+    let insert = "INSERT INTO halts (seq, ts, kind, level, symbol, by, text, start_equity)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    start(insert, at)
+        .bind(kind)
+        .bind(level)
+        .bind(symbol.map(|s| s.as_str().to_owned()))
+        .bind(reason.map(|r| r.by.clone()).filter(|by| !by.is_empty()))
+        .bind(reason.map(|r| r.text.clone()))
+        .bind(start_equity)
+}
