@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod domain;
+pub mod driver;
 pub mod engine;
 pub mod features;
 pub mod files;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix::WeakAddr;
 use levibot_core::domain::{Actions, Decision, Event};
 use levibot_core::driver::{EngineInput, Input};
 use levibot_core::engine::EngineStep;
@@ -65,7 +66,7 @@ impl EngineHost for ThreadHost {
         let arbiter =
             catch_unwind(Arbiter::new).map_err(|panic| SpawnError { symbol: spec.symbol, reason: words(&*panic) })?;
         let address = Engine::start_in_arbiter(&arbiter.handle(), move |_| engine);
-        let link = ThreadLink { address: address.downgrade().recipient(), progress: Arc::clone(&progress) };
+        let link = ThreadLink { address: address.downgrade(), progress: Arc::clone(&progress) };
         let handle = ThreadHandle { arbiter, _keeps_alive: address, generation: spec.generation, progress };
         Ok((Box::new(handle), Box::new(link)))
     }
@@ -94,7 +95,7 @@ impl EngineHandle for ThreadHandle {
 }
 
 struct ThreadLink {
-    address: WeakRecipient<Give>,
+    address: WeakAddr<Engine>,
     progress: Arc<Progress>,
 }
 

@@ -406,7 +406,7 @@ mod tests {
         let (shared, thread) = (Arc::new(Shared::default()), None);
         let (block, sender) = (Vec::new(), Some(sender));
         let mut tape = TapeWriter { options, block, day: Ts::EPOCH, gap: None, sender, thread, shared };
-        let entry = |seq| TapeEntry { seq, ts: Ts::EPOCH, to: TapeTarget::All, event: Event::FrameEnd };
+        let entry = |seq| TapeEntry { seq, ts: Ts::EPOCH, to: TapeTarget::Account, event: Event::FrameEnd };
         for seq in 1..=6 {
             tape.push(entry(seq)).unwrap();
         }

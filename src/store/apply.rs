@@ -171,9 +171,10 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
         Record::Resume { reason, start_equity } => {
             halt_row("resume", at, None, None, Some(reason), Some(text(start_equity.get())))
         }
-        Record::Freeze { symbol, reason } => {
+        Record::Freeze { symbol, cause, reason } => {
             let kind = if reason.is_some() { "freeze" } else { "unfreeze" };
-            let why = reason.as_ref().map(|text| Reason { by: String::new(), text: text.clone() });
+            let text = reason.clone().unwrap_or_default();
+            let why = Some(Reason { by: word(cause).unwrap_or_default(), text });
             halt_row(kind, at, None, Some(*symbol), why.as_ref(), None)
         }
         Record::Command { by, command, outcome } => {

@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use levibot_core::account::{AccountSetup, RiskPolicy};
 use levibot_core::domain::{
-    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, Fill, HaltLevel, Intent, Ix, Leg, Order, OrderId,
-    Reason, Side, Symbol, Timeframe, Ts,
+    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, Fill, FreezeCause, HaltLevel, Intent, Ix, Leg,
+    Order, OrderId, Reason, Side, Symbol, Timeframe, Ts,
 };
 use levibot_core::record::{Bracket, MarkedPosition, Verdict};
 use tempfile::TempDir;
@@ -95,8 +95,8 @@ fn life() -> Vec<Record> {
         mark("10001.4", vec![marked("1.5", "150")]),
         decision(Some(Intent::Exit), Verdict::Refused { check: "day_stop".into(), reason: "3 %".into() }),
         Record::Halt { level: HaltLevel::ReduceOnly, reason: reason.clone() },
-        Record::Freeze { symbol: symbol(), reason: Some("engine away".into()) },
-        Record::Freeze { symbol: symbol(), reason: None },
+        Record::Freeze { symbol: symbol(), cause: FreezeCause::Engine, reason: Some("engine away".into()) },
+        Record::Freeze { symbol: symbol(), cause: FreezeCause::Engine, reason: None },
         Record::Command { by: "me".into(), command: "resume".into(), outcome: "done".into() },
         Record::Resume { reason, start_equity: "10001.4".parse().unwrap() },
         order(2, Side::Sell, Leg::Exit),

@@ -15,7 +15,7 @@ use crate::house_link::{HouseLink, Outgoing};
 use crate::risk_manager::Tell;
 
 /// Something that executes orders. It takes [`Approved`] orders only, and only the account can make one.
-pub trait Broker: std::fmt::Debug + Send + 'static {
+pub trait Broker: std::fmt::Debug + Send + Unpin + 'static {
     /// Takes an order. A known id is never a second order.
     fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>);
     /// Cancels an order, as far as it is not filled.

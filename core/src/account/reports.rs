@@ -55,14 +55,15 @@ impl Account {
         self.cancel_surplus_exits(ix, direction, out);
     }
 
-    /// An exit must never increase a position: one whose side would is cancelled (the position was turned over, or
-    /// closed by another order).
+    /// An exit must never open a position: one that could, because another order has closed or turned the position
+    /// meanwhile, is cancelled. What is left of the position stays under its bracket.
     fn cancel_surplus_exits(&self, ix: Ix, direction: Option<Direction>, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let closing: Option<Side> = direction.map(|d| d.entry_side().opposite());
         for id in book.live() {
             let Some(order) = self.state.orders.get(id) else { continue };
-            if order.order.leg == Leg::Exit && Some(order.order.side) != closing && !order.remaining().is_zero() {
+            let surplus = Some(order.order.side) != closing || order.remaining() > book.size();
+            if order.order.leg == Leg::Exit && surplus && !order.remaining().is_zero() {
                 out.push(Action::Cancel(*id));
             }
         }

@@ -20,8 +20,8 @@ pub enum NumberError {
     /// A quantity must not be under zero.
     #[error("{0} is not a quantity: it must not be negative")]
     QtyNegative(Decimal),
-    /// Over the largest magnitude the account keeps exact (10^14).
-    #[error("{0} is larger than 1e14, the most that is kept exact")]
+    /// Over the largest magnitude the account keeps exact (10^14, money 10^15).
+    #[error("{0} is larger than what is kept exact (1e14, money 1e15)")]
     TooLarge(Decimal),
     /// NaN, infinite, or too far from what decimals hold.
     #[error("{0} is not a finite number in range")]
@@ -30,6 +30,8 @@ pub enum NumberError {
 
 /// Everything beyond is refused, so that the product of a price and a quantity, at most 1e28, is a decimal too.
 const LARGEST: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
+/// The same for money: ten times as much.
+const LARGEST_MONEY: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
 
 /// A price in quote currency, over zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,9 +104,9 @@ impl Money {
     /// Checks and wraps.
     ///
     /// # Errors
-    /// [`NumberError::TooLarge`] beyond 1e14 either way.
+    /// [`NumberError::TooLarge`] beyond 1e15 either way.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
-        if value.abs() > LARGEST { Err(NumberError::TooLarge(value)) } else { Ok(Self(value.normalize())) }
+        if value.abs() > LARGEST_MONEY { Err(NumberError::TooLarge(value)) } else { Ok(Self(value.normalize())) }
     }
 
     /// From `f64`, rounded to 8 decimals: for marks and reports, never for the ledger.
@@ -243,8 +245,8 @@ mod tests {
         assert!("NaN".parse::<Price>().is_err() && "1e400".parse::<Price>().is_err() && "".parse::<Qty>().is_err());
         assert!(serde_json::from_str::<Price>("\"0\"").is_err());
         assert!(serde_json::from_str::<Qty>("\"-0.1\"").is_err());
-        assert!("100000000000001".parse::<Money>().is_err());
-        assert!("100000000000000".parse::<Money>().is_ok());
+        assert!("1000000000000001".parse::<Money>().is_err());
+        assert!("1000000000000000".parse::<Money>().is_ok());
         assert!(Money::approx(f64::NAN).is_err() && Money::approx(f64::INFINITY).is_err());
     }
 

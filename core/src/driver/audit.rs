@@ -196,7 +196,13 @@ impl Audit {
     }
 
     /// Compares a mark with the fold and with the sums: cash, each position, and equity = cash + positions.
-    fn check_mark(&mut self, seq: u64, cash: Money, equity: Money, positions: &[MarkedPosition]) -> Result<(), AuditFault> {
+    fn check_mark(
+        &mut self,
+        seq: u64,
+        cash: Money,
+        equity: Money,
+        positions: &[MarkedPosition],
+    ) -> Result<(), AuditFault> {
         let Some(state) = &self.state else { return Ok(()) };
         let figure = |what, recorded: String, computed: String| {
             if recorded == computed { Ok(()) } else { Err(AuditFault::Figure { seq, what, recorded, computed }) }

@@ -126,7 +126,8 @@ impl Lane {
         let oldest = self.recent.front().map_or(Ts::MAX, |(bar, _)| bar.open_ts);
         let snapshot = self.snapshot.as_ref().filter(|(ts, _)| *ts >= oldest);
         let known = snapshot.map_or(Ts::from_nanos(i64::MIN), |(ts, _)| *ts);
-        let missed = self.recent.iter().filter(|(bar, _)| close(bar) > known && close(bar) < owed_from).copied().collect();
+        let missed =
+            self.recent.iter().filter(|(bar, _)| close(bar) > known && close(bar) < owed_from).copied().collect();
         let mut inputs: Vec<EngineInput> = snapshot.map(|(_, s)| EngineInput::Restore(s.clone())).into_iter().collect();
         inputs.push(EngineInput::Prime(missed));
         inputs.push(EngineInput::Position(view.unwrap_or(PositionView::flat(ix))));

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use super::lane::{EngineInput as LaneInput, Lane, LaneState};
-use crate::account::{Account, Action, AccountSetup, Alert, ApplyError, Approved};
+use crate::account::{Account, AccountSetup, Action, Alert, ApplyError, Approved};
 use crate::domain::{
     Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
 };
@@ -357,7 +357,8 @@ impl Sequencer {
             if let LaneInput::Prime(bars) = &input {
                 for (bar, context) in bars {
                     let event = Event::Bar { instrument: ix, bar: *bar, context: *context };
-                    let target = if std::mem::take(&mut first) { TapeTarget::Cold(ix) } else { TapeTarget::History(ix) };
+                    let target =
+                        if std::mem::take(&mut first) { TapeTarget::Cold(ix) } else { TapeTarget::History(ix) };
                     self.tape(target, event, out);
                 }
             }

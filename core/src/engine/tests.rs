@@ -177,7 +177,6 @@ fn what_concerns_others_changes_nothing() {
         Event::Position(PositionView { direction: Some(Direction::Long), ..PositionView::flat(Ix(4)) }),
         Event::FrameEnd,
         Event::Quote { instrument: OWN, quote },
-        Event::Timer { now: Ts::MAX },
     ] {
         assert!(step(&mut core, &event).is_empty());
         assert_eq!(core, before, "{event:?}");

@@ -4,8 +4,8 @@ use super::{Bracket, MarkedPosition, Record, Sizing, Verdict};
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
-    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, ExitReason, Fill, HaltLevel, InstrumentId,
-    Intent, Ix, Leg, Order, OrderId, Reason, Side, Span, Symbol, Timeframe, Ts,
+    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, ExitReason, Fill, FreezeCause, HaltLevel,
+    InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Span, Symbol, Timeframe, Ts,
 };
 
 const EXTREMES: [f64; 6] = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2, 16_537.600_000_000_002];
@@ -116,8 +116,8 @@ pub(super) fn records() -> Vec<Record> {
                 ts: Ts::MAX,
             },
         },
-        Record::Freeze { symbol: symbol(), reason: None },
-        Record::Freeze { symbol: symbol(), reason: Some(String::new()) },
+        Record::Freeze { symbol: symbol(), cause: FreezeCause::Engine, reason: None },
+        Record::Freeze { symbol: symbol(), cause: FreezeCause::Store, reason: Some(String::new()) },
         Record::Resume { reason: reason(), start_equity: "1".parse().unwrap() },
         Record::Command { by: "me".into(), command: "halt".into(), outcome: "done\r\n\u{2028}".into() },
         decided(Some(Intent::Exit), Verdict::Approved { sizing: None }),

@@ -14,8 +14,12 @@ pub enum TapeTarget {
     Account,
     /// One engine.
     Engine(Ix),
-    /// The account and every engine.
-    All,
+    /// One engine, a bar of the past: it is primed with it.
+    History(Ix),
+    /// The same, and the engine's memory begins anew with it.
+    Cold(Ix),
+    /// Every core begins anew: a daemon has started.
+    Session,
 }
 
 /// One input.
@@ -80,7 +84,8 @@ pub fn decode_items(bytes: &[u8]) -> Result<Vec<TapeItem>, TapeCodecError> {
 mod tests {
     use super::*;
     use crate::domain::{
-        Bar, Context, Decision, DoneReason, Fill, HaltLevel, Intent, PositionView, Quote, Reason, Report, Side,
+        Bar, Context, Decision, DoneReason, Fill, FreezeCause, HaltLevel, Intent, PositionView, Quote, Reason, Report,
+        Side,
     };
 
     fn events() -> Vec<Event> {
@@ -109,16 +114,15 @@ mod tests {
             Event::Report(Report::Fill(fill)),
             Event::Report(Report::Done { order, reason: DoneReason::NotSent, text: None }),
             Event::Position(PositionView::flat(Ix(2))),
-            Event::Freeze { instrument: Ix(3), reason: Some("away".into()) },
+            Event::Freeze { instrument: Ix(3), cause: FreezeCause::Engine, reason: Some("away".into()) },
             Event::Halt { level: HaltLevel::Flatten, reason: reason.clone() },
             Event::Resume { reason },
-            Event::Timer { now: Ts::from_nanos(-1) },
         ]
     }
 
     #[test]
     fn every_event_comes_back_bit_for_bit() {
-        let targets = [TapeTarget::Account, TapeTarget::Engine(Ix(9)), TapeTarget::All];
+        let targets = [TapeTarget::Account, TapeTarget::Engine(Ix(9)), TapeTarget::Cold(Ix(1))];
         let mut items: Vec<_> = (0..)
             .zip(events())
             .zip(targets.into_iter().cycle())
