@@ -28,11 +28,12 @@ impl HouseLink {
     /// Tries once.
     ///
     /// # Errors
-    /// The message itself, when the mailbox is full or nobody is there.
+    /// The message itself, when the mailbox is full, or nobody is there (yet).
     pub fn try_send(&self, tell: Tell) -> Result<(), SendError<Tell>> {
         match self.0.get() {
             Some(house) => house.try_send(tell),
-            None => Err(SendError::Closed(tell)),
+            // Not there yet is as good as busy: it is tried again.
+            None => Err(SendError::Full(tell)),
         }
     }
 }

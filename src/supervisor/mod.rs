@@ -70,6 +70,8 @@ pub enum Wish {
     Stop,
     /// Stop and start again.
     Restart,
+    /// The same with nothing remembered: its strategy has changed.
+    Renew,
     /// Take no entries.
     Pause,
     /// Take entries again.
@@ -282,13 +284,24 @@ impl Supervisor {
     fn wish(&mut self, ix: Ix, wish: Wish) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(&ix) else { return Err("no such engine".to_owned()) };
         let (symbol, status) = (slot.symbol, slot.policy.status());
+        if self.halted && wish == Wish::Renew {
+            self.tell_house(Input::Forget { instrument: ix });
+            return Ok(());
+        }
         if self.halted && matches!(wish, Wish::Start | Wish::Restart) {
             return Err(format!("{symbol}: the account is halted; `levibot resume` lifts the halt"));
         }
         match wish {
-            Wish::Start | Wish::Restart => {
+            Wish::Start | Wish::Restart | Wish::Renew => {
                 let input = if wish == Wish::Start { SupervisionInput::Start } else { SupervisionInput::Restart };
+                if wish == Wish::Renew && status == EngineStatus::Stopped {
+                    self.tell_house(Input::Forget { instrument: ix });
+                    return Ok(());
+                }
                 self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("{wish:?} by hand") });
+                if wish == Wish::Renew {
+                    self.tell_house(Input::Forget { instrument: ix });
+                }
                 self.policy(ix, &input);
                 self.freeze(ix, None);
             }

@@ -103,6 +103,11 @@ impl Lane {
         due
     }
 
+    /// Drops the snapshot: the next generation begins cold.
+    pub(super) fn forget(&mut self) {
+        self.snapshot = None;
+    }
+
     /// Whether the instant has to wait for this engine.
     pub(super) fn is_awaited(&self) -> bool {
         !self.owed.is_empty() && self.answer.is_none()

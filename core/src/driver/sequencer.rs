@@ -70,6 +70,11 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// What an engine remembers no longer fits it (its strategy has changed): its next generation begins cold.
+    Forget {
+        /// Which engine.
+        instrument: Ix,
+    },
     /// An event for the account from outside market and venue: halt, resume, freeze.
     Control(Event),
     /// A note for the record.
@@ -214,6 +219,11 @@ impl Sequencer {
             }
             Input::Attach { instrument, generation } => self.on_attach(instrument, generation, out),
             Input::Detach { instrument, returns, reason } => self.on_detach(instrument, returns, reason, out),
+            Input::Forget { instrument } => {
+                if let Some(lane) = self.lanes.get_mut(instrument.at()) {
+                    lane.forget();
+                }
+            }
             Input::Control(event) => self.on_control(event, out),
             Input::Note(record) => {
                 self.account.note(record, self.now, &mut self.actions);

@@ -1,0 +1,129 @@
+//! The run's market data, opened as the configuration says.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use levibot_core::account::AccountSetup;
+use levibot_core::domain::{Feed, Ix, Ts};
+use levibot_core::features::mix_words;
+use levibot_core::files::{self, FileFeed, Series};
+use levibot_core::simulator::{SimulatedFeed, SimulatorSetup};
+
+use super::AppError;
+use crate::config::{Config, MarketSource};
+
+/// Market data that is known but not yet begun.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The account over its symbols.
+    pub(super) setup: AccountSetup,
+    /// Trading time at which a new account opens.
+    pub(super) start: Ts,
+    /// Hash of what the data are: a part of a replay's name.
+    pub(super) digest: u64,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Simulated(SimulatorSetup),
+    Files { series: Vec<(Ix, Series)>, from: Option<Ts>, to: Option<Ts> },
+}
+
+impl Source {
+    /// Reads what is to be read. Rows that are left out are told on the log, a line a file.
+    pub(super) fn open(config: &Config) -> Result<Self, AppError> {
+        match &config.market.source {
+            MarketSource::Simulator { seed, start, .. } => {
+                let symbols = config.symbols.clone().unwrap_or_default();
+                let setup = config.account_setup(&symbols)?;
+                let Some(simulator) = config.simulator_setup(&setup) else { return Err(AppError::NoData) };
+                let digest = mix_words([*seed].into_iter());
+                Ok(Self { setup, start: *start, digest, kind: Kind::Simulated(simulator) })
+            }
+            MarketSource::Files { path, from, to } => Self::read(config, path.as_deref(), *from, *to),
+        }
+    }
+
+    fn read(config: &Config, path: Option<&std::path::Path>, from: Option<Ts>, to: Option<Ts>) -> Result<Self, AppError> {
+        let path = path.ok_or(AppError::NoData)?;
+        let mut found = files::discover(path)?;
+        if let Some(symbols) = &config.symbols {
+            found.retain(|symbol, _| symbols.contains(symbol));
+        }
+        let wanted = config.symbols.clone().unwrap_or_else(|| found.keys().copied().collect());
+        if let Some(missing) = wanted.iter().find(|symbol| !found.contains_key(symbol)) {
+            return Err(AppError::Fatal(format!(
+                "no price file for {missing} in {}: name files like {missing}.csv.gz, or leave the symbol out of --symbols",
+                path.display()
+            )));
+        }
+        let setup = config.account_setup(&wanted)?;
+        let bar = progress(found.len() as u64, "reading price files");
+        let (mut series, mut words) = (Vec::new(), Vec::new());
+        for (symbol, paths) in &found {
+            let loaded = files::load(*symbol, paths, Some(config.market.timeframe))?;
+            for report in &loaded.reports {
+                if report.faults.is_empty() {
+                    tracing::debug!(%symbol, "{report}");
+                } else {
+                    tracing::warn!(%symbol, "{report}");
+                }
+            }
+            for b in &loaded.series.bars {
+                words.extend([b.open_ts.nanos().cast_unsigned(), b.open.to_bits(), b.high.to_bits()]);
+                words.extend([b.low.to_bits(), b.close.to_bits(), b.volume.to_bits()]);
+            }
+            if let Some(ix) = setup.ix(*symbol) {
+                series.push((ix, loaded.series));
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        for bound in [from, to] {
+            words.push(bound.map_or(u64::MAX, |ts| ts.nanos().cast_unsigned()));
+        }
+        let first = series.iter().filter_map(|(_, s)| s.bars.first()).map(|b| b.open_ts).min();
+        let start = from.max(first).unwrap_or(Ts::EPOCH);
+        Ok(Self { setup, start, digest: mix_words(words.into_iter()), kind: Kind::Files { series, from, to } })
+    }
+
+    /// The feed from the start, or from where an earlier session of the same run has ended.
+    pub(super) fn feed(self, resume_at: Option<Ts>) -> Result<Box<dyn Feed>, AppError> {
+        match self.kind {
+            Kind::Simulated(setup) => {
+                let mut feed = SimulatedFeed::new(&setup)?;
+                if let Some(ts) = resume_at {
+                    feed.fast_forward(ts);
+                }
+                Ok(Box::new(feed))
+            }
+            Kind::Files { series, from, to } => {
+                let timeframe = series.first().map_or(levibot_core::domain::Timeframe::HOUR, |(_, s)| s.timeframe);
+                Ok(Box::new(FileFeed::new(series, timeframe, from.max(resume_at), to)?))
+            }
+        }
+    }
+
+    /// When the data end, if they do.
+    pub(super) fn end(&self) -> Option<Ts> {
+        match &self.kind {
+            Kind::Simulated(_) => None,
+            Kind::Files { series, to, .. } => {
+                let last = series.iter().filter_map(|(_, s)| s.bars.last().map(|b| b.close_ts(s.timeframe))).max();
+                match (last, *to) {
+                    (Some(last), Some(to)) => Some(last.min(to)),
+                    (last, to) => last.or(to),
+                }
+            }
+        }
+    }
+}
+
+/// A progress bar on standard error; hidden where that is no terminal.
+pub(super) fn progress(total: u64, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template = "{msg} [{bar:40}] {percent}% {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.with_message(what)
+}

@@ -1,0 +1,195 @@
+//! Opening the account: a new one, one that is recovered from its journal, or a replay that is done again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use levibot_core::account::{Account, ApplyError, State};
+use levibot_core::domain::hash::{hex, sha256};
+use levibot_core::domain::{Actions, DoneReason, Report, RunId, Ts};
+use levibot_core::driver::{Pace, Sequencer};
+use levibot_core::fills::{PaperVenue, VenueAnswer};
+use levibot_core::record::{Envelope, Record};
+
+use super::AppError;
+use super::data::Source;
+use crate::config::{Config, PaceKey};
+use crate::house_link::HouseLink;
+use crate::journal::{
+    Durability, JOURNAL_FILE, Journal, Notify, Options, TapeOptions, TapeReader, TapeWriter, WhenFull, scan,
+};
+use crate::risk_manager::{Counts, Tell, opening_records};
+use crate::telemetry::clock::wall_now;
+
+/// An account with its journal, ready to be driven.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) sequencer: Sequencer,
+    pub(super) opening: Vec<(Ts, Record)>,
+    pub(super) journal: Journal,
+    pub(super) tape: Option<(TapeWriter, u64)>,
+    pub(super) venue: PaperVenue,
+    pub(super) counts: Counts,
+    pub(super) run: RunId,
+    pub(super) dir: PathBuf,
+    /// Where market data go on, when the journal has a past.
+    pub(super) resume_at: Option<Ts>,
+    /// What the venue says of orders that were on their way when the last session ended.
+    pub(super) settled: Vec<Report>,
+    /// A sentence for people about what was found.
+    pub(super) found: Option<String>,
+}
+
+pub(super) const fn pace(config: &Config) -> Pace {
+    match config.run.pace {
+        PaceKey::Lockstep => Pace::Lockstep,
+        PaceKey::Realtime => Pace::Realtime,
+    }
+}
+
+impl House {
+    pub(super) fn open(config: &Config, source: &Source, link: &HouseLink) -> Result<Self, AppError> {
+        match pace(config) {
+            Pace::Lockstep => Self::replay(config, source, link),
+            Pace::Realtime => Self::recover(config, source, link),
+        }
+    }
+
+    /// A replay is its own recovery: it is done again from its start, compared with what stands in its journal, and
+    /// goes on where that ends. Its name is made of everything that decides its outcome.
+    fn replay(config: &Config, source: &Source, link: &HouseLink) -> Result<Self, AppError> {
+        let name = sha256(&[config.hash().as_bytes(), &source.digest.to_le_bytes()]);
+        let run: RunId = format!("replay-{}", hex(&name[..6])).parse().map_err(AppError::Name)?;
+        let dir = config.run.data_dir.join(run.as_str());
+        make_dir(&dir)?;
+        let repeated = dir.join(JOURNAL_FILE).exists();
+        let options = Options { durability: Durability::AtFlush, when_full: WhenFull::Block, ..Options::default() };
+        let journal = Journal::open_verifying(&dir, options, notify(link))?;
+        let mut actions = Actions::new();
+        let started = started(config, source, run);
+        let account = Account::open(source.start, started, &mut actions)
+            .map_err(|source| AppError::Fold { seq: 1, dir: dir.clone(), source })?;
+        let tape = open_tape(config, &dir, true)?;
+        Ok(Self {
+            sequencer: Sequencer::new(Pace::Lockstep, account, source.start),
+            opening: opening_records(source.start, &mut actions),
+            journal,
+            tape,
+            venue: PaperVenue::new(config.paper, &source.setup.instruments),
+            counts: Counts::default(),
+            run,
+            dir,
+            resume_at: None,
+            settled: Vec::new(),
+            found: repeated.then(|| "this replay has a journal already: it is verified and continued".to_owned()),
+        })
+    }
+
+    /// Folds the journal, rebuilds the venue from it, and asks the venue for orders that were on their way.
+    fn recover(config: &Config, source: &Source, link: &HouseLink) -> Result<Self, AppError> {
+        let dir = config.run.data_dir.clone();
+        make_dir(&dir)?;
+        let mut fold = Fold::default();
+        let (journal, recovery) = Journal::open(&dir, Options::default(), notify(link), &mut |e| fold.take(&e))?;
+        if let Some((seq, source)) = fold.fault {
+            return Err(AppError::Fold { seq, dir, source });
+        }
+        let torn = recovery.torn.map(|t| format!("a line cut off by a crash ({} bytes) was set aside; ", t.bytes));
+        let mut actions = Actions::new();
+        let other = |source| AppError::OtherAccount { dir: dir.clone(), source };
+        let (account, now, resume_at, found) = match fold.state {
+            None => {
+                let started = started(config, source, new_run(config)?);
+                (Account::open(source.start, started, &mut actions).map_err(other)?, source.start, None, None)
+            }
+            Some(state) => {
+                let (now, seq) = (state.ts().max(source.start), state.seq());
+                let started = started(config, source, state.run());
+                let account = Account::restart(state, now, started, &mut actions).map_err(other)?;
+                let text = format!("{}continuing after record {seq} at {now}", torn.unwrap_or_default());
+                (account, now, Some(now), Some(text))
+            }
+        };
+        let mut venue = PaperVenue::new(config.paper, &account.state().setup().instruments);
+        scan(&dir.join(JOURNAL_FILE), &mut |e: Envelope| venue.recover(&e.record, e.ts))?;
+        let settled = settle(account.state(), &venue);
+        let tape = open_tape(config, &dir, false)?;
+        Ok(Self {
+            run: account.state().run(),
+            sequencer: Sequencer::new(Pace::Realtime, account, now),
+            opening: opening_records(now, &mut actions),
+            journal,
+            tape,
+            venue,
+            counts: fold.counts,
+            dir,
+            resume_at,
+            settled,
+            found,
+        })
+    }
+}
+
+/// The journal's records as they are read.
+#[derive(Default)]
+struct Fold {
+    state: Option<State>,
+    counts: Counts,
+    fault: Option<(u64, ApplyError)>,
+}
+
+impl Fold {
+    fn take(&mut self, envelope: &Envelope) {
+        if self.fault.is_some() {
+            return;
+        }
+        let result = match &mut self.state {
+            Some(state) => state.apply(envelope.ts, &envelope.record),
+            None => State::open(envelope.ts, &envelope.record).map(|state| self.state = Some(state)),
+        };
+        self.counts.take(&envelope.record);
+        self.fault = result.err().map(|error| (envelope.seq, error));
+    }
+}
+
+/// Orders whose intent is on record and whose acceptance is not: the venue, rebuilt from the same record, says whether
+/// it has them. One that it does not know never left.
+fn settle(state: &State, venue: &PaperVenue) -> Vec<Report> {
+    let unsettled = state.orders().filter(|o| venue.query(o.order.id) == VenueAnswer::Unknown);
+    let text = Some("not at the venue after a restart".to_owned());
+    unsettled.map(|o| Report::Done { order: o.order.id, reason: DoneReason::NotSent, text: text.clone() }).collect()
+}
+
+fn started(config: &Config, source: &Source, run: RunId) -> Record {
+    let setup = Box::new(source.setup.clone());
+    Record::Started { run, timeframe: config.market.timeframe, config_hash: config.hash(), setup }
+}
+
+/// A name for a new account's life: the day, and enough of a hash to tell two of a day apart.
+fn new_run(config: &Config) -> Result<RunId, AppError> {
+    let now = wall_now();
+    let salt = sha256(&[config.hash().as_bytes(), &now.nanos().to_le_bytes(), &std::process::id().to_le_bytes()]);
+    format!("run-{}-{}", now.yyyymmdd(), hex(&salt[..4])).parse().map_err(AppError::Name)
+}
+
+fn notify(link: &HouseLink) -> Notify {
+    let link = link.clone();
+    // A full mailbox is no loss: the house looks at the journal by itself too.
+    Arc::new(move |_| drop(link.try_send(Tell::JournalMoved)))
+}
+
+fn open_tape(config: &Config, dir: &Path, replay: bool) -> Result<Option<(TapeWriter, u64)>, AppError> {
+    if !config.journal.tape {
+        return Ok(None);
+    }
+    let dir = dir.join("tape");
+    make_dir(&dir)?;
+    let base = if replay { 0 } else { TapeReader::last_seq(&dir)? };
+    // A replay's trading days pass in seconds: nothing of it is old.
+    let keep_days = if replay { u32::MAX / 2 } else { config.journal.tape_keep_days };
+    let options = TapeOptions { keep_days, wait: replay, fresh: replay, ..TapeOptions::default() };
+    Ok(Some((TapeWriter::open(&dir, options)?, base)))
+}
+
+pub(super) fn make_dir(path: &Path) -> Result<(), AppError> {
+    std::fs::create_dir_all(path).map_err(|source| AppError::Folder { path: path.to_owned(), source })
+}

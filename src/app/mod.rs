@@ -1,0 +1,132 @@
+//! The composition root: the only room that knows every other.
+//!
+//! Starting is recovering: the journal is read and folded, orders that never reached the venue are settled, and only
+//! then engines start and market data flows.
+
+mod data;
+mod house;
+mod orders;
+mod projection;
+mod run;
+mod summary;
+
+pub mod offline;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use levibot_core::account::ApplyError;
+use levibot_core::files::FileError;
+use levibot_core::simulator::SimulatorError;
+
+pub use run::run;
+pub use summary::Summary;
+
+use crate::config::{Config, ConfigError, Overrides};
+
+/// What a run is asked to be besides its configuration.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The checked configuration.
+    pub config: Config,
+    /// What it was made with, so that a reload makes it again.
+    pub overrides: Overrides,
+    /// Whether the file was named; else the embedded default stands in for missing files.
+    pub named: bool,
+    /// End so long after the daemon is ready.
+    pub limit: Option<Duration>,
+}
+
+/// Why a run could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Price files.
+    #[error(transparent)]
+    Files(#[from] FileError),
+    /// No price files given.
+    #[error("`market.source` is files and no file is given: add --data FOLDER, or set `market.files.path`")]
+    NoData,
+    /// The simulator.
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    /// The tape.
+    #[error(transparent)]
+    Tape(#[from] crate::journal::TapeError),
+    /// The tables.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The status API.
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] crate::control::server::ControlError),
+    /// The latch file.
+    #[error(transparent)]
+    Latch(#[from] crate::latch::LatchError),
+    /// The logs.
+    #[error(transparent)]
+    Logs(#[from] crate::telemetry::logs::LogError),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] crate::telemetry::metrics::MetricsError),
+    /// The journal's records do not make an account.
+    #[error("record {seq} of the journal in {dir} cannot follow: `levibot audit --data-dir {dir}` says more")]
+    Fold {
+        /// Its sequence number.
+        seq: u64,
+        /// The data folder.
+        dir: PathBuf,
+        /// Why not.
+        #[source]
+        source: ApplyError,
+    },
+    /// The configuration describes another account than the journal.
+    #[error("the data folder {dir} holds another account")]
+    OtherAccount {
+        /// The data folder.
+        dir: PathBuf,
+        /// How they differ.
+        #[source]
+        source: ApplyError,
+    },
+    /// A folder could not be made.
+    #[error("cannot create the folder {path}: check its parent's permissions")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A name that could not be made.
+    #[error("the run cannot be named")]
+    Name(#[source] levibot_core::domain::ids::NameError),
+    /// A signal handler could not be installed.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// The run ended because something could not go on.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl AppError {
+    /// The exit code: 2 for a configuration or data to be corrected, 4 for a data folder in use, 5 for a damaged
+    /// record, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        use crate::journal::JournalError;
+        match self {
+            Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
+            Self::OtherAccount { .. } => 2,
+            Self::Journal(JournalError::Locked { .. }) => 4,
+            Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
+            _ => 1,
+        }
+    }
+}
