@@ -1,6 +1,7 @@
 //! The daemon: actors, venues, stores and faces around the pure cores of `levibot-core`. Everything that touches a
 //! clock, a file, a socket or a thread is here.
 
+pub mod config;
 pub mod control;
 pub mod engine_host;
 pub mod house_link;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{FeatureId, length};
 use super::indicators::{Atr, Channel, Directional, Ema, Lags, Rsi, Window};
 use super::{feature_hash, schema_hash};
-use crate::domain::{Bar, Context, Span};
+use crate::domain::{Bar, Context, Span, Ts};
 
 /// Every value lies between minus and plus this, so that it stays finite in single precision too.
 pub const FEATURE_BOUND: f64 = 1e6;
@@ -103,11 +103,6 @@ fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
-/// `turns` of a circle in radians.
-fn turn(turns: f64) -> f64 {
-    std::f64::consts::TAU * turns
-}
-
 /// The channel of the bars before this one, and where this close lies in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Donchian {
@@ -120,6 +115,25 @@ struct Donchian {
 struct SignedVolume {
     close: Option<f64>,
     steps: Window,
+}
+
+/// Where the bar opens in the day and in the week, each as (sine, cosine).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Calendar {
+    /// Number of the day that `week` is of.
+    date: Option<i64>,
+    day: (f64, f64),
+    week: (f64, f64),
+}
+
+impl Calendar {
+    fn update(&mut self, open_ts: Ts) {
+        let turn = |turns: f64| (std::f64::consts::TAU * turns).sin_cos();
+        self.day = turn(open_ts.time_of_day().nanos() as f64 / Span::DAY.nanos() as f64);
+        if self.date.replace(open_ts.day()) != Some(open_ts.day()) {
+            self.week = turn(open_ts.weekday() as f64 / 7.0);
+        }
+    }
 }
 
 /// The indicators that the selection needs, each at most once; the others are not there.
@@ -142,6 +156,7 @@ struct Parts {
     directional: Option<Directional>,
     volumes: Option<Window>,
     obv: Option<SignedVolume>,
+    calendar: Option<Calendar>,
 }
 
 impl Parts {
@@ -172,6 +187,7 @@ impl Parts {
             directional: any(&[F::Adx14, F::DiDifference14]).then(|| Directional::new(length::WILDER)),
             volumes: any(&[F::VolumeZ20, F::ObvChange10]).then(|| window(length::VOLUME)),
             obv: any(&[F::ObvChange10]).then(|| SignedVolume { close: None, steps: window(length::OBV) }),
+            calendar: any(&[F::DaySin, F::DayCos, F::WeekSin, F::WeekCos]).then(Calendar::default),
         }
     }
 
@@ -193,6 +209,9 @@ impl Parts {
         }
         if let Some(window) = &mut self.volumes {
             window.update(bar.volume);
+        }
+        if let Some(calendar) = &mut self.calendar {
+            calendar.update(bar.open_ts);
         }
         if let Some(obv) = &mut self.obv
             && let Some(before) = obv.close.replace(bar.close)
@@ -273,7 +292,10 @@ impl Parts {
             F::IndexReturn => context.index_return,
             F::Dispersion => context.dispersion,
             F::ClosePosition | F::BodyRatio | F::UpperWick | F::LowerWick => shape(id, bar),
-            F::DaySin | F::DayCos | F::WeekSin | F::WeekCos => calendar(id, bar),
+            F::DaySin => self.calendar.map_or(0.0, |calendar| calendar.day.0),
+            F::DayCos => self.calendar.map_or(0.0, |calendar| calendar.day.1),
+            F::WeekSin => self.calendar.map_or(0.0, |calendar| calendar.week.0),
+            F::WeekCos => self.calendar.map_or(0.0, |calendar| calendar.week.1),
         }
     }
 
@@ -321,16 +343,4 @@ fn shape(id: FeatureId, bar: &Bar) -> f64 {
         _ => bar.open.min(bar.close) - bar.low,
     };
     part / range
-}
-
-/// Where the bar opens in the day and in the week.
-fn calendar(id: FeatureId, bar: &Bar) -> f64 {
-    let day = || turn(bar.open_ts.time_of_day().nanos() as f64 / Span::DAY.nanos() as f64);
-    let week = || turn(bar.open_ts.weekday() as f64 / 7.0);
-    match id {
-        FeatureId::DaySin => day().sin(),
-        FeatureId::DayCos => day().cos(),
-        FeatureId::WeekSin => week().sin(),
-        _ => week().cos(),
-    }
 }

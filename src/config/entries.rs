@@ -1,0 +1,274 @@
+//! A configuration as a list of keys and texts: what two of them differ in, and the hash of one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use levibot_core::account::policy::RawRiskPolicy;
+use levibot_core::domain::hash::hex;
+use levibot_core::domain::{Instrument, Symbol};
+use levibot_core::engine::StrategyPolicy;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::text::span_text;
+use super::{
+    AccountConfig, Config, HttpConfig, JournalConfig, LogsConfig, MarketConfig, MarketSource, PaceKey, RegistryConfig,
+    RunConfig, StoreConfig,
+};
+
+/// Whether a change is taken over by a running daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// At once.
+    Live,
+    /// At the next start.
+    NeedsRestart,
+}
+
+/// A difference of two configurations, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The key with its table.
+    pub key: String,
+    /// The value in force, `none` where there is none.
+    pub from: String,
+    /// The new value, `none` where there is none.
+    pub to: String,
+    /// When it counts.
+    pub effect: Effect,
+}
+
+impl Config {
+    /// What differs in `new`, in the order of the keys. The limits of the account and the strategies, contents as well as
+    /// paths, are [`Effect::Live`]; everything else waits for a restart.
+    pub fn diff(&self, new: &Self) -> Vec<Change> {
+        let (mut old, mut new) = (Entries::of(self).0, Entries::of(new).0);
+        let mut keys: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let change = |key: String| {
+            let (from, to) = (old.remove(&key), new.remove(&key));
+            let effect = from.as_ref().or(to.as_ref())?.effect;
+            let text = |entry: Option<Entry>| entry.map_or_else(|| "none".to_owned(), |entry| entry.text);
+            let (from, to) = (text(from), text(to));
+            (from != to).then_some(Change { key, from, to, effect })
+        };
+        keys.into_iter().filter_map(change).collect()
+    }
+
+    /// SHA-256 in hexadecimal over everything that decisions and fills depend on, as a JSON object of sorted keys and
+    /// texts: account, limits, market, strategies, trading rules of the symbols, paper venue. Where files lie, how fast
+    /// the simulator goes, and what only serves people (logs, status API) is left out.
+    pub fn hash(&self) -> String {
+        let decisive: serde_json::Map<String, Value> = Entries::of(self)
+            .0
+            .into_iter()
+            .filter(|(_, entry)| entry.is_decisive)
+            .map(|(key, entry)| (key, Value::String(entry.text)))
+            .collect();
+        hex(&Sha256::digest(Value::Object(decisive).to_string()))
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: String,
+    effect: Effect,
+    is_decisive: bool,
+}
+
+/// Every key of a configuration. Values are taken out of their structs by name, so that the compiler asks for a new one.
+#[derive(Debug, Default)]
+struct Entries(BTreeMap<String, Entry>);
+
+impl Entries {
+    fn of(config: &Config) -> Self {
+        let Config {
+            file: _,
+            run,
+            account,
+            market,
+            symbols,
+            strategies,
+            paper: _,
+            supervision: _,
+            journal,
+            store,
+            http,
+            logs,
+            registry,
+        } = config;
+        let mut entries = Self::default();
+        entries.run(run);
+        entries.account(account);
+        entries.market(market, symbols.as_deref());
+        for (symbol, instrument) in &market.instruments {
+            if symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol)) {
+                entries.instrument(*symbol, instrument);
+            }
+        }
+        entries.strategy("strategy.default", &strategies.default.file, &strategies.default.policy);
+        for (symbol, strategy) in &strategies.symbols {
+            entries.strategy(&format!("strategy.symbols.{symbol}"), &strategy.file, &strategy.policy);
+        }
+        entries.paper(config);
+        entries.supervision(config);
+        entries.host(*journal, store, *http, logs, registry);
+        entries
+    }
+
+    fn put(&mut self, key: impl Into<String>, text: impl ToString, effect: Effect, is_decisive: bool) {
+        self.0.insert(key.into(), Entry { text: text.to_string(), effect, is_decisive });
+    }
+
+    /// A key that decisions depend on.
+    fn decisive(&mut self, key: impl Into<String>, text: impl ToString) {
+        self.put(key, text, Effect::NeedsRestart, true);
+    }
+
+    /// A key that they do not depend on.
+    fn other(&mut self, key: impl Into<String>, text: impl ToString) {
+        self.put(key, text, Effect::NeedsRestart, false);
+    }
+
+    /// The contents of a policy, key by key. Lists are one value.
+    fn policy(&mut self, key: &str, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    self.policy(&format!("{key}.{name}"), value);
+                }
+            }
+            Value::Null => {}
+            Value::String(text) => self.put(key, text, Effect::Live, true),
+            value => self.put(key, value, Effect::Live, true),
+        }
+    }
+
+    fn run(&mut self, run: &RunConfig) {
+        let RunConfig { pace, data_dir, resume_next_day } = run;
+        let pace = match pace {
+            PaceKey::Lockstep => "lockstep",
+            PaceKey::Realtime => "realtime",
+        };
+        self.other("run.pace", pace);
+        self.other("run.data_dir", data_dir.display());
+        self.decisive("replay.resume_next_day", resume_next_day);
+    }
+
+    fn account(&mut self, account: &AccountConfig) {
+        let AccountConfig { name, kind, currency, initial_cash, risk_file, risk } = account;
+        self.decisive("account.name", name);
+        self.decisive("account.kind", format!("{kind:?}").to_lowercase());
+        self.decisive("account.currency", currency);
+        self.decisive("account.initial_cash", initial_cash);
+        self.put("account.risk", risk_file.display(), Effect::Live, false);
+        self.policy("risk_policy", &json(&RawRiskPolicy::from(risk.clone())));
+    }
+
+    fn market(&mut self, market: &MarketConfig, symbols: Option<&[Symbol]>) {
+        let MarketConfig { source, venue, timeframe, instruments_file, instruments: _ } = market;
+        self.decisive("market.venue", venue);
+        self.decisive("market.timeframe", timeframe);
+        if let Some(symbols) = symbols {
+            let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+            self.decisive("market.symbols", names.join(", "));
+        }
+        self.other("market.instruments", instruments_file.display());
+        match source {
+            MarketSource::Simulator { seed, start, quote_every, speed, prices } => {
+                self.decisive("market.source", "simulator");
+                self.decisive("market.simulator.seed", seed);
+                self.decisive("market.simulator.start", start);
+                self.decisive("market.simulator.quote_every", span_text(*quote_every));
+                self.other("market.simulator.speed", speed);
+                for (symbol, price) in prices {
+                    self.decisive(format!("market.simulator.prices.{symbol}"), price);
+                }
+            }
+            MarketSource::Files { path, from, to } => {
+                self.decisive("market.source", "files");
+                if let Some(path) = path {
+                    self.other("market.files.path", path.display());
+                }
+                for (key, ts) in [("from", from), ("to", to)] {
+                    if let Some(ts) = ts {
+                        self.decisive(format!("market.files.{key}"), ts);
+                    }
+                }
+            }
+        }
+    }
+
+    fn instrument(&mut self, symbol: Symbol, instrument: &Instrument) {
+        let Value::Object(mut rules) = json(instrument) else { return };
+        // The venue and the symbol stand elsewhere.
+        rules.remove("id");
+        for (key, value) in rules {
+            self.decisive(format!("instruments.{symbol}.{key}"), value.as_str().unwrap_or_default());
+        }
+    }
+
+    fn strategy(&mut self, key: &str, file: &Path, policy: &StrategyPolicy) {
+        self.put(key, file.display(), Effect::Live, false);
+        self.policy(key, &json(policy.keys()));
+    }
+
+    fn paper(&mut self, config: &Config) {
+        let paper = &config.paper;
+        self.decisive("paper.seed", paper.seed());
+        self.decisive("paper.fee", paper.fee().rate());
+        self.decisive("paper.spread", paper.spread().full());
+        self.decisive("paper.slippage", paper.slippage().mean());
+        self.decisive("paper.latency", span_text(paper.latency().mean()));
+        self.decisive("paper.participation", paper.participation().share());
+    }
+
+    fn supervision(&mut self, config: &Config) {
+        let setup = &config.supervision;
+        self.other("supervisor.failures_max", setup.failures_max);
+        for (key, span) in [
+            ("window", setup.window),
+            ("backoff_first", setup.backoff_first),
+            ("backoff_max", setup.backoff_max),
+            ("healthy_after", setup.healthy_after),
+            ("progress_deadline", setup.progress_deadline),
+            ("starting_deadline", setup.starting_deadline),
+            ("stop_deadline", setup.stop_deadline),
+        ] {
+            self.other(format!("supervisor.{key}"), span_text(span));
+        }
+    }
+
+    fn host(
+        &mut self,
+        journal: JournalConfig,
+        store: &StoreConfig,
+        http: HttpConfig,
+        logs: &LogsConfig,
+        registry: &RegistryConfig,
+    ) {
+        self.other("journal.tape", journal.tape);
+        self.other("journal.tape_keep_days", journal.tape_keep_days);
+        let url = match store {
+            StoreConfig::InDataDir => "sqlite".to_owned(),
+            StoreConfig::File(path) => format!("sqlite://{}", path.display()),
+        };
+        self.other("store.url", url);
+        self.other("http.enabled", http.enabled);
+        self.other("http.bind", http.bind);
+        self.other("http.allow_non_loopback", http.allow_non_loopback);
+        self.other("logs.dir", logs.dir.display());
+        self.other("logs.level", &logs.level);
+        self.other("logs.keep_days", logs.keep_days);
+        self.other("registry.path", registry.path.display());
+    }
+}
+
+/// A plain struct as JSON.
+#[expect(clippy::expect_used, reason = "structs of numbers, texts and maps with text keys always have a JSON form")]
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("a JSON form")
+}

@@ -1,0 +1,205 @@
+//! The configuration as it is written: keys and types, nothing checked beyond them. Unknown keys are errors.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use levibot_core::domain::{AccountKind, Money, Qty, Symbol, Timeframe, Venue};
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+use super::PaceKey;
+use super::text::{EndText, SpanText, TsText};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    pub(super) run: RawRun,
+    pub(super) account: RawAccount,
+    pub(super) market: RawMarket,
+    pub(super) strategy: RawStrategies,
+    pub(super) paper: RawPaper,
+    #[serde(default)]
+    pub(super) replay: RawReplay,
+    #[serde(default)]
+    pub(super) supervisor: RawSupervisor,
+    #[serde(default)]
+    pub(super) journal: RawJournal,
+    #[serde(default)]
+    pub(super) store: RawStore,
+    #[serde(default)]
+    pub(super) http: RawHttp,
+    #[serde(default)]
+    pub(super) logs: RawLogs,
+    #[serde(default)]
+    pub(super) registry: RawRegistry,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRun {
+    pub(super) pace: PaceKey,
+    pub(super) data_dir: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccount {
+    pub(super) name: String,
+    pub(super) kind: AccountKind,
+    pub(super) currency: String,
+    pub(super) initial_cash: Money,
+    pub(super) risk: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SourceKey {
+    Simulator,
+    Files,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMarket {
+    pub(super) source: SourceKey,
+    pub(super) venue: Venue,
+    pub(super) timeframe: Timeframe,
+    pub(super) symbols: Option<Vec<Symbol>>,
+    pub(super) instruments: PathBuf,
+    pub(super) simulator: Option<RawSimulator>,
+    pub(super) files: Option<RawFiles>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSimulator {
+    pub(super) seed: u64,
+    pub(super) start: TsText,
+    pub(super) quote_every: SpanText,
+    pub(super) speed: f64,
+    pub(super) prices: BTreeMap<Symbol, f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFiles {
+    pub(super) path: Option<PathBuf>,
+    pub(super) from: Option<TsText>,
+    pub(super) to: Option<EndText>,
+}
+
+/// One table of a file of trading rules.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRules {
+    pub(super) base: String,
+    pub(super) quote: String,
+    pub(super) tick: Decimal,
+    pub(super) step: Decimal,
+    pub(super) min_qty: Qty,
+    pub(super) min_notional: Money,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStrategies {
+    pub(super) default: PathBuf,
+    #[serde(default)]
+    pub(super) symbols: BTreeMap<Symbol, PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPaper {
+    pub(super) seed: u64,
+    pub(super) fee: f64,
+    pub(super) spread: f64,
+    pub(super) slippage: f64,
+    pub(super) latency: SpanText,
+    pub(super) participation: f64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReplay {
+    #[serde(default)]
+    pub(super) resume_next_day: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSupervisor {
+    pub(super) failures_max: Option<u32>,
+    pub(super) window: Option<SpanText>,
+    pub(super) backoff_first: Option<SpanText>,
+    pub(super) backoff_max: Option<SpanText>,
+    pub(super) healthy_after: Option<SpanText>,
+    pub(super) progress_deadline: Option<SpanText>,
+    pub(super) starting_deadline: Option<SpanText>,
+    pub(super) stop_deadline: Option<SpanText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawJournal {
+    pub(super) tape: bool,
+    pub(super) tape_keep_days: u32,
+}
+
+impl Default for RawJournal {
+    fn default() -> Self {
+        Self { tape: true, tape_keep_days: 7 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawStore {
+    pub(super) url: String,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        Self { url: "sqlite".into() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawHttp {
+    pub(super) enabled: bool,
+    pub(super) bind: String,
+    pub(super) allow_non_loopback: bool,
+}
+
+impl Default for RawHttp {
+    fn default() -> Self {
+        Self { enabled: true, bind: "127.0.0.1:8000".into(), allow_non_loopback: false }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLogs {
+    pub(super) dir: PathBuf,
+    pub(super) level: String,
+    pub(super) keep_days: u32,
+}
+
+impl Default for RawLogs {
+    fn default() -> Self {
+        Self { dir: "logs".into(), level: "info".into(), keep_days: 30 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRegistry {
+    pub(super) path: PathBuf,
+}
+
+impl Default for RawRegistry {
+    fn default() -> Self {
+        Self { path: "engine_registry/engine_registry.json".into() }
+    }
+}
