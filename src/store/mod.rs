@@ -155,6 +155,17 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// The last record in the tables and its hash in hexadecimal: a mirror of the journal's head, in which a cut or
+    /// exchanged journal is noticed. `None` when the tables are empty.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn head(&self) -> Result<Option<(u64, String)>, StoreError> {
+        let row = sqlx::query_as::<_, (i64, String)>("SELECT seq, hash FROM projection WHERE id = 1");
+        let row = row.fetch_optional(&self.pool).await.map_err(database("read the head of"))?;
+        Ok(row.and_then(|(seq, hash)| u64::try_from(seq).ok().map(|seq| (seq, hash))))
+    }
+
     /// Looks for damage. Reads the whole database.
     ///
     /// # Errors

@@ -102,8 +102,6 @@ pub struct Parts {
     pub timeframe: Timeframe,
     /// Limits of the restart policy.
     pub setup: SupervisionSetup,
-    /// Where engines run.
-    pub host: Box<dyn EngineHost>,
     /// The way to the risk manager.
     pub house: HouseLink,
     /// Where faces look.
@@ -142,8 +140,8 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor; its engines start when it does.
-    pub fn new(parts: Parts) -> Self {
+    /// A supervisor over the engines of `host`; they start when it does.
+    pub fn new(parts: Parts, host: Box<dyn EngineHost>) -> Self {
         let slots = parts
             .symbols
             .iter()
@@ -151,7 +149,7 @@ impl Supervisor {
             .filter_map(|(at, symbol)| Ix::from_usize(at).map(|ix| (ix, Slot::new(*symbol, parts.setup))));
         Self {
             slots: slots.collect(),
-            host: parts.host,
+            host,
             timeframe: parts.timeframe,
             outgoing: Outgoing::new(parts.house),
             shown: show::Shown::new(parts.board, parts.registry, parts.metrics),
