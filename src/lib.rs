@@ -1,10 +1,13 @@
 //! The daemon: actors, venues, stores and faces around the pure cores of `levibot-core`. Everything that touches a
 //! clock, a file, a socket or a thread is here.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod engine_host;
 pub mod house_link;
+pub mod http;
 pub mod journal;
 pub mod latch;
 pub mod market;

@@ -1,1 +1,198 @@
-fn main() {}
+//! The command line: one program for the daemon, for asking it, and for looking at its record.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use levibot::app::offline::{audit, replay_record};
+use levibot::app::{AppError, RunRequest, run};
+use levibot::cli::{self, ClientArgs, ClientCommand};
+use levibot::config::{Config, Overrides, environment, parse_to};
+use levibot::telemetry::{clock, logs};
+use levibot_core::domain::{Symbol, Ts};
+
+/// A multi-engine trading daemon: one failure domain a symbol, one account, one record.
+#[derive(Debug, Parser)]
+#[command(name = "levibot", version, after_help = cli::AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon until the market ends, the time is over, or Ctrl-C
+    Run(RunArgs),
+    /// Recompute an account from its journal and compare every figure; 0 when all is as it must be, 1 when not
+    Audit,
+    /// Run a record again from its tape and compare every decision and record; 0 when nothing differs, 1 when something does
+    ReplayRecord(ReplayArgs),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// End so long after the daemon is ready, such as 90s, 2m or 1h
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    limit: Option<Duration>,
+    /// Where the status API listens; turns it on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    http_bind: Option<SocketAddr>,
+    /// Let the status API listen beyond this machine, although it has no log-in
+    #[arg(long)]
+    allow_non_loopback: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// What decides the outcome of a run.
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// The configuration; without it the embedded default, a simulated market with paper money
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Trade these symbols only
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    symbols: Option<Vec<Symbol>>,
+    /// A price file (CSV, plain or gzip) or a folder of them
+    #[arg(long, value_name = "FILE|DIR")]
+    data: Option<PathBuf>,
+    /// Trade bars that open at or after this time (UTC); earlier ones warm the engines up
+    #[arg(long, value_name = "TIME")]
+    from: Option<Ts>,
+    /// Trade bars that close at or before this time (UTC); a date alone means the end of that day
+    #[arg(long, value_name = "TIME", value_parser = parse_to)]
+    to: Option<Ts>,
+}
+
+impl SourceArgs {
+    fn overrides(&self, data_dir: Option<PathBuf>) -> Overrides {
+        Overrides {
+            symbols: self.symbols.clone(),
+            data_dir,
+            data: self.data.clone(),
+            from: self.from,
+            to: self.to,
+            ..Overrides::default()
+        }
+    }
+
+    fn load(&self, overrides: &Overrides) -> Result<Config, AppError> {
+        Ok(match &self.config {
+            Some(file) => Config::load(file, overrides, &environment())?,
+            None => Config::load_default(overrides, &environment())?,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    // The first look at the clock is the origin of monotonic time.
+    clock::monotonic_now();
+    let cli = Cli::parse();
+    let code = match &cli.command {
+        Command::Run(args) => run_daemon(args, &cli.client),
+        Command::Audit => run_audit(&cli.client),
+        Command::ReplayRecord(args) => run_again(args, &cli.client),
+        Command::Client(command) => ask(command, &cli.client),
+    };
+    ExitCode::from(code)
+}
+
+fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
+    let overrides = Overrides {
+        http_bind: args.http_bind,
+        allow_non_loopback: args.allow_non_loopback,
+        ..args.source.overrides(client.data_dir.clone())
+    };
+    let config = match args.source.load(&overrides) {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    let settings = logs::LogSettings {
+        level: config.logs.level.clone(),
+        dir: Some(config.logs.dir.clone()),
+        keep_days: config.logs.keep_days,
+    };
+    let guard = match logs::init(&settings) {
+        Ok(guard) => guard,
+        Err(error) => return fail(&AppError::Logs(error)),
+    };
+    let named = args.source.config.is_some();
+    let result = run(RunRequest { config, overrides, named, limit: args.limit });
+    // The log's last lines come before the summary.
+    drop(guard);
+    match result {
+        Ok(summary) => {
+            say(&summary.to_string());
+            u8::from(summary.closed.failure.is_some())
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run_audit(client: &ClientArgs) -> u8 {
+    match audit(&client.folder()) {
+        Ok(outcome) => {
+            say(&if client.json { format!("{:#}", outcome.json()) } else { outcome.to_string() });
+            u8::from(!outcome.is_clean())
+        }
+        Err(error) => fail(&AppError::Journal(error)),
+    }
+}
+
+fn run_again(args: &ReplayArgs, client: &ClientArgs) -> u8 {
+    let config = match args.source.load(&args.source.overrides(None)) {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    match replay_record(&config, &client.folder()) {
+        Ok(outcome) => {
+            let json = serde_json::to_string_pretty(&outcome).unwrap_or_default();
+            say(&if client.json { json } else { outcome.to_string() });
+            u8::from(outcome.different > 0)
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
+    match cli::run_client(command, client, &mut std::io::stdout()) {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&error);
+            error.exit_code()
+        }
+    }
+}
+
+fn say(text: &str) {
+    // Whoever reads may have gone away: that is no failure of ours.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn complain(error: &dyn std::error::Error) {
+    let mut text = format!("levibot: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}\n  because: {error}");
+        cause = error.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn fail(error: &AppError) -> u8 {
+    complain(error);
+    error.exit_code()
+}

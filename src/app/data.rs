@@ -35,7 +35,7 @@ impl Source {
             MarketSource::Simulator { seed, start, .. } => {
                 let symbols = config.symbols.clone().unwrap_or_default();
                 let setup = config.account_setup(&symbols)?;
-                let Some(simulator) = config.simulator_setup(&setup) else { return Err(AppError::NoData) };
+                let Some(simulator) = config.market.simulator_setup(&setup) else { return Err(AppError::NoData) };
                 let digest = mix_words([*seed].into_iter());
                 Ok(Self { setup, start: *start, digest, kind: Kind::Simulated(simulator) })
             }

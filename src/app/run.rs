@@ -299,10 +299,10 @@ fn start_http(
     }
     let metrics = Arc::clone(metrics);
     let encode = Arc::new(move || metrics.encode().unwrap_or_default());
-    let server = crate::http::server(config.http.bind, config.http.allow_non_loopback, desk, encode)?;
+    let (server, address) = crate::http::server(config.http.bind, config.http.allow_non_loopback, desk, encode)?;
     let handle = server.handle();
     actix_rt::spawn(server);
-    tracing::info!("status at http://{}/engines/status", config.http.bind);
+    tracing::info!("status at http://{address}/engines/status");
     Ok(Some(handle))
 }
 

@@ -33,7 +33,7 @@ impl fmt::Display for Summary {
         let a = &self.account;
         writeln!(f, "ended: {}", self.reason)?;
         let mut table = Table::new();
-        table.load_preset(NOTHING).set_header(["symbol", "decisions", "refused", "orders", "fills", "trades", "net PnL"]);
+        table.load_style(NOTHING).set_header(["symbol", "decisions", "refused", "orders", "fills", "trades", "net PnL"]);
         for symbol in &a.symbols {
             let counts = self.closed.counts.symbols.get(&symbol.symbol).copied().unwrap_or_default();
             table.add_row([

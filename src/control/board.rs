@@ -119,6 +119,8 @@ pub struct StatusView {
 pub struct Pulse {
     /// Whether every engine has been ready once.
     pub ready: bool,
+    /// Whether the journal cannot be written, so that no new orders may go.
+    pub journal_failed: bool,
     /// Bars taken since the start.
     pub bars: u64,
     /// Last sequence number on disk.

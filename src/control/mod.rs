@@ -4,9 +4,17 @@
 //! asking any actor; commands go through one bounded queue to the daemon, which puts each on record with who asked.
 
 pub mod board;
+pub mod client;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod server;
+mod wire;
 pub mod words;
 
-pub use board::{Board, EngineRow, EnginesView, RunInfo, StatusView};
+pub use board::{Board, EngineRow, EnginesView, RunInfo, Stamp, StatusView};
+pub use client::{Client, ClientError};
+pub use levibot_core::account::view::{AccountView, OpenPosition, SymbolView};
+pub use server::{ControlError, ServerHandle, serve, socket_path};
 pub use words::{Answer, Command, Question, Request, Scope};
 
 use tokio::sync::{mpsc, oneshot};

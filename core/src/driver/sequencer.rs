@@ -198,8 +198,9 @@ impl Sequencer {
         self.now
     }
 
-    /// Starts: asks for the first market data.
+    /// Starts: every engine begins anew, and the first market data are asked for.
     pub fn begin(&mut self, out: &mut Actions<Output>) {
+        self.tape(TapeTarget::Session, Event::FrameEnd, out);
         self.advance(out);
     }
 

@@ -120,7 +120,7 @@ impl fmt::Display for AuditOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let r = &self.report;
         let mut table = Table::new();
-        table.load_preset(NOTHING).set_header(["symbol", "decisions", "orders", "fills"]);
+        table.load_style(NOTHING).set_header(["symbol", "decisions", "orders", "fills"]);
         for (symbol, [decisions, orders, fills]) in &r.symbols {
             table.add_row([symbol.to_string(), decisions.to_string(), orders.to_string(), fills.to_string()]);
         }

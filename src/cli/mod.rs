@@ -1,0 +1,137 @@
+//! The command line towards a running daemon: questions as tables or JSON, and commands.
+//!
+//! Everything is printed through the writer that the caller passes in; what went wrong comes back as a [`CliError`] with
+//! its exit code.
+
+mod args;
+mod format;
+pub mod render;
+
+use std::io::{self, Write};
+
+pub use args::{AFTER_HELP, ClientArgs, ClientCommand, HaltArg, ScopeArg};
+use serde::Serialize;
+
+use crate::control::{Answer, Client, ClientError, Question, Request, socket_path};
+use render::Look;
+
+/// Exit codes, as in [`AFTER_HELP`].
+pub mod exit {
+    /// Done.
+    pub const DONE: u8 = 0;
+    /// Refused by the daemon, or the output could not be written.
+    pub const REFUSED: u8 = 1;
+    /// The command line is wrong; clap ends with this.
+    pub const USAGE: u8 = 2;
+    /// No daemon could be reached, or it did not answer.
+    pub const UNREACHABLE: u8 = 3;
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// No answer from the daemon. Its own message says what to do.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The daemon said no.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The answer belongs to another question.
+    #[error("the daemon answered something else than it was asked: restart it with the version of this command")]
+    Confused,
+    /// The output could not be written.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+}
+
+impl CliError {
+    /// What the process should end with.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Client(_) | Self::Confused => exit::UNREACHABLE,
+            Self::Refused(_) | Self::Output(_) => exit::REFUSED,
+        }
+    }
+}
+
+/// Carries `command` to the daemon of `args` and writes the outcome to `out`. A reader of `out` that has gone away is no
+/// error: whatever was asked is done by then.
+///
+/// # Errors
+/// [`CliError`]; print it, with its sources, and end with its exit code.
+pub fn run_client(command: &ClientCommand, args: &ClientArgs, out: &mut impl Write) -> Result<(), CliError> {
+    let request = command.request();
+    let answer = Client::connect(&socket_path(&args.folder()))?.request(&request)?;
+    match show(&request, &answer, args.json, Look::of_stdout()) {
+        Some(text) => write(out, &text)?,
+        None => return Err(CliError::Confused),
+    }
+    match answer {
+        Answer::Refused(why) => Err(CliError::Refused(format::clean(&why))),
+        _ => Ok(()),
+    }
+}
+
+fn write(out: &mut impl Write, text: &str) -> Result<(), CliError> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(e)),
+        _ => Ok(()),
+    }
+}
+
+/// What to print; `None` when the answer does not fit the request.
+fn show(request: &Request, answer: &Answer, as_json: bool, look: Look) -> Option<String> {
+    match (request, answer) {
+        // In text the caller says it, as an error.
+        (_, Answer::Refused(_)) => {
+            if as_json {
+                json(answer)
+            } else {
+                Some(String::new())
+            }
+        }
+        (Request::Ask(Question::Status), Answer::Status(view)) => {
+            if as_json {
+                json(view)
+            } else {
+                Some(render::status(view, look))
+            }
+        }
+        (Request::Ask(Question::Engines), Answer::Engines(view)) => {
+            if as_json {
+                json(view)
+            } else {
+                Some(render::engines(view, look))
+            }
+        }
+        (Request::Ask(Question::Positions), Answer::Account(view)) => {
+            if as_json {
+                json(view)
+            } else {
+                Some(render::positions(view, look))
+            }
+        }
+        (Request::Ask(Question::Pnl), Answer::Account(view)) => {
+            if as_json {
+                json(view)
+            } else {
+                Some(render::profit(view, look))
+            }
+        }
+        (Request::Do(_), Answer::Done(what)) => {
+            if as_json {
+                json(answer)
+            } else {
+                Some(format::clean(what) + "\n")
+            }
+        }
+        _ => None,
+    }
+}
+
+fn json(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string_pretty(value).ok().map(|text| text + "\n")
+}
+
+#[cfg(test)]
+mod tests;
