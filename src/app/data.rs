@@ -43,7 +43,12 @@ impl Source {
         }
     }
 
-    fn read(config: &Config, path: Option<&std::path::Path>, from: Option<Ts>, to: Option<Ts>) -> Result<Self, AppError> {
+    fn read(
+        config: &Config,
+        path: Option<&std::path::Path>,
+        from: Option<Ts>,
+        to: Option<Ts>,
+    ) -> Result<Self, AppError> {
         let path = path.ok_or(AppError::NoData)?;
         let mut found = files::discover(path)?;
         if let Some(symbols) = &config.symbols {

@@ -66,8 +66,11 @@ impl House {
         let journal = Journal::open_verifying(&dir, options, notify(link))?;
         let mut actions = Actions::new();
         let started = started(config, source, run);
-        let account = Account::open(source.start, started, &mut actions)
-            .map_err(|source| AppError::Fold { seq: 1, dir: dir.clone(), source })?;
+        let account = Account::open(source.start, started, &mut actions).map_err(|source| AppError::Fold {
+            seq: 1,
+            dir: dir.clone(),
+            source,
+        })?;
         let tape = open_tape(config, &dir, true)?;
         Ok(Self {
             sequencer: Sequencer::new(Pace::Lockstep, account, source.start),

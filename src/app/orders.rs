@@ -15,6 +15,7 @@ use crate::control::{Board, Command, Order, Scope};
 use crate::house_link::HouseLink;
 use crate::risk_manager::Tell;
 use crate::supervisor::{EngineCommand, Supervisor, Wish};
+use crate::telemetry::chain;
 
 /// How long the account may take to show what was asked for.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -104,7 +105,9 @@ impl Clerk {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(SETTLE, look).await.map_err(|_| "asked for, but not yet in force: look at the status".to_owned())
+        tokio::time::timeout(SETTLE, look)
+            .await
+            .map_err(|_| "asked for, but not yet in force: look at the status".to_owned())
     }
 
     /// Reads everything again. An invalid file changes nothing; limits and strategies are taken over at once, the rest is
@@ -121,7 +124,8 @@ impl Clerk {
         if changes.is_empty() {
             return Ok("nothing has changed".to_owned());
         }
-        let setup = new.account_setup(&self.symbols).map_err(|error| format!("nothing has changed: {}", chain(&error)))?;
+        let setup =
+            new.account_setup(&self.symbols).map_err(|error| format!("nothing has changed: {}", chain(&error)))?;
         // Only what can change live is taken over; the rest stays as it was until the restart.
         let mut merged = (*old).clone();
         merged.account.risk.clone_from(&new.account.risk);
@@ -152,15 +156,4 @@ impl Clerk {
             (false, false) => format!("taken over: {taken}; a restart is needed for {waiting}"),
         })
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -96,7 +96,8 @@ impl Daemon {
             tracing::info!("{found}");
         }
         let watch = journal.watch();
-        let halted = sequencer.account().halt_level().max(latched.as_ref().map_or(HaltLevel::None, |(level, _)| *level));
+        let halted =
+            sequencer.account().halt_level().max(latched.as_ref().map_or(HaltLevel::None, |(level, _)| *level));
 
         let venue = on_own_thread(Venue::new(venue, link.clone()));
         let market = on_own_thread(Market::new(feed, speed(config), link.clone()));
@@ -225,7 +226,7 @@ impl Daemon {
         let store_seq = match self.projection.finish().await {
             Ok(seq) => Some(seq),
             Err(error) => {
-                tracing::warn!(error = super::orders::chain(&error), "the SQL tables are behind");
+                tracing::warn!(error = crate::telemetry::chain(&error), "the SQL tables are behind");
                 None
             }
         };

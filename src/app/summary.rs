@@ -33,7 +33,15 @@ impl fmt::Display for Summary {
         let a = &self.account;
         writeln!(f, "ended: {}", self.reason)?;
         let mut table = Table::new();
-        table.load_style(NOTHING).set_header(["symbol", "decisions", "refused", "orders", "fills", "trades", "net PnL"]);
+        table.load_style(NOTHING).set_header([
+            "symbol",
+            "decisions",
+            "refused",
+            "orders",
+            "fills",
+            "trades",
+            "net PnL",
+        ]);
         for symbol in &a.symbols {
             let counts = self.closed.counts.symbols.get(&symbol.symbol).copied().unwrap_or_default();
             table.add_row([
@@ -75,7 +83,13 @@ impl fmt::Display for Summary {
             writeln!(f, "halted ({:?}): {reason}", a.halt)?;
         }
         self.figures(f)?;
-        write!(f, "record {} with {} entries in {}", self.closed.head.hash_hex(), self.closed.head.seq, self.dir.display())?;
+        write!(
+            f,
+            "record {} with {} entries in {}",
+            self.closed.head.hash_hex(),
+            self.closed.head.seq,
+            self.dir.display()
+        )?;
         if self.store_seq != Some(self.closed.head.seq) {
             write!(f, "\nthe SQL tables are behind (at {:?}); they catch up at the next start", self.store_seq)?;
         }

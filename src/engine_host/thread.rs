@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::prelude::*;
 use actix::WeakAddr;
+use actix::prelude::*;
 use levibot_core::domain::{Actions, Decision, Event};
 use levibot_core::driver::{EngineInput, Input};
 use levibot_core::engine::EngineStep;

@@ -24,6 +24,7 @@ use crate::journal::{Journal, JournalWatch, TapeWriter};
 use crate::market::Pull;
 use crate::supervisor::AccountSays;
 use crate::telemetry::alerts::AlertChannel;
+use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
 use crate::venue::VenueTell;
 
@@ -276,7 +277,7 @@ impl RiskManager {
                     }
                 }
             }
-            Err(error) => self.seal(format!("the journal cannot be written: {error}")),
+            Err(error) => self.seal(format!("the journal cannot be written: {}", chain(&error))),
         }
         self.records.clear();
     }
@@ -288,7 +289,7 @@ impl RiskManager {
         if self.sealed.is_none()
             && let Some(failure) = self.watch.failure()
         {
-            self.seal(format!("the journal is lost: {failure}"));
+            self.seal(format!("the journal is lost: {}", chain(failure.as_ref())));
         }
         let sealed = self.sealed.is_some();
         while let Some((ts, command)) = self.outbox.next(durable, sealed) {
@@ -351,7 +352,7 @@ impl RiskManager {
         self.write();
         let mut failure = self.sealed.clone();
         if let Err(error) = self.parts.journal.flush() {
-            failure.get_or_insert_with(|| format!("the journal is not whole: {error}"));
+            failure.get_or_insert_with(|| format!("the journal is not whole: {}", chain(&error)));
         }
         self.release();
         if let Some((tape, _)) = self.parts.tape.take()

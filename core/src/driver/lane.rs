@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 use crate::domain::{Bar, Context, Decision, Ix, PositionView, Timeframe, Ts};
 use crate::engine::Snapshot;
 
-/// Bars kept for starting an engine. A cold start replays exactly these; the longest memory of the features that is not
-/// for ever (200 bars) fits more than twice.
+/// Bars that a cold start replays: always so many before the first one that is to be answered, however late the engine
+/// comes, so that it does not matter when it came. The longest memory of the features that is not for ever (200 bars)
+/// fits more than twice.
 pub const WARM_UP_BARS: usize = 512;
+/// Bars kept for starting an engine: a warm-up, and what was missed since.
+const RECENT_BARS_MAX: usize = 2 * WARM_UP_BARS;
 
 /// What an engine is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +68,7 @@ impl Lane {
             state,
             generation: 0,
             snapshot: None,
-            recent: VecDeque::with_capacity(WARM_UP_BARS + 1),
+            recent: VecDeque::new(),
             owed: VecDeque::new(),
             answer: None,
             timeframe,
@@ -73,7 +76,7 @@ impl Lane {
     }
 
     pub(super) fn remember(&mut self, bar: Bar, context: Context) {
-        if self.recent.len() == WARM_UP_BARS {
+        if self.recent.len() == RECENT_BARS_MAX {
             self.recent.pop_front();
         }
         self.recent.push_back((bar, context));
@@ -131,8 +134,11 @@ impl Lane {
         let oldest = self.recent.front().map_or(Ts::MAX, |(bar, _)| bar.open_ts);
         let snapshot = self.snapshot.as_ref().filter(|(ts, _)| *ts >= oldest);
         let known = snapshot.map_or(Ts::from_nanos(i64::MIN), |(ts, _)| *ts);
-        let missed =
-            self.recent.iter().filter(|(bar, _)| close(bar) > known && close(bar) < owed_from).copied().collect();
+        let past = self.recent.iter().filter(|(bar, _)| close(bar) > known && close(bar) < owed_from).copied();
+        let mut missed: Vec<(Bar, Context)> = past.collect();
+        if snapshot.is_none() {
+            missed.drain(..missed.len().saturating_sub(WARM_UP_BARS));
+        }
         let mut inputs: Vec<EngineInput> = snapshot.map(|(_, s)| EngineInput::Restore(s.clone())).into_iter().collect();
         inputs.push(EngineInput::Prime(missed));
         inputs.push(EngineInput::Position(view.unwrap_or(PositionView::flat(ix))));

@@ -148,6 +148,8 @@ pub struct Sequencer {
     asked: bool,
     ended: bool,
     finished: bool,
+    begun: bool,
+    early: Vec<Input>,
     /// Control that came in the middle of an instant, in lockstep.
     backlog: VecDeque<Event>,
     actions: Actions<Action>,
@@ -172,6 +174,8 @@ impl Sequencer {
             asked: false,
             ended: false,
             finished: false,
+            begun: false,
+            early: Vec::new(),
             backlog: VecDeque::new(),
             actions: Actions::new(),
         }
@@ -201,11 +205,19 @@ impl Sequencer {
     /// Starts: every engine begins anew, and the first market data are asked for.
     pub fn begin(&mut self, out: &mut Actions<Output>) {
         self.tape(TapeTarget::Session, Event::FrameEnd, out);
+        self.begun = true;
+        for input in std::mem::take(&mut self.early) {
+            self.step(input, out);
+        }
         self.advance(out);
     }
 
-    /// Takes one input.
+    /// Takes one input. What comes before the beginning waits for it.
     pub fn step(&mut self, input: Input, out: &mut Actions<Output>) {
+        if !self.begun {
+            self.early.push(input);
+            return;
+        }
         match input {
             Input::Market(event) => self.on_market(event, out),
             Input::MarketEnded => (self.asked, self.ended) = (false, true),

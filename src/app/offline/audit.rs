@@ -104,7 +104,7 @@ fn tables(dir: &Path, head: &Chain) -> Tables {
         place
     });
     match asked {
-        Err(error) => Tables::Disagree { why: crate::app::orders::chain(&error as &StoreError) },
+        Err(error) => Tables::Disagree { why: crate::telemetry::chain(&error as &StoreError) },
         Ok(None) => Tables::Agree { seq: 0 },
         Ok(Some((seq, _))) if seq > head.seq => Tables::Disagree {
             why: format!("they hold record {seq} and the journal ends at {}: its tail was cut off", head.seq),

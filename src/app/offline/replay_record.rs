@@ -117,6 +117,9 @@ struct Again<'a> {
 impl Again<'_> {
     fn take(&mut self, entry: TapeEntry, outcome: &mut ReplayOutcome) {
         outcome.inputs += 1;
+        if self.account.is_none() {
+            self.notes(outcome);
+        }
         let TapeEntry { ts, to, event, .. } = entry;
         match to {
             TapeTarget::Account => self.account(ts, &event, outcome),
@@ -183,7 +186,9 @@ impl Again<'_> {
         self.notes(outcome);
         match self.journal.pop_front() {
             Some((then, recorded)) if then == ts && recorded == record => {}
-            Some((then, recorded)) => outcome.differs(format!("record at {ts}: {recorded:?} ({then}) then, {record:?} now")),
+            Some((then, recorded)) => {
+                outcome.differs(format!("record at {ts}: {recorded:?} ({then}) then, {record:?} now"))
+            }
             None => outcome.differs(format!("record at {ts}: the journal has ended, {record:?} now")),
         }
     }
