@@ -29,6 +29,7 @@ impl HouseLink {
     ///
     /// # Errors
     /// The message itself, when the mailbox is full, or nobody is there (yet).
+    #[expect(clippy::result_large_err, reason = "the message comes back whole, so that nothing is lost")]
     pub fn try_send(&self, tell: Tell) -> Result<(), SendError<Tell>> {
         match self.0.get() {
             Some(house) => house.try_send(tell),

@@ -69,6 +69,9 @@ pub trait EngineHandle: fmt::Debug + Send {
     fn abandon(self: Box<Self>);
 }
 
+/// The two ends of an engine that was started: the supervisor's and the risk manager's.
+pub type StartedEngine = (Box<dyn EngineHandle>, Box<dyn EngineLink>);
+
 /// Starts engines.
 pub trait EngineHost: fmt::Debug {
     /// `thread` or `process`, for the registry.
@@ -78,7 +81,7 @@ pub trait EngineHost: fmt::Debug {
     ///
     /// # Errors
     /// [`SpawnError`] when the host cannot make it.
-    fn start(&self, spec: EngineSpec) -> Result<(Box<dyn EngineHandle>, Box<dyn EngineLink>), SpawnError>;
+    fn start(&self, spec: EngineSpec) -> Result<StartedEngine, SpawnError>;
 }
 
 /// What an engine was given and what it has done: progress of its work loop, not liveness of its mailbox.

@@ -15,7 +15,9 @@ use levibot_core::domain::{Actions, Decision, Event};
 use levibot_core::driver::{EngineInput, Input};
 use levibot_core::engine::EngineStep;
 
-use super::{EngineFactory, EngineHandle, EngineHost, EngineLink, EngineSpec, Offer, Progress, SpawnError};
+use super::{
+    EngineFactory, EngineHandle, EngineHost, EngineLink, EngineSpec, Offer, Progress, SpawnError, StartedEngine,
+};
 use crate::house_link::{HouseLink, Outgoing};
 use crate::risk_manager::Tell;
 use crate::supervisor::EngineSays;
@@ -50,7 +52,7 @@ impl EngineHost for ThreadHost {
         "thread"
     }
 
-    fn start(&self, spec: EngineSpec) -> Result<(Box<dyn EngineHandle>, Box<dyn EngineLink>), SpawnError> {
+    fn start(&self, spec: EngineSpec) -> Result<StartedEngine, SpawnError> {
         let progress = Arc::new(Progress::default());
         let engine = Engine {
             spec,

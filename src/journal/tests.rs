@@ -1,7 +1,7 @@
 use std::fs::{self, OpenOptions};
 use std::sync::Mutex;
 
-use levibot_core::domain::{HaltLevel, Reason};
+use levibot_core::domain::{FreezeCause, HaltLevel, Reason};
 use levibot_core::record::LineFault;
 use tempfile::TempDir;
 
@@ -13,7 +13,7 @@ fn record(n: u64) -> (Ts, Record) {
     let record = match n % 3 {
         0 => Record::Halt { level: HaltLevel::ReduceOnly, reason },
         1 => Record::Command { by: "me".into(), command: "status".into(), outcome: format!("{n}") },
-        _ => Record::Freeze { symbol: "BTCUSDT".parse().unwrap(), reason: None },
+        _ => Record::Freeze { symbol: "BTCUSDT".parse().unwrap(), cause: FreezeCause::Engine, reason: None },
     };
     (Ts::from_secs(1_700_000_000).saturating_add(levibot_core::domain::Span::from_millis(n as i64)), record)
 }

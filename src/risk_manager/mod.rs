@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use levibot_core::account::{Action, Alert, Severity};
-use levibot_core::domain::{Actions, HaltLevel, Ix, MarketEvent, Reason, Ts};
+use levibot_core::domain::{Actions, Cause, HaltLevel, Ix, MarketEvent, Reason, Ts};
 use levibot_core::driver::{Input, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::record::{Chain, Record, TapeEntry};
 use tokio::sync::{mpsc, oneshot};
@@ -43,6 +43,7 @@ const TAPE_EVERY: Duration = Duration::from_secs(1);
 /// What the risk manager is told.
 #[derive(Message)]
 #[rtype(result = "()")]
+#[expect(clippy::large_enum_variant, reason = "inputs are the traffic, the others are rare")]
 pub enum Tell {
     /// An input of the sequencer.
     Input(Input),
@@ -272,7 +273,10 @@ impl RiskManager {
         match self.parts.journal.append(&self.records) {
             Ok(seqs) => {
                 for ((_, record), seq) in self.records.iter().zip(seqs) {
-                    if let (Record::Intent { .. }, Some(since)) = (record, self.frame_since) {
+                    // Exits of brackets answer to quotes and not to a frame.
+                    if let (Record::Intent { order, .. }, Some(since)) = (record, self.frame_since)
+                        && matches!(order.cause, Cause::Decision { .. })
+                    {
                         self.latency.wait(seq, since);
                     }
                 }

@@ -254,11 +254,11 @@ impl Sequencer {
             MarketEvent::Quotes { quotes, .. } => {
                 let events: Vec<Event> =
                     quotes.into_iter().map(|(instrument, quote)| Event::Quote { instrument, quote }).collect();
-                self.to_venue(VenueCommand::Market(events.clone()), out);
+                self.tell_venue(VenueCommand::Market(events.clone()), out);
                 self.phase = Phase::Quotes(events);
             }
             MarketEvent::Frame(frame) => {
-                self.to_venue(VenueCommand::Market(bar_events(&frame).collect()), out);
+                self.tell_venue(VenueCommand::Market(bar_events(&frame).collect()), out);
                 self.phase = Phase::Bars(frame);
             }
         }
@@ -329,7 +329,7 @@ impl Sequencer {
         for (ix, bar) in &frame.bars {
             let Some(lane) = self.lanes.get_mut(ix.at()) else { continue };
             if lane.offer(*bar, frame.context) {
-                self.to_engine(*ix, EngineInput::Bar(*bar, frame.context), out);
+                self.tell_engine(*ix, EngineInput::Bar(*bar, frame.context), out);
             }
         }
     }
@@ -385,10 +385,10 @@ impl Sequencer {
                     self.tape(target, event, out);
                 }
             }
-            self.to_engine(ix, input, out);
+            self.tell_engine(ix, input, out);
         }
         for (bar, context) in start.owed {
-            self.to_engine(ix, EngineInput::Bar(bar, context), out);
+            self.tell_engine(ix, EngineInput::Bar(bar, context), out);
         }
         if self.pace == Pace::Realtime {
             self.tell_account(Event::Freeze { instrument: ix, cause: FreezeCause::Engine, reason: None }, out);
@@ -442,11 +442,11 @@ impl Sequencer {
         for action in actions.drain() {
             match action {
                 Action::Record(record) => out.push(Output::Record(self.now, record)),
-                Action::Submit(order) => self.to_venue(VenueCommand::Submit(order), out),
-                Action::Cancel(id) => self.to_venue(VenueCommand::Cancel(id), out),
+                Action::Submit(order) => self.tell_venue(VenueCommand::Submit(order), out),
+                Action::Cancel(id) => self.tell_venue(VenueCommand::Cancel(id), out),
                 Action::Position(view) => {
                     if self.lanes.get(view.instrument.at()).is_some_and(|l| l.state == LaneState::Up) {
-                        self.to_engine(view.instrument, EngineInput::Position(view), out);
+                        self.tell_engine(view.instrument, EngineInput::Position(view), out);
                     }
                 }
                 Action::Halt(level, reason) => self.on_halt(level, reason, out),
@@ -470,12 +470,12 @@ impl Sequencer {
         out.push(Output::Halt(level, reason));
     }
 
-    fn to_venue(&mut self, command: VenueCommand, out: &mut Actions<Output>) {
+    fn tell_venue(&mut self, command: VenueCommand, out: &mut Actions<Output>) {
         self.pending += 1;
         out.push(Output::Venue(self.now, command));
     }
 
-    fn to_engine(&mut self, ix: Ix, input: EngineInput, out: &mut Actions<Output>) {
+    fn tell_engine(&mut self, ix: Ix, input: EngineInput, out: &mut Actions<Output>) {
         match &input {
             EngineInput::Bar(bar, context) => {
                 let event = Event::Bar { instrument: ix, bar: *bar, context: *context };
