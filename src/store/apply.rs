@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use levibot_core::account::holding::Holding;
 use levibot_core::domain::{Decision, Fill, Intent, Reason, Symbol};
 use levibot_core::record::{Bracket, Envelope, MarkedPosition, Record, Verdict};
 use rust_decimal::Decimal;
@@ -9,10 +10,16 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
-use super::positions::Position;
 use super::{StoreError, database};
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+/// A row of positions.
+#[derive(Debug, Clone, Copy, Default)]
+struct Position {
+    holding: Holding,
+    mark: Option<Decimal>,
+}
 
 /// All positions, and which rows are behind.
 #[derive(Debug, Default)]
@@ -49,14 +56,8 @@ impl Book {
             };
             let symbol = column(0)?.and_then(|text| text.parse().ok()).ok_or_else(unreadable)?;
             let required = |at: usize| decimal(at)?.ok_or_else(unreadable);
-            let position = Position {
-                net: required(1)?,
-                cost: required(2)?,
-                realised: required(3)?,
-                fees: required(4)?,
-                mark: decimal(5)?,
-            };
-            book.positions.insert(symbol, position);
+            let holding = Holding { net: required(1)?, cost: required(2)?, realised: required(3)?, fees: required(4)? };
+            book.positions.insert(symbol, Position { holding, mark: decimal(5)? });
         }
         Ok(book)
     }
@@ -64,7 +65,7 @@ impl Book {
     /// Writes the rows that are behind.
     pub(super) async fn save(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
         for (symbol, (seq, ts)) in std::mem::take(&mut self.changed) {
-            let position = self.positions.get(&symbol).copied().unwrap_or_default();
+            let Position { holding, mark } = self.positions.get(&symbol).copied().unwrap_or_default();
             let query = sqlx::query(
                 "INSERT INTO positions (symbol, seq, ts, net, cost, realised, fees, net_pnl, mark, unrealised)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -74,13 +75,13 @@ impl Book {
             .bind(symbol.as_str().to_owned())
             .bind(seq)
             .bind(ts)
-            .bind(text(position.net))
-            .bind(text(position.cost))
-            .bind(text(position.realised))
-            .bind(text(position.fees))
-            .bind(text(position.realised - position.fees))
-            .bind(position.mark.map(text))
-            .bind(position.unrealised().map(text));
+            .bind(text(holding.net))
+            .bind(text(holding.cost))
+            .bind(text(holding.realised))
+            .bind(text(holding.fees))
+            .bind(text(holding.realised - holding.fees))
+            .bind(mark.map(text))
+            .bind(mark.and_then(|mark| holding.unrealised(mark)).map(text));
             query.execute(&mut *db).await.map_err(database("write a position to"))?;
         }
         Ok(())
@@ -119,7 +120,8 @@ impl Book {
         let done = query.execute(db).await.map_err(database("write a fill to"))?;
         if done.rows_affected() == 1 {
             let position = self.positions.entry(fill.symbol).or_default();
-            *position = position.after(fill).ok_or(StoreError::Overflow { seq: at.0.unsigned_abs() })?;
+            let overflow = StoreError::Overflow { seq: at.0.unsigned_abs() };
+            position.holding = position.holding.with(fill).ok_or(overflow)?.after;
             self.changed.insert(fill.symbol, at);
         }
         Ok(())

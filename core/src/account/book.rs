@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::holding::Holding;
 use crate::domain::{
-    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Leg, Money, Order, OrderId, Price, Qty, Side, Symbol,
-    Ts,
+    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts,
 };
 use crate::record::Bracket;
 
@@ -48,13 +48,7 @@ impl OrderState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Book {
     instrument: Instrument,
-    /// Base units, negative when short.
-    net: Decimal,
-    /// What the open position cost, negative when short. Realised PnL takes its share out, so that the two always add
-    /// up to what was paid.
-    cost: Decimal,
-    realised: Money,
-    fees: Money,
+    holding: Holding,
     /// Round trips closed.
     trades: u64,
     last_trade: Option<Ts>,
@@ -73,13 +67,10 @@ pub struct Book {
 }
 
 impl Book {
-    pub(super) const fn new(instrument: Instrument) -> Self {
+    pub(super) fn new(instrument: Instrument) -> Self {
         Self {
             instrument,
-            net: Decimal::ZERO,
-            cost: Decimal::ZERO,
-            realised: Money::ZERO,
-            fees: Money::ZERO,
+            holding: Holding::default(),
             trades: 0,
             last_trade: None,
             bracket: None,
@@ -96,42 +87,17 @@ impl Book {
         Self { instrument, ..self }
     }
 
-    /// Books a fill: the part against the position realises, the rest opens.
-    pub(super) fn book_fill(&mut self, fill: &Fill) {
-        let signed = match fill.side {
-            Side::Buy => fill.qty.get(),
-            Side::Sell => -fill.qty.get(),
-        };
-        let price = fill.price.get();
-        self.fees += fill.fee;
+    /// Books a fill; `false` when a sum is beyond what decimals hold, and nothing has changed.
+    pub(super) fn book_fill(&mut self, fill: &Fill) -> bool {
+        let Some(change) = self.holding.with(fill) else { return false };
+        self.holding = change.after;
         self.last_trade = Some(fill.ts);
-        let opposite = !self.net.is_zero() && self.net.is_sign_negative() != signed.is_sign_negative();
-        let closing = if opposite { signed.abs().min(self.net.abs()) } else { Decimal::ZERO };
-        if !closing.is_zero() {
-            self.realise(closing, price);
-        }
-        let opening = (signed.abs() - closing) * if signed.is_sign_negative() { -Decimal::ONE } else { Decimal::ONE };
-        self.net = (self.net + opening).normalize();
-        self.cost = (self.cost + opening * price).normalize();
-        if self.net.is_zero() {
-            self.bracket = None;
-            self.trades += u64::from(!closing.is_zero());
-        } else if !opening.is_zero() && !closing.is_zero() {
-            // Turned over in one fill: the old position's protection does not fit the new one.
+        if change.closed {
+            // The old position's protection does not fit a new one, if the fill has turned it over.
             self.bracket = None;
             self.trades += 1;
         }
-    }
-
-    /// Closes `qty` (over zero, at most the position) at `price`.
-    fn realise(&mut self, qty: Decimal, price: Decimal) {
-        let sign = if self.net.is_sign_negative() { -Decimal::ONE } else { Decimal::ONE };
-        // A whole close takes the whole cost: nothing is left behind by division.
-        let share = if qty == self.net.abs() { self.cost } else { (self.cost * qty / self.net.abs()).round_dp(12) };
-        let proceeds = sign * qty * price;
-        self.realised += Money::new(proceeds - share).unwrap_or(Money::ZERO);
-        self.cost = (self.cost - share).normalize();
-        self.net = (self.net - sign * qty).normalize();
+        true
     }
 
     /// The instrument.
@@ -146,29 +112,28 @@ impl Book {
 
     /// Base units, negative when short.
     pub const fn net(&self) -> Decimal {
-        self.net
+        self.holding.net
     }
 
     /// What the open position cost, negative when short.
     pub fn cost(&self) -> Money {
-        Money::new(self.cost).unwrap_or(Money::ZERO)
+        money(self.holding.cost)
     }
 
     /// Realised PnL before fees.
-    pub const fn realised(&self) -> Money {
-        self.realised
+    pub fn realised(&self) -> Money {
+        money(self.holding.realised)
     }
 
     /// Fees paid.
-    pub const fn fees(&self) -> Money {
-        self.fees
+    pub fn fees(&self) -> Money {
+        money(self.holding.fees)
     }
 
     /// Realised PnL, less fees, plus what the position gains at the price of the last mark on record.
     pub fn total_at_mark(&self) -> Money {
-        let open =
-            self.marked.filter(|_| !self.is_flat()).map_or(Decimal::ZERO, |mark| self.net * mark.get() - self.cost);
-        self.realised - self.fees + Money::new(open).unwrap_or(Money::ZERO)
+        let open = self.marked.filter(|_| !self.is_flat()).and_then(|mark| self.holding.unrealised(mark.get()));
+        self.realised() - self.fees() + money(open.unwrap_or_default())
     }
 
     /// Round trips closed.
@@ -198,14 +163,14 @@ impl Book {
 
     /// Whether there is no position.
     pub const fn is_flat(&self) -> bool {
-        self.net.is_zero()
+        self.holding.net.is_zero()
     }
 
     /// The position's direction.
     pub const fn direction(&self) -> Option<Direction> {
-        if self.net.is_zero() {
+        if self.holding.net.is_zero() {
             None
-        } else if self.net.is_sign_negative() {
+        } else if self.holding.net.is_sign_negative() {
             Some(Direction::Short)
         } else {
             Some(Direction::Long)
@@ -214,12 +179,16 @@ impl Book {
 
     /// Size of the position without its sign.
     pub fn size(&self) -> Qty {
-        Qty::new(self.net.abs()).unwrap_or(Qty::ZERO)
+        Qty::new(self.holding.net.abs()).unwrap_or(Qty::ZERO)
     }
 
     /// Mean entry price; 0 when flat.
     pub fn entry_price(&self) -> f64 {
-        if self.net.is_zero() { 0.0 } else { crate::domain::money::decimal_to_f64(self.cost / self.net) }
+        if self.holding.net.is_zero() {
+            0.0
+        } else {
+            crate::domain::money::decimal_to_f64(self.holding.cost / self.holding.net)
+        }
     }
 
     /// Attempt number of an exit for `cause`: one more than the last one for the same cause.
@@ -234,4 +203,9 @@ impl Book {
     pub(super) fn has_live(&self, leg: Leg, orders: &BTreeMap<OrderId, OrderState>) -> bool {
         self.live.iter().filter_map(|id| orders.get(id)).any(|o| o.order.leg == leg)
     }
+}
+
+/// A sum of the ledger as money. The ledger refuses fills long before a sum leaves money's range.
+fn money(value: Decimal) -> Money {
+    Money::new(value).unwrap_or(Money::ZERO)
 }

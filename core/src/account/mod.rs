@@ -4,6 +4,7 @@ pub mod approved;
 pub mod book;
 mod core;
 mod decisions;
+pub mod holding;
 pub mod policy;
 mod protect;
 mod reports;

@@ -83,6 +83,12 @@ pub enum ApplyError {
         /// The sum of its fills.
         filled: Qty,
     },
+    /// A fill whose sums are beyond what is kept exact.
+    #[error("a fill of order {order} makes sums that are too large to be kept exact")]
+    Overflow {
+        /// The order.
+        order: OrderId,
+    },
     /// The setup belongs to another account.
     #[error(
         "the journal belongs to a {was} account and the configuration describes a {is} account: use another data folder"
@@ -189,15 +195,18 @@ impl State {
         if order.trades.contains(&fill.trade_id) {
             return Err(ApplyError::RepeatedTrade { order: fill.order, trade_id: fill.trade_id });
         }
+        let overflow = ApplyError::Overflow { order: fill.order };
+        let notional = fill.price.notional(fill.qty).get();
+        let paid = if fill.side == Side::Buy { -notional } else { notional };
+        let flow = self.flow.get().checked_add(paid).and_then(|f| f.checked_sub(fill.fee.get()));
+        let flow = flow.and_then(|f| Money::new(f).ok()).ok_or_else(|| overflow.clone())?;
+        if !self.book_mut(fill.symbol)?.book_fill(fill) {
+            return Err(overflow);
+        }
+        self.flow = flow;
+        let order = self.order_mut(fill.order)?;
         order.trades.push(fill.trade_id);
         order.filled = filled;
-        let notional = fill.price.notional(fill.qty);
-        self.flow -= fill.fee;
-        match fill.side {
-            Side::Buy => self.flow -= notional,
-            Side::Sell => self.flow += notional,
-        }
-        self.book_mut(fill.symbol)?.book_fill(fill);
         Ok(())
     }
 
