@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use levibot::app::offline::{audit, replay_record};
 use levibot::app::{AppError, RunRequest, run};
 use levibot::cli::{self, ClientArgs, ClientCommand};
-use levibot::config::{Config, Overrides, environment, parse_to};
+use levibot::config::{Config, Overrides, PaceKey, environment, parse_to};
+use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
 use levibot_core::domain::{Symbol, Ts};
 
@@ -124,6 +125,7 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
         level: config.logs.level.clone(),
         dir: Some(config.logs.dir.clone()),
         keep_days: config.logs.keep_days,
+        hidden_on_stderr: (config.run.pace == PaceKey::Lockstep).then_some(TRADING_TARGET),
     };
     let guard = match logs::init(&settings) {
         Ok(guard) => guard,

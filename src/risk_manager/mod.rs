@@ -5,6 +5,7 @@
 
 mod counts;
 mod outbox;
+mod trading_log;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::venue::VenueTell;
 
 pub use counts::{Counts, Latency};
 use outbox::Outbox;
+pub use trading_log::TARGET as TRADING_TARGET;
 
 /// Inputs that may wait.
 const MAILBOX: usize = 16_384;
@@ -266,7 +268,8 @@ impl RiskManager {
         if self.records.is_empty() || self.sealed.is_some() {
             return;
         }
-        for (_, record) in &self.records {
+        for (ts, record) in &self.records {
+            trading_log::log(*ts, record);
             self.parts.counts.take(record);
             counts::measure(&self.parts.metrics, record);
         }

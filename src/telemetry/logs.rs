@@ -16,6 +16,7 @@ use levibot_core::domain::{Span, Symbol, Ts};
 use tracing::field::{Field, Visit};
 
 use tracing::{Event, Subscriber, span};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -25,7 +26,7 @@ use super::clock::{monotonic_now, wall_now};
 use super::log_files::Files;
 
 /// Lines that may wait for a writer thread.
-const QUEUE_LINES: usize = 8_192;
+const QUEUE_LINES: usize = 65_536;
 /// Longest value of one field in a line, bytes; longer text is cut.
 const VALUE_BYTES_MAX: usize = 8_192;
 /// How long a writer thread rests before it looks whether it should end.
@@ -42,11 +43,13 @@ pub struct LogSettings {
     pub dir: Option<PathBuf>,
     /// Days that files are kept, today included; at least 1.
     pub keep_days: u32,
+    /// Target of lines that go to the files alone: a replay has thousands of them in a second.
+    pub hidden_on_stderr: Option<&'static str>,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".into(), dir: None, keep_days: 30 }
+        Self { level: "info".into(), dir: None, keep_days: 30, hidden_on_stderr: None }
     }
 }
 
@@ -97,6 +100,8 @@ fn subscriber(settings: &LogSettings) -> Result<(impl Subscriber + Send + Sync +
     let (stderr, mut guard) = stderr_lines()?;
     let people =
         human::layer().with_timer(WallClock).with_ansi(io::stderr().is_terminal()).with_writer(move || stderr.clone());
+    let hidden = settings.hidden_on_stderr;
+    let people = people.with_filter(filter_fn(move |meta| hidden != Some(meta.target())));
     let files = match &settings.dir {
         Some(dir) => {
             let (layer, files_guard) = files(dir, settings.keep_days, wall_now)?;

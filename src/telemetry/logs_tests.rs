@@ -137,7 +137,12 @@ fn settings_that_cannot_be_meant_are_refused_with_a_remedy() {
 #[test]
 fn the_level_holds_for_the_files_too() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = LogSettings { level: "error".into(), dir: Some(dir.path().to_path_buf()), keep_days: 1 };
+    let settings = LogSettings {
+        level: "error".into(),
+        dir: Some(dir.path().to_path_buf()),
+        keep_days: 1,
+        ..LogSettings::default()
+    };
     let (subscriber, guard) = subscriber(&settings).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!("not this");
