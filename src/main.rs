@@ -150,7 +150,7 @@ fn run_audit(client: &ClientArgs) -> u8 {
             say(&if client.json { format!("{:#}", outcome.json()) } else { outcome.to_string() });
             u8::from(!outcome.is_clean())
         }
-        Err(error) => fail(&AppError::Journal(error)),
+        Err(error) => fail(&error),
     }
 }
 

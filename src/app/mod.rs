@@ -96,6 +96,20 @@ pub enum AppError {
         #[source]
         source: ApplyError,
     },
+    /// No journal where one was looked for.
+    #[error("there is no record in {dir}: name the data folder of a run with --data-dir")]
+    NoRun {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// A folder with more than one run.
+    #[error("{dir} holds several runs: name one with --data-dir ({names})")]
+    ManyRuns {
+        /// The folder.
+        dir: PathBuf,
+        /// The runs in it.
+        names: String,
+    },
     /// A folder could not be made.
     #[error("cannot create the folder {path}: check its parent's permissions")]
     Folder {
@@ -123,7 +137,7 @@ impl AppError {
         use crate::journal::JournalError;
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
-            Self::OtherAccount { .. } => 2,
+            Self::OtherAccount { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
             _ => 1,

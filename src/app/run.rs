@@ -1,6 +1,5 @@
 //! A run from its first to its last moment.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -316,15 +315,4 @@ async fn show_progress(board: Board, (start, end): (Ts, Option<Ts>), pace: Pace)
         bar.set_position(seconds(board.pulse().now - start));
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// Where a command line finds the data folder of a run: the folder itself, or the only run in it.
-pub(super) fn run_folder(dir: &Path) -> std::path::PathBuf {
-    let is_run = |path: &Path| path.join(crate::journal::JOURNAL_FILE).is_file();
-    if is_run(dir) {
-        return dir.to_owned();
-    }
-    let runs = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut runs: Vec<_> = runs.filter(|path| is_run(path)).collect();
-    if runs.len() == 1 { runs.remove(0) } else { dir.to_owned() }
 }

@@ -294,6 +294,19 @@ impl Journal {
         Ok(self.durable())
     }
 
+    /// For a repeated run that has come to its end: whether its journal ends there too.
+    ///
+    /// # Errors
+    /// [`JournalError::EndedEarly`] when the journal has more records, [`JournalError::Io`].
+    pub fn check_end(&mut self) -> Result<(), JournalError> {
+        if let Some(verifier) = &mut self.verifier
+            && verifier.has_more()?
+        {
+            return Err(JournalError::EndedEarly { path: self.path.clone(), seq: self.head.seq, offset: self.offset });
+        }
+        Ok(())
+    }
+
     /// Writes everything out, lets the folder go and tells whether all of it is durable.
     ///
     /// # Errors
@@ -302,11 +315,7 @@ impl Journal {
     pub fn close(mut self) -> Result<Durable, JournalError> {
         self.end()?;
         self.shared.healthy()?;
-        if let Some(verifier) = &mut self.verifier
-            && verifier.has_more()?
-        {
-            return Err(JournalError::EndedEarly { path: self.path.clone(), seq: self.head.seq, offset: self.offset });
-        }
+        self.check_end()?;
         Ok(self.durable())
     }
 

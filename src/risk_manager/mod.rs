@@ -321,6 +321,7 @@ impl RiskManager {
             symbol: None,
             text: format!("no order is sent any more: {why}"),
         });
+        self.parts.board.beat(|pulse| pulse.journal_failed = true);
         if self.parts.pace == Pace::Lockstep {
             self.say(HouseEvent::Fatal(why.clone()));
         }
@@ -352,12 +353,16 @@ impl RiskManager {
     }
 
     fn close(&mut self, ended: Option<String>) -> Closed {
+        let is_end = ended.is_some();
         if let Some(reason) = ended {
             self.input(Input::Note(Record::Ended { reason }));
         }
         self.closed = true;
         self.write();
         let mut failure = self.sealed.clone();
+        if is_end && let Err(error) = self.parts.journal.check_end() {
+            failure.get_or_insert_with(|| chain(&error));
+        }
         if let Err(error) = self.parts.journal.flush() {
             failure.get_or_insert_with(|| format!("the journal is not whole: {}", chain(&error)));
         }

@@ -9,8 +9,9 @@ use levibot_core::driver::audit::{Audit, AuditFault, AuditReport};
 use levibot_core::record::Chain;
 use serde::Serialize;
 
-use crate::app::run::run_folder;
-use crate::journal::{JOURNAL_FILE, JournalError, scan};
+use super::run_folder;
+use crate::app::AppError;
+use crate::journal::{JOURNAL_FILE, scan};
 use crate::store::{Store, StoreError};
 
 /// What an audit found.
@@ -75,16 +76,14 @@ impl AuditOutcome {
 /// Audits a data folder, or the only run in it.
 ///
 /// # Errors
-/// [`JournalError`] when there is no journal, or one that is damaged.
-pub fn audit(dir: &Path) -> Result<AuditOutcome, JournalError> {
-    let dir = run_folder(dir);
+/// [`AppError`] when there is no journal, or one that is damaged.
+pub fn audit(dir: &Path) -> Result<AuditOutcome, AppError> {
+    let dir = run_folder(dir)?;
     let (mut audit, mut fault) = (Audit::default(), None);
-    let mut hash_at = Vec::new();
     let recovery = scan(&dir.join(JOURNAL_FILE), &mut |envelope| {
         if fault.is_none() {
             fault = audit.take(&envelope).err();
         }
-        hash_at.push(envelope.seq);
     })?;
     let tables = tables(&dir, &recovery.head);
     let torn_bytes = recovery.torn.map(|t| t.bytes);

@@ -11,8 +11,8 @@ use levibot_core::engine::{Core, EngineSetup};
 use levibot_core::record::{Record, TapeEntry, TapeItem, TapeTarget};
 use serde::Serialize;
 
+use super::run_folder;
 use crate::app::AppError;
-use crate::app::run::run_folder;
 use crate::config::Config;
 use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 
@@ -78,7 +78,7 @@ impl fmt::Display for ReplayOutcome {
 /// # Errors
 /// [`AppError`] when journal or tape cannot be read, or belong to another configuration.
 pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppError> {
-    let dir = run_folder(dir);
+    let dir = run_folder(dir)?;
     let mut journal = VecDeque::new();
     scan(&dir.join(JOURNAL_FILE), &mut |envelope| journal.push_back((envelope.ts, envelope.record)))?;
     if let Some((_, Record::Started { config_hash, .. })) = journal.front()
