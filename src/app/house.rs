@@ -112,6 +112,7 @@ impl House {
                 (account, now, Some(now), Some(text))
             }
         };
+        abandoned(account.state(), source)?;
         let mut venue = PaperVenue::new(config.paper, &account.state().setup().instruments);
         scan(&dir.join(JOURNAL_FILE), &mut |e: Envelope| venue.recover(&e.record, e.ts))?;
         let settled = settle(account.state(), &venue);
@@ -152,6 +153,13 @@ impl Fold {
         self.counts.take(&envelope.record);
         self.fault = result.err().map(|error| (envelope.seq, error));
     }
+}
+
+/// A symbol that left the configuration while it has a position or an order would have no prices, and so no protection.
+fn abandoned(state: &State, source: &Source) -> Result<(), AppError> {
+    let gone = state.books().iter().filter(|book| source.setup.ix(book.symbol()).is_none());
+    let names: Vec<String> = gone.map(|book| book.symbol().to_string()).collect();
+    if names.is_empty() { Ok(()) } else { Err(AppError::Abandoned { symbols: names.join(", ") }) }
 }
 
 /// Orders whose intent is on record and whose acceptance is not: the venue, rebuilt from the same record, says whether

@@ -110,6 +110,15 @@ pub enum AppError {
         /// The runs in it.
         names: String,
     },
+    /// Symbols that left the configuration with open positions or orders.
+    #[error(
+        "{symbols}: not configured any more, but with an open position or order, which would be without prices and \
+         protection; put them back into `market.symbols` or --symbols (`levibot halt --level flatten` closes everything)"
+    )]
+    Abandoned {
+        /// Which.
+        symbols: String,
+    },
     /// A folder could not be made.
     #[error("cannot create the folder {path}: check its parent's permissions")]
     Folder {
@@ -137,7 +146,7 @@ impl AppError {
         use crate::journal::JournalError;
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
-            Self::OtherAccount { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
+            Self::OtherAccount { .. } | Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
             _ => 1,

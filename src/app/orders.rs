@@ -80,12 +80,12 @@ impl Clerk {
         }
         let now = self.board.account().halt;
         if now >= level {
-            return Ok(format!("already halted at {now:?}"));
+            return Ok(format!("already halted at {now}"));
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.tell(Input::Control(Event::Halt { level, reason }))?;
         self.settled(|halt| halt >= level).await?;
-        Ok(format!("halted at {level:?}; `levibot resume` lifts it"))
+        Ok(format!("halted at {level}; `levibot resume` lifts it"))
     }
 
     async fn resume(&self, by: &str, reason: &str) -> Result<String, String> {

@@ -51,7 +51,7 @@ impl fmt::Display for Summary {
                 counts.orders.to_string(),
                 counts.fills.to_string(),
                 symbol.trades.to_string(),
-                format!("{:.2}", symbol.total_pnl.get()),
+                format!("{:.2}", symbol.total_pnl.rounded(2).get()),
             ]);
         }
         let trades: u64 = a.symbols.iter().map(|s| s.trades).sum();
@@ -63,7 +63,7 @@ impl fmt::Display for Summary {
             total.orders.to_string(),
             total.fills.to_string(),
             trades.to_string(),
-            format!("{:.2}", net.get()),
+            format!("{:.2}", net.rounded(2).get()),
         ]);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -72,15 +72,15 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "equity {:.2} = cash {:.2} + positions {:.2}; realised {:.2}, unrealised {:.2}, fees {:.2}",
-            a.equity.get(),
-            a.cash.get(),
-            (a.equity - a.cash).get(),
-            a.realised.get(),
-            a.unrealised.get(),
-            a.fees.get()
+            a.equity.rounded(2).get(),
+            a.cash.rounded(2).get(),
+            (a.equity - a.cash).rounded(2).get(),
+            a.realised.rounded(2).get(),
+            a.unrealised.rounded(2).get(),
+            a.fees.rounded(2).get()
         )?;
         if let Some(reason) = &a.halt_reason {
-            writeln!(f, "halted ({:?}): {reason}", a.halt)?;
+            writeln!(f, "halted ({}): {reason}", a.halt)?;
         }
         self.figures(f)?;
         write!(

@@ -150,8 +150,10 @@ impl FromStr for ScopeArg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HaltArg {
     /// Cancel entries on their way and refuse new ones
+    #[value(alias = "entry_halt")]
     EntryHalt,
     /// Refuse increases as well; stops and exits stay live
+    #[value(alias = "reduce_only")]
     ReduceOnly,
     /// Close every position
     Flatten,

@@ -1,6 +1,6 @@
 //! Numbers, times and text for people.
 
-use levibot_core::domain::{HaltLevel, Money, Span, Ts};
+use levibot_core::domain::{Money, Span, Ts};
 
 /// What stands where there is nothing.
 pub(super) const NOTHING: &str = "-";
@@ -87,16 +87,6 @@ pub(super) fn duration(span: Span) -> String {
 /// Text from elsewhere on one line, harmless to a terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// As `levibot halt --level` takes it.
-pub(super) const fn halt(level: HaltLevel) -> &'static str {
-    match level {
-        HaltLevel::None => "none",
-        HaltLevel::EntryHalt => "entry-halt",
-        HaltLevel::ReduceOnly => "reduce-only",
-        HaltLevel::Flatten => "flatten",
-    }
 }
 
 #[cfg(test)]

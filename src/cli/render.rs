@@ -126,7 +126,7 @@ fn halt_banner(look: Look, account: &AccountView) -> String {
         HaltLevel::ReduceOnly => "positions are only reduced; stops and exits stay live",
         HaltLevel::Flatten => "every position is being closed",
     };
-    let line = format!("*** HALTED ({}){why}", format::halt(account.halt));
+    let line = format!("*** HALTED ({}){why}", account.halt);
     let line = if look.styled { format!("\x1b[1;31m{line}\x1b[0m") } else { line };
     format!("{line}\n    {what}; `levibot resume` lifts the halt\n\n")
 }
@@ -161,7 +161,7 @@ pub fn status(view: &StatusView, look: Look) -> String {
     };
     let halt = match account.halt {
         HaltLevel::None => Cell::new("none"),
-        level => Cell::new(format::halt(level)).fg(Color::Red),
+        level => Cell::new(level).fg(Color::Red),
     };
     let rows = vec![
         ("levibot", plain(format!("{}, run {}", info.version, info.run))),

@@ -98,7 +98,7 @@ impl std::fmt::Display for Command {
             Self::Restart(s) => scope(f, "restart", s),
             Self::Pause(s) => scope(f, "pause", s),
             Self::Unpause(s) => scope(f, "resume", s),
-            Self::Halt { level, reason } => write!(f, "halt {level:?}: {reason}"),
+            Self::Halt { level, reason } => write!(f, "halt {level}: {reason}"),
             Self::Resume { reason } => write!(f, "resume: {reason}"),
             Self::Reload => f.write_str("reload"),
         }

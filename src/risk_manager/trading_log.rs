@@ -45,7 +45,7 @@ pub(super) fn log(ts: Ts, record: &Record) {
             tracing::debug!(target: TARGET, %symbol, at = %ts, stop = bracket.stop, target = ?bracket.target, "bracket");
         }
         Record::Freeze { cause, reason, .. } => {
-            tracing::info!(target: TARGET, %symbol, at = %ts, ?cause, ?reason, "entries frozen or freed");
+            tracing::info!(target: TARGET, %symbol, at = %ts, %cause, reason = reason.as_deref().unwrap_or("gone"), "freeze");
         }
         _ => {}
     }

@@ -29,6 +29,8 @@ use super::log_files::Files;
 const QUEUE_LINES: usize = 65_536;
 /// Longest value of one field in a line, bytes; longer text is cut.
 const VALUE_BYTES_MAX: usize = 8_192;
+/// Libraries whose everyday lines say nothing to our users; a directive of the user's own for them wins.
+const QUIETER: &str = "actix_server=warn";
 /// How long a writer thread rests before it looks whether it should end.
 const POLL: Duration = Duration::from_millis(200);
 /// How long the end of the program waits for the last lines.
@@ -95,8 +97,9 @@ pub fn init(settings: &LogSettings) -> Result<LogGuard, LogError> {
 
 fn subscriber(settings: &LogSettings) -> Result<(impl Subscriber + Send + Sync + 'static, LogGuard), LogError> {
     let level = || settings.level.clone();
-    let filter =
-        EnvFilter::builder().parse(&settings.level).map_err(|source| LogError::Level { level: level(), source })?;
+    let filter = EnvFilter::builder()
+        .parse(format!("{QUIETER},{}", settings.level))
+        .map_err(|source| LogError::Level { level: level(), source })?;
     let (stderr, mut guard) = stderr_lines()?;
     let people =
         human::layer().with_timer(WallClock).with_ansi(io::stderr().is_terminal()).with_writer(move || stderr.clone());

@@ -51,7 +51,7 @@ impl Account {
             return;
         }
         let share = (start - equity) / start / limit;
-        self.warn(share, limit, out);
+        self.warn(share, limit, now, out);
         let wanted = self.wanted_level(share);
         if wanted <= self.halt_level() {
             self.breach = None;
@@ -61,7 +61,7 @@ impl Account {
         if confirmed || now - since >= CONFIRM_AFTER {
             self.breach = None;
             let text = format!(
-                "the day's loss is {:.2} % of {start:.2} (limit {:.2} %)",
+                "the day's loss is {:.2} % of {start:.2} (limit {:.2} %) at {now}",
                 100.0 * share * limit,
                 100.0 * limit
             );
@@ -83,12 +83,13 @@ impl Account {
         }
     }
 
-    fn warn(&mut self, share: f64, limit: f64, out: &mut Actions<Action>) {
+    fn warn(&mut self, share: f64, limit: f64, now: Ts, out: &mut Actions<Action>) {
         while let Some(at) = WARNINGS.get(usize::from(self.warned))
             && share >= *at
         {
             self.warned += 1;
-            let text = format!("{:.0} % of the daily loss limit of {:.2} % is used", 100.0 * at, 100.0 * limit);
+            let text =
+                format!("{:.0} % of the daily loss limit of {:.2} % is used at {now}", 100.0 * at, 100.0 * limit);
             out.push(Action::Alert(Alert { severity: Severity::Warning, symbol: None, text }));
         }
     }
@@ -102,7 +103,7 @@ impl Account {
             return;
         }
         let seq = self.state.seq();
-        let text = format!("halt ({level:?}) by {}: {}", reason.by, reason.text);
+        let text = format!("halt ({level}) by {}: {}", reason.by, reason.text);
         out.push(Action::Halt(level, reason));
         out.push(Action::Alert(Alert { severity: Severity::Critical, symbol: None, text }));
         for at in 0..self.state.books().len() {

@@ -22,6 +22,28 @@ pub enum HaltLevel {
     Flatten,
 }
 
+impl std::fmt::Display for HaltLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::EntryHalt => "entry-halt",
+            Self::ReduceOnly => "reduce-only",
+            Self::Flatten => "flatten",
+        })
+    }
+}
+
+impl std::fmt::Display for FreezeCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Engine => "engine",
+            Self::Person => "person",
+            Self::Store => "store",
+            Self::Configuration => "configuration",
+        })
+    }
+}
+
 /// On whose account the entries of a symbol are frozen. Each cause comes and goes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

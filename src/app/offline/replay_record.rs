@@ -27,7 +27,7 @@ pub struct ReplayOutcome {
     pub decisions: u64,
     /// Records compared.
     pub records: u64,
-    /// Records at the end of the journal that the tape no longer reaches (a crash may lose its tail).
+    /// Records that no tape reaches: a crash may lose the tail of its tape.
     pub beyond: u64,
     /// What differs, the first few.
     pub differences: Vec<String>,
@@ -64,7 +64,7 @@ impl fmt::Display for ReplayOutcome {
             self.different
         )?;
         if self.beyond > 0 {
-            write!(f, "; the tape ends {} records before the journal", self.beyond)?;
+            write!(f, "; {} records lie beyond the end of a tape", self.beyond)?;
         }
         if self.lost > 0 {
             write!(f, "; the tape lost {} inputs to a slow disk", self.lost)?;
@@ -99,7 +99,7 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
         }
     }
     again.notes(&mut outcome);
-    outcome.beyond = again.journal.len() as u64;
+    outcome.beyond += again.journal.len() as u64;
     Ok(outcome)
 }
 
@@ -132,7 +132,33 @@ impl Again<'_> {
                     core.prime(bar, context);
                 }
             }
-            TapeTarget::Session => self.engines.clear(),
+            TapeTarget::Session => self.session(outcome),
+        }
+    }
+
+    /// A daemon has started. What the one before it put on record after the end of its tape (a crash may lose the tail)
+    /// is taken as it stands, up to the new start.
+    fn session(&mut self, outcome: &mut ReplayOutcome) {
+        self.engines.clear();
+        self.answers.clear();
+        let Some(account) = &self.account else { return };
+        let mut state: State = account.state().clone();
+        while let Some((ts, record)) = self.journal.pop_front() {
+            let taken = if matches!(record, Record::Started { .. }) {
+                outcome.records += 1;
+                let restarted = Account::restart(state.clone(), ts, record, &mut Actions::new());
+                let done = restarted.map(|account| self.account = Some(account));
+                if done.is_ok() {
+                    return;
+                }
+                done
+            } else {
+                outcome.beyond += u64::from(!matches!(record, Record::Command { .. } | Record::Ended { .. }));
+                state.apply(ts, &record)
+            };
+            if let Err(error) = taken {
+                outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
+            }
         }
     }
 
