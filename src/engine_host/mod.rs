@@ -42,12 +42,14 @@ pub struct SpawnError {
 }
 
 /// What became of an offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "the input comes back whole, and is rarely given back")]
 pub enum Offer {
     /// It is in the engine's mailbox.
     Accepted,
-    /// The mailbox is full. A bar may be left out: the engine is rebuilt from its snapshot and later bars.
-    Full,
+    /// The mailbox is full; here is the input again. It has to be offered later, before anything else: an engine that
+    /// misses a bar answers for another history, and one that is waited for would be waited for for ever.
+    Full(EngineInput),
     /// Nobody is there any more.
     Dead,
 }
@@ -114,6 +116,11 @@ impl Progress {
     /// Pieces of work done.
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Acquire)
+    }
+
+    /// Pieces of work given and not done.
+    pub fn waiting(&self) -> u64 {
+        self.offered().saturating_sub(self.done())
     }
 
     /// Monotonic time of the last piece done; `None` before the first.

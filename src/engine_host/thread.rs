@@ -110,12 +110,16 @@ impl fmt::Debug for ThreadLink {
 impl EngineLink for ThreadLink {
     fn offer(&self, input: EngineInput) -> Offer {
         let Some(engine) = self.address.upgrade() else { return Offer::Dead };
+        // The mailbox alone is no bound: it takes one message of every new address, however many wait.
+        if self.progress.waiting() >= MAILBOX as u64 {
+            return Offer::Full(input);
+        }
         match engine.try_send(Give(input)) {
             Ok(()) => {
                 self.progress.offer();
                 Offer::Accepted
             }
-            Err(SendError::Full(_)) => Offer::Full,
+            Err(SendError::Full(Give(input))) => Offer::Full(input),
             Err(SendError::Closed(_)) => Offer::Dead,
         }
     }

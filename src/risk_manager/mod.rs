@@ -4,10 +4,10 @@
 //! inputs, and publishes the account for the faces. It decides nothing itself.
 
 mod counts;
+mod links;
 mod outbox;
 mod trading_log;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use levibot_core::record::{Chain, Record, TapeEntry};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::Board;
-use crate::engine_host::{EngineLink, Offer};
+use crate::engine_host::EngineLink;
 use crate::journal::{Journal, JournalWatch, TapeWriter};
 use crate::market::Pull;
 use crate::supervisor::AccountSays;
@@ -30,6 +30,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::venue::VenueTell;
 
 pub use counts::{Counts, Latency};
+use links::Links;
 use outbox::Outbox;
 pub use trading_log::TARGET as TRADING_TARGET;
 
@@ -152,7 +153,7 @@ impl fmt::Debug for Parts {
 pub struct RiskManager {
     parts: Parts,
     watch: JournalWatch,
-    links: BTreeMap<Ix, (u64, Box<dyn EngineLink>)>,
+    links: Links,
     outbox: Outbox,
     outputs: Actions<Output>,
     records: Vec<(Ts, Record)>,
@@ -176,7 +177,7 @@ impl RiskManager {
         let watch = parts.journal.watch();
         Self {
             watch,
-            links: BTreeMap::new(),
+            links: Links::default(),
             outbox: Outbox::default(),
             outputs: Actions::new(),
             records: parts.opening.clone(),
@@ -223,8 +224,7 @@ impl RiskManager {
                     self.outbox.push(after, ts, command);
                 }
                 Output::Engine(ix, input) => {
-                    let offer = self.links.get(&ix).map_or(Offer::Dead, |(_, link)| link.offer(input));
-                    if offer == Offer::Full {
+                    if !self.links.tell(ix, input) {
                         self.parts.metrics.mailbox_full("engine");
                     }
                 }
@@ -265,7 +265,10 @@ impl RiskManager {
 
     /// Hands the gathered records to the journal.
     fn write(&mut self) {
-        if self.records.is_empty() || self.sealed.is_some() {
+        if self.sealed.is_some() {
+            self.records.clear();
+        }
+        if self.records.is_empty() {
             return;
         }
         for (ts, record) in &self.records {
@@ -303,9 +306,17 @@ impl RiskManager {
             if sealed && matches!(command, VenueCommand::Submit(_)) {
                 continue;
             }
-            if self.parts.venue.try_send(VenueTell(ts, command)).is_err() {
-                self.seal("the venue does not take commands any more".to_owned());
-                return;
+            match self.parts.venue.try_send(VenueTell(ts, command)) {
+                Ok(()) => {}
+                Err(SendError::Full(VenueTell(ts, command))) => {
+                    self.parts.metrics.mailbox_full("venue");
+                    self.outbox.put_back(ts, command);
+                    return;
+                }
+                Err(SendError::Closed(_)) => {
+                    self.seal("the venue does not take commands any more".to_owned());
+                    return;
+                }
             }
         }
     }
@@ -389,6 +400,7 @@ impl Actor for RiskManager {
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.run_interval(LOOK_EVERY, |house, _| {
             if !house.closed {
+                house.links.flush_all();
                 house.release();
                 house.publish(false);
             }
@@ -413,7 +425,7 @@ impl Handler<Tell> for RiskManager {
         match tell {
             Tell::Input(input) => self.input(input),
             Tell::Link { instrument, generation, link } => {
-                self.links.insert(instrument, (generation, link));
+                self.links.put(instrument, link);
                 self.input(Input::Attach { instrument, generation });
             }
             Tell::JournalMoved => self.release(),

@@ -26,6 +26,11 @@ impl Outbox {
         }
         self.waiting.pop_front().map(|(_, ts, command)| (ts, command))
     }
+
+    /// The command that came out last, which nobody has taken: it is the next one again.
+    pub(super) fn put_back(&mut self, ts: Ts, command: VenueCommand) {
+        self.waiting.push_front((0, ts, command));
+    }
 }
 
 #[cfg(test)]
@@ -41,6 +46,8 @@ mod tests {
         assert!(outbox.next(4, false).is_none());
         assert!(outbox.next(5, false).is_some() && outbox.next(5, false).is_some());
         assert!(outbox.next(6, false).is_none(), "the one behind is ready but must not overtake");
+        let (ts, command) = outbox.next(7, false).unwrap();
+        outbox.put_back(ts, command);
         assert!(outbox.next(6, true).is_some() && outbox.next(6, true).is_some() && outbox.next(6, true).is_none());
     }
 }

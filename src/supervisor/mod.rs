@@ -5,6 +5,8 @@
 
 mod show;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,9 +163,12 @@ impl Supervisor {
 
     fn policy(&mut self, ix: Ix, input: &SupervisionInput) {
         let Some(slot) = self.slots.get_mut(&ix) else { return };
-        let before = slot.policy.status();
+        let (before, restarts) = (slot.policy.status(), slot.policy.restarts());
         let mut actions = Actions::new();
         slot.policy.step(input, monotonic_now(), &mut actions);
+        if slot.policy.restarts() > restarts {
+            self.shown.restarted(slot.symbol);
+        }
         for action in actions.drain() {
             self.act(ix, action);
         }
@@ -263,7 +268,7 @@ impl Supervisor {
 
     fn halt(&mut self, level: HaltLevel) {
         let halted = level >= HaltLevel::ReduceOnly;
-        if halted == self.halted {
+        if halted == self.halted || self.ending {
             return;
         }
         self.halted = halted;
@@ -271,7 +276,12 @@ impl Supervisor {
         for ix in all {
             let Some(slot) = self.slots.get_mut(&ix) else { continue };
             if halted {
-                slot.resume_after_halt = slot.policy.status() != EngineStatus::Stopped;
+                let status = slot.policy.status();
+                // A quarantine outlasts a halt: only a person lifts it.
+                if matches!(status, EngineStatus::Stopped | EngineStatus::Quarantined) {
+                    continue;
+                }
+                slot.resume_after_halt = true;
                 self.policy(ix, &SupervisionInput::Stop);
             } else if std::mem::take(&mut slot.resume_after_halt) {
                 self.policy(ix, &SupervisionInput::Start);
@@ -290,7 +300,10 @@ impl Supervisor {
             return Err(format!("{symbol}: the account is halted; `levibot resume` lifts the halt"));
         }
         match wish {
+            Wish::Start if matches!(status, EngineStatus::Starting | EngineStatus::Running) => self.freeze(ix, None),
+            Wish::Start if status == EngineStatus::Paused => return Err(format!("{symbol} is {status}")),
             Wish::Start | Wish::Restart | Wish::Renew => {
+                slot.paused = false;
                 let input = if wish == Wish::Start { SupervisionInput::Start } else { SupervisionInput::Restart };
                 if wish == Wish::Renew && status == EngineStatus::Stopped {
                     self.tell_house(Input::Forget { instrument: ix });
@@ -304,16 +317,18 @@ impl Supervisor {
                 self.freeze(ix, None);
             }
             Wish::Stop => {
-                slot.resume_after_halt = false;
+                (slot.resume_after_halt, slot.paused) = (false, false);
                 self.policy(ix, &SupervisionInput::Stop);
                 self.tell_house(Input::Detach { instrument: ix, returns: false, reason: "stopped by hand".to_owned() });
                 self.freeze(ix, Some("engine stopped by hand".to_owned()));
             }
             Wish::Pause if status == EngineStatus::Running => {
+                slot.paused = true;
                 self.policy(ix, &SupervisionInput::Pause);
                 self.freeze(ix, Some("paused by hand".to_owned()));
             }
             Wish::Unpause if status == EngineStatus::Paused => {
+                slot.paused = false;
                 self.policy(ix, &SupervisionInput::Resume);
                 self.freeze(ix, None);
             }
@@ -359,6 +374,12 @@ impl Handler<EngineSays> for Supervisor {
         match says {
             EngineSays::Ready { instrument, generation } => {
                 self.policy(instrument, &SupervisionInput::Ready { generation });
+                if let Some(slot) = self.slots.get_mut(&instrument)
+                    && slot.policy.status() == EngineStatus::Running
+                    && slot.paused
+                {
+                    self.policy(instrument, &SupervisionInput::Pause);
+                }
             }
             EngineSays::Gone { instrument, generation, cause } => {
                 if let Some(slot) = self.slots.get_mut(&instrument) {

@@ -40,6 +40,10 @@ impl Shown {
         self.soon();
     }
 
+    pub(super) fn restarted(&self, symbol: Symbol) {
+        self.metrics.engine_restarted(&symbol);
+    }
+
     /// Shows the engines, unless it was done a moment ago and nothing has changed.
     pub(super) fn renew(&mut self, slots: &BTreeMap<Ix, Slot>, isolation: &str) {
         let now = monotonic_now();

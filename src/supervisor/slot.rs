@@ -15,6 +15,8 @@ pub(super) struct Slot {
     pub(super) last_exit: Option<(String, Ts)>,
     /// Whether it ran when the account was halted, and so runs again after the resume.
     pub(super) resume_after_halt: bool,
+    /// Whether a person has paused it: its entries are frozen, over crashes and halts, until a person says otherwise.
+    pub(super) paused: bool,
     /// Close of the last bar it answered, over all generations.
     pub(super) last_bar: Option<Ts>,
     done: u64,
@@ -29,6 +31,7 @@ impl Slot {
             handle: None,
             last_exit: None,
             resume_after_halt: false,
+            paused: false,
             last_bar: None,
             done: 0,
             working: false,

@@ -42,6 +42,14 @@ pub enum AuditFault {
         /// As computed.
         expected: String,
     },
+    /// Records are missing, doubled or out of order.
+    #[error("record {seq} stands where record {expected} belongs: records are missing or moved")]
+    Gap {
+        /// Where.
+        seq: u64,
+        /// What belongs there.
+        expected: u64,
+    },
     /// Time runs backwards.
     #[error("record {seq}: its time {ts} is before the one before it")]
     Backwards {
@@ -107,6 +115,10 @@ impl Audit {
     pub fn take(&mut self, envelope: &Envelope) -> Result<(), AuditFault> {
         let Envelope { seq, ts, record, .. } = envelope;
         let (seq, ts) = (*seq, *ts);
+        let expected = self.report.records + 1;
+        if seq != expected {
+            return Err(AuditFault::Gap { seq, expected });
+        }
         if ts < self.last {
             return Err(AuditFault::Backwards { seq, ts });
         }

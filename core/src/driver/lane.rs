@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Bar, Context, Decision, Ix, PositionView, Timeframe, Ts};
+use crate::account::Account;
+use crate::domain::{Bar, Context, Decision, Ix, Leg, PositionView, Timeframe, Ts};
 use crate::engine::Snapshot;
 
 /// Bars that a cold start replays: always so many before the first one that is to be answered, however late the engine
@@ -125,7 +126,7 @@ impl Lane {
     /// What a new generation must be told so that it continues where the last one ended: its last snapshot and the bars
     /// since, or, where that is too long ago, all bars kept. Bars still owed are answered; `latest_only` answers only
     /// the last of them, because a decision on an older one would come too late.
-    pub(super) fn start(&mut self, ix: Ix, view: Option<PositionView>, latest_only: bool) -> Start {
+    pub(super) fn start(&mut self, view: PositionView, latest_only: bool) -> Start {
         if latest_only && self.owed.len() > 1 {
             self.owed.drain(..self.owed.len() - 1);
         }
@@ -141,8 +142,20 @@ impl Lane {
         }
         let mut inputs: Vec<EngineInput> = snapshot.map(|(_, s)| EngineInput::Restore(s.clone())).into_iter().collect();
         inputs.push(EngineInput::Prime(missed));
-        inputs.push(EngineInput::Position(view.unwrap_or(PositionView::flat(ix))));
+        inputs.push(EngineInput::Position(view));
         let owed = self.recent.iter().filter(|(bar, _)| close(bar) >= owed_from).copied().collect();
         Start { inputs, owed, cold: snapshot.is_none() }
+    }
+}
+
+/// What is so by the books. The account's own word is what it told last, and a restarted one has told nothing yet.
+pub(super) fn position_view(account: &Account, ix: Ix) -> PositionView {
+    let Some(book) = account.state().book(ix) else { return PositionView::flat(ix) };
+    PositionView {
+        instrument: ix,
+        direction: book.direction(),
+        entry_price: book.entry_price(),
+        stop: book.bracket().map_or(0.0, |b| b.stop),
+        entry_pending: account.state().orders().any(|o| o.order.symbol == book.symbol() && o.order.leg == Leg::Entry),
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use super::lane::{EngineInput as LaneInput, Lane, LaneState};
+use super::lane::{EngineInput as LaneInput, Lane, LaneState, position_view};
 use crate::account::{Account, AccountSetup, Action, Alert, ApplyError, Approved};
 use crate::domain::{
     Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
@@ -366,7 +366,7 @@ impl Sequencer {
     }
 
     fn on_attach(&mut self, ix: Ix, generation: u64, out: &mut Actions<Output>) {
-        let view = self.account.position_view(ix);
+        let view = position_view(&self.account, ix);
         let latest_only = self.pace == Pace::Realtime;
         let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
         if generation <= lane.generation || lane.state != LaneState::Expected {
@@ -374,7 +374,7 @@ impl Sequencer {
         }
         lane.generation = generation;
         lane.state = LaneState::Up;
-        let start = lane.start(ix, view, latest_only);
+        let start = lane.start(view, latest_only);
         let mut first = start.cold;
         for input in start.inputs {
             if let LaneInput::Prime(bars) = &input {
@@ -401,10 +401,8 @@ impl Sequencer {
         let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
         match (returns, lane.state) {
             (true, LaneState::Halted) => return,
-            (true, _) => {
-                lane.state = LaneState::Expected;
-                lane.answer = None;
-            }
+            // What it has said stays said: it would not be asked again.
+            (true, _) => lane.state = LaneState::Expected,
             (false, _) => lane.stop(),
         }
         if self.pace == Pace::Realtime {
