@@ -56,10 +56,7 @@ impl Source {
         }
         let wanted = config.symbols.clone().unwrap_or_else(|| found.keys().copied().collect());
         if let Some(missing) = wanted.iter().find(|symbol| !found.contains_key(symbol)) {
-            return Err(AppError::Fatal(format!(
-                "no price file for {missing} in {}: name files like {missing}.csv.gz, or leave the symbol out of --symbols",
-                path.display()
-            )));
+            return Err(AppError::NoPriceFile { symbol: *missing, path: path.to_owned() });
         }
         let setup = config.account_setup(&wanted)?;
         let bar = progress(found.len() as u64, "reading price files");

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use levibot_core::account::ApplyError;
+use levibot_core::domain::Symbol;
 use levibot_core::files::FileError;
 use levibot_core::simulator::SimulatorError;
 
@@ -49,6 +50,29 @@ pub enum AppError {
     /// No price files given.
     #[error("`market.source` is files and no file is given: add --data FOLDER, or set `market.files.path`")]
     NoData,
+    /// A symbol that is asked for has no price file.
+    #[error(
+        "no price file for {symbol} in {}: name files like {symbol}.csv.gz, or leave the symbol out of --symbols",
+        path.display()
+    )]
+    NoPriceFile {
+        /// The symbol.
+        symbol: Symbol,
+        /// Where its file was looked for.
+        path: PathBuf,
+    },
+    /// A record cannot be run again with this configuration.
+    #[error(
+        "the record in {} was made with another configuration than {}: name the one of that run with --config, and the \
+         same options",
+        dir.display(), file.display()
+    )]
+    OtherConfiguration {
+        /// The data folder.
+        dir: PathBuf,
+        /// The configuration that was given.
+        file: PathBuf,
+    },
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
@@ -146,7 +170,8 @@ impl AppError {
         use crate::journal::JournalError;
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
-            Self::OtherAccount { .. } | Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
+            Self::NoPriceFile { .. } | Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
+            Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
             _ => 1,

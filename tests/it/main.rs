@@ -1,1 +1,14 @@
 //! Tests of the whole program, through its binary and its public faces.
+
+mod bad_input;
+mod config_errors;
+mod control;
+mod directions;
+mod http;
+mod prices;
+mod realtime;
+mod record;
+mod reload;
+mod replay;
+mod shared_data;
+mod support;

@@ -84,11 +84,7 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
     if let Some((_, Record::Started { config_hash, .. })) = journal.front()
         && *config_hash != config.hash()
     {
-        return Err(AppError::Fatal(format!(
-            "the record in {} was made with another configuration than {}: name the one of that run with --config",
-            dir.display(),
-            config.file.display()
-        )));
+        return Err(AppError::OtherConfiguration { dir, file: config.file.clone() });
     }
     let mut again = Again { config, journal, account: None, engines: BTreeMap::new(), answers: BTreeMap::new() };
     let mut outcome = ReplayOutcome { dir: dir.clone(), ..ReplayOutcome::default() };

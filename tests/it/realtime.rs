@@ -1,0 +1,118 @@
+//! The simulated market as it goes: crashes, restarts and an end in order.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::record::{assert_unique, of_type, positions, records, rows, shown_positions};
+use crate::support::{Home, eventually};
+
+/// Trading seconds a second: a hundred bars.
+const QUICK: f64 = 6_000.0;
+/// So slow that nothing happens while a test looks.
+const STANDING: f64 = 0.001;
+
+/// What `levibot audit` says, which must be that all is well.
+fn audited(home: &Home) -> Value {
+    let audit = home.ask_json(&["audit"]);
+    assert_eq!(audit["clean"], true, "{audit}");
+    audit
+}
+
+#[test]
+fn a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    let home = Home::simulated(QUICK);
+    let mut run_id = Value::Null;
+    let mut fills = 0;
+    for round in 0..5 {
+        home.set_speed(QUICK);
+        let mut daemon = home.run(&[]);
+        let status = daemon.ready();
+        if round == 0 {
+            run_id = status["info"]["run"].clone();
+        }
+        assert_eq!(status["info"]["run"], run_id, "one life, one name");
+        // It dies in the middle of its work: with new fills, and with something in its hands.
+        let target = fills + 12;
+        eventually("new fills and an open position", || {
+            assert!(!daemon.is_over(), "{}", daemon.log());
+            let records = records(&home.data());
+            (of_type(&records, "fill").len() >= target && !positions(&records).is_empty()).then_some(())
+        });
+        daemon.kill();
+        let left = records(&home.data());
+        assert_unique(&left);
+        fills = of_type(&left, "fill").len();
+        audited(&home);
+
+        // A market that stands shows what was carried over.
+        home.set_speed(STANDING);
+        let mut daemon = home.run(&[]);
+        daemon.ready();
+        let shown: BTreeMap<_, _> = shown_positions(&home.ask_json(&["positions"]));
+        assert_eq!(shown, positions(&left), "round {round}");
+        let view = home.ask_json(&["pnl"]);
+        daemon.kill();
+        let after = records(&home.data());
+        assert_eq!(after[..left.len()], left[..], "what is on record stays");
+        assert_eq!(of_type(&after, "fill").len(), fills);
+        let audit = audited(&home);
+        assert_eq!((&audit["realised"], &audit["fees"]), (&view["realised"], &view["fees"]));
+        let money = |value: &Value| value.as_str().unwrap().parse::<Decimal>().unwrap();
+        let earned = money(&audit["realised"]) - money(&audit["fees"]);
+        assert_eq!(money(&view["cash"]), money(&view["initial_cash"]) + earned);
+    }
+
+    home.set_speed(QUICK);
+    let outcome = home.run(&["--for", "1s"]).wait();
+    assert!(outcome.ended_with(0).starts_with("ended: the time is over"), "{}", outcome.out);
+    let records = records(&home.data());
+    assert_unique(&records);
+    let starts = of_type(&records, "started");
+    assert_eq!(starts.len(), 11);
+    assert!(starts.iter().all(|start| start["run"] == run_id));
+    assert_eq!(of_type(&records, "ended").len(), 1);
+    let audit = audited(&home);
+    assert_eq!(audit["tables"]["agree"]["seq"], records.len());
+    assert_eq!(rows(&home.data(), "fills").values().sum::<u64>(), of_type(&records, "fill").len() as u64);
+
+    // Times never run backwards over all these lives.
+    let times: Vec<i64> = records.iter().map(|record| record["ts"].as_i64().unwrap()).collect();
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn ctrl_c_ends_in_order() {
+    let home = Home::simulated(QUICK);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    let socket = home.data().join("control.sock");
+    assert!(socket.exists());
+    eventually("an order is filled", || (!of_type(&records(&home.data()), "fill").is_empty()).then_some(()));
+    let outcome = daemon.stop();
+    let out = outcome.ended_with(0);
+    assert!(out.starts_with("ended: interrupt signal"), "{out}");
+    for word in ["net PnL", "BTCUSDT", "equity ", "record "] {
+        assert!(out.contains(word), "`{word}` is missing in:\n{out}");
+    }
+    let records = records(&home.data());
+    let last = records.last().unwrap();
+    assert_eq!((&last["type"], &last["reason"]), (&"ended".into(), &"interrupt signal".into()));
+    assert!(!socket.exists());
+    let registry: BTreeMap<String, Value> = serde_json::from_str(&home.read("registry.json")).unwrap();
+    assert_eq!(registry.len(), 4);
+    assert!(registry.values().all(|engine| engine["status"] == "stopped"), "{registry:?}");
+    assert_eq!(audited(&home)["tables"]["agree"]["seq"], records.len());
+
+    // A line of the log is JSON, in the file of its symbol or of the daemon.
+    let logs: Vec<_> = fs::read_dir(home.path("logs")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(!logs.is_empty());
+    for line in
+        logs.iter().flat_map(|file| fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert!(line["ts"].is_string() && line["level"].is_string() && line["msg"].is_string(), "{line}");
+    }
+}
