@@ -178,7 +178,7 @@ fn a_halt_outlives_a_crash_until_a_person_lifts_it() {
     daemon.stop().ended_with(0);
     let found = commands(&home);
     let asked: Vec<&str> = found.iter().map(|(_, command, _)| command.as_str()).collect();
-    assert_eq!(asked, ["halt ReduceOnly: a test of the brakes", "start BTCUSDT", "resume: the brakes hold"]);
+    assert_eq!(asked, ["halt reduce-only: a test of the brakes", "start BTCUSDT", "resume: the brakes hold"]);
     assert_eq!(home.ask_json(&["audit"])["clean"], true);
 }
 

@@ -113,7 +113,8 @@ struct Again<'a> {
 impl Again<'_> {
     fn take(&mut self, entry: TapeEntry, outcome: &mut ReplayOutcome) {
         outcome.inputs += 1;
-        if self.account.is_none() {
+        let first = self.account.is_none();
+        if first {
             self.notes(outcome);
         }
         let TapeEntry { ts, to, event, .. } = entry;
@@ -128,6 +129,7 @@ impl Again<'_> {
                     core.prime(bar, context);
                 }
             }
+            TapeTarget::Session if first => {}
             TapeTarget::Session => self.session(outcome),
         }
     }
