@@ -16,7 +16,7 @@ const CORE_ROOMS: [(&str, &[&str]); 11] = [
     ("account", &["domain", "record"]),
     ("fills", &["domain", "record", "account"]),
     ("supervision", &["domain"]),
-    ("simulator", &["domain", "features"]),
+    ("simulator", &["domain"]),
     ("files", &["domain"]),
     ("frames", &[]),
     ("driver", &["domain", "record", "account", "engine"]),
@@ -93,7 +93,7 @@ fn sources(below: &str) -> Vec<Source> {
     let mut found = Vec::new();
     walk(&workspace().join(below), &mut found);
     found.sort();
-    assert!(found.len() > 20, "{below} was not found");
+    assert!(found.len() > 5, "{below} was not found");
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
         let path = path.strip_prefix(workspace()).unwrap().to_str().unwrap().to_owned();
@@ -106,7 +106,7 @@ fn sources(below: &str) -> Vec<Source> {
 fn code_of(text: &str) -> String {
     let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = before_tests.lines().map(|line| match line.split_once("//") {
-        Some((code, _)) if !code.contains('"') => code,
+        Some((code, _)) if !code.contains('"') => code.trim_end(),
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -175,7 +175,7 @@ fn the_reader_of_names_understands_what_is_written() {
     assert_eq!(named, wanted);
     assert!(rooms_named("core/src/x/z/y.rs", code).iter().all(|(_, name)| name != "f"));
     assert_eq!(rooms_named("src/x/mod.rs", "use super::f;"), [(1, "f".to_owned())]);
-    assert_eq!(code_of("a // b\nc\n#[cfg(test)]\nmod tests {\n d"), "a \nc");
+    assert_eq!(code_of("a // b\nc\n#[cfg(test)]\nmod tests {\n d"), "a\nc");
 }
 
 #[test]
@@ -214,10 +214,7 @@ fn the_directions_of_the_architecture_are_kept() {
         }
     }
 
-    for source in ["core/src", "src", "tests"].into_iter().flat_map(|below| match below {
-        "tests" => Vec::new(),
-        below => sources(below),
-    }) {
+    for source in ["core/src", "src", "tests"].into_iter().flat_map(sources) {
         if source.lines > LINES_MAX {
             violation(&source.path, source.lines, &format!("a file has up to {LINES_MAX} lines"));
         }

@@ -1,5 +1,7 @@
 //! Tests of the whole program, through its binary and its public faces.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod bad_input;
 mod config_errors;
 mod control;

@@ -70,6 +70,8 @@ fn two_replays_have_the_same_record_and_it_adds_up() {
     let audit = audit.json();
     assert_eq!(audit["clean"], true, "{audit}");
     assert_eq!(money(&audit, "equity"), money(&audit, "cash") + money(&audit, "positions_value"));
+    let last = *of_type(&records, "mark").last().unwrap();
+    assert_eq!((&audit["cash"], &audit["equity"]), (&last["cash"], &last["equity"]), "as the account itself said last");
     assert_eq!(audit["record_hash"], head(&outcomes[0]));
     assert_eq!(audit["tables"]["agree"]["seq"], records.len());
     assert!(home.levibot(&["audit", "--data-dir", folder]).ended_with(0).trim_end().ends_with("clean"));

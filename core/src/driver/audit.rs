@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::account::{ApplyError, State};
 use crate::domain::order::OrderKey;
-use crate::domain::{DoneReason, Fill, Leg, Money, Order, OrderId, Qty, Side, Symbol, Ts};
+use crate::domain::{AccountKind, DoneReason, Fill, Leg, Money, Order, OrderId, Price, Qty, Side, Symbol, Ts};
 use crate::record::{Envelope, MarkedPosition, Record};
 
 /// Something in a journal that cannot be true. Its place is the envelope's sequence number.
@@ -76,6 +76,8 @@ pub struct Audit {
     sums: BTreeMap<Symbol, Sums>,
     filled: BTreeMap<OrderId, (Qty, Qty)>,
     policies: BTreeMap<Symbol, u64>,
+    /// The last price of each symbol on record, of a mark or a fill.
+    prices: BTreeMap<Symbol, Price>,
     report: AuditReport,
     last: Ts,
 }
@@ -91,9 +93,9 @@ pub struct AuditReport {
     pub marks: u64,
     /// Cash at the end.
     pub cash: Money,
-    /// Value of the open positions at the last mark: what equity holds besides cash.
+    /// Value of the open positions at their last prices on record: what equity holds besides cash.
     pub positions_value: Money,
-    /// Equity on the last mark.
+    /// Equity at the end: cash and the value of the open positions.
     pub equity: Money,
     /// Realised PnL before fees.
     pub realised: Money,
@@ -101,7 +103,7 @@ pub struct AuditReport {
     pub fees: Money,
     /// Orders that are not done.
     pub open_orders: u64,
-    /// Positions at the last mark.
+    /// Positions at the end, with their last prices on record.
     pub positions: Vec<MarkedPosition>,
     /// Why the record ended, when it ended in order.
     pub ended: Option<String>,
@@ -186,6 +188,7 @@ impl Audit {
         sums.net += sign * fill.qty.get();
         sums.paid += sign * fill.qty.get() * fill.price.get();
         sums.fees += fill.fee.get();
+        self.prices.insert(fill.symbol, fill.price);
         if let Some((_, filled)) = self.filled.get_mut(&fill.order) {
             *filled = *filled + fill.qty;
         }
@@ -231,27 +234,42 @@ impl Audit {
             let sums = self.sums.get(&position.symbol).copied().unwrap_or_default();
             figure("a position", position.net.normalize().to_string(), sums.net.normalize().to_string())?;
             worth += sums.net * position.mark.get();
-            value += match state.setup().kind {
-                crate::domain::AccountKind::Spot => position.net * position.mark.get(),
-                crate::domain::AccountKind::Linear => position.net * position.mark.get() - position.cost.get(),
-            };
+            value += value_of(state.setup().kind, position);
+            self.prices.insert(position.symbol, position.mark);
         }
         figure("equity", equity.to_string(), worth.normalize().to_string())?;
         figure("cash plus positions", equity.to_string(), (cash.get() + value).normalize().to_string())?;
         self.report.marks += 1;
-        (self.report.cash, self.report.equity) = (cash, equity);
-        self.report.positions_value = Money::new(value).unwrap_or(Money::ZERO);
-        self.report.positions = positions.to_vec();
         Ok(())
     }
 
-    /// What was found, all records having been true.
+    /// What was found, all records having been true. The figures are those after the last record: a crash, and an end too,
+    /// may come between the fills of an instant and its mark.
     pub fn finish(mut self) -> AuditReport {
-        if let Some(state) = &self.state {
-            self.report.realised = state.realised();
-            self.report.fees = state.fees();
-            self.report.open_orders = state.orders().count() as u64;
+        let Some(state) = &self.state else { return self.report };
+        self.report.realised = state.realised();
+        self.report.fees = state.fees();
+        self.report.open_orders = state.orders().count() as u64;
+        let mut value = Decimal::ZERO;
+        for book in state.books().iter().filter(|book| !book.is_flat()) {
+            // What is open was bought at a price.
+            let Some(mark) = self.prices.get(&book.symbol()) else { continue };
+            let position = MarkedPosition { symbol: book.symbol(), net: book.net(), cost: book.cost(), mark: *mark };
+            value += value_of(state.setup().kind, &position);
+            self.report.positions.push(position);
         }
+        self.report.cash = state.cash();
+        self.report.positions_value = Money::new(value).unwrap_or(Money::ZERO);
+        self.report.equity = self.report.cash + self.report.positions_value;
         self.report
+    }
+}
+
+/// What equity holds besides cash for a position.
+fn value_of(kind: AccountKind, position: &MarkedPosition) -> Decimal {
+    let worth = position.net * position.mark.get();
+    match kind {
+        AccountKind::Spot => worth,
+        AccountKind::Linear => worth - position.cost.get(),
     }
 }
