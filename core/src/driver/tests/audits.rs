@@ -54,13 +54,13 @@ fn a_changed_mark_shows_at_once() {
         let mut list = envelopes();
         let at = place(&list, n, |r| matches!(r, Record::Mark { .. }));
         if let Record::Mark { equity, .. } = &mut list[at].record {
-            *equity = *equity + "0.00000001".parse::<Money>().unwrap();
+            *equity += "0.00000001".parse::<Money>().unwrap();
         }
         let fault = audit(&list).unwrap_err();
         assert!(matches!(fault, AuditFault::Figure { seq, what: "equity", .. } if seq == list[at].seq), "{fault}");
         let mut list = envelopes();
         if let Record::Mark { cash, .. } = &mut list[at].record {
-            *cash = *cash + "0.01".parse::<Money>().unwrap();
+            *cash += "0.01".parse::<Money>().unwrap();
         }
         let fault = audit(&list).unwrap_err();
         assert!(matches!(fault, AuditFault::Figure { seq, what: "cash", .. } if seq == list[at].seq), "{fault}");
