@@ -43,7 +43,6 @@ pub struct SpawnError {
 
 /// What became of an offer.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "the input comes back whole, and is rarely given back")]
 pub enum Offer {
     /// It is in the engine's mailbox.
     Accepted,

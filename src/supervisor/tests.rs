@@ -425,3 +425,21 @@ async fn stop_all_ends_all_for_good() {
     scene.until("their threads are gone", dead).await;
     assert!((0..3).all(|at| scene.status(at) == "stopped"));
 }
+
+#[actix_rt::test]
+async fn the_mailbox_of_an_engine_that_hangs_is_bounded_and_gives_back_what_it_cannot_take() {
+    let scene = Scene::new(Faults { spin: true.into(), ..Faults::default() }).await;
+    scene.bar();
+    scene.until("it spins", |s| s.faults.spinning.load(Ordering::Acquire)).await;
+    let view = |stop: f64| EngineInput::Position(PositionView { stop, ..PositionView::flat(Ix(0)) });
+    {
+        let heard = scene.heard.lock().unwrap();
+        let link = &heard.links[&Ix(0)].1;
+        let taken = (0..1_000).take_while(|_| link.offer(view(1.0)) == Offer::Accepted).count();
+        assert!((32..=64).contains(&taken), "{taken}");
+        assert_eq!(link.offer(view(2.0)), Offer::Full(view(2.0)));
+    }
+    scene.faults.spin.store(false, Ordering::Release);
+    let room = |s: &Scene| s.heard.lock().unwrap().links[&Ix(0)].1.offer(view(3.0)) == Offer::Accepted;
+    scene.until("there is room again", room).await;
+}

@@ -19,7 +19,7 @@ const CORE_ROOMS: [(&str, &[&str]); 11] = [
     ("simulator", &["domain"]),
     ("files", &["domain"]),
     ("frames", &[]),
-    ("driver", &["domain", "record", "account", "engine"]),
+    ("driver", &["domain", "record", "account", "engine", "features", "fills", "simulator"]),
 ];
 
 /// The rooms of the daemon that a face may name besides itself: people reach everything through `control`.
