@@ -38,6 +38,8 @@ pub use trading_log::TARGET as TRADING_TARGET;
 const MAILBOX: usize = 16_384;
 /// The account is published for faces at most this often.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// Venue commands that may wait before no more market data are asked for.
+const OUTBOX_MAX: usize = 4_096;
 /// How often waiting venue commands and the tape are looked at besides the events that move them.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often the tape hands over what it holds.
@@ -163,6 +165,8 @@ pub struct RiskManager {
     /// Why nothing new is sent any more: the journal or the venue is lost.
     sealed: Option<String>,
     closed: bool,
+    /// Market data are wanted and have not been asked for.
+    market_waits: bool,
 }
 
 impl fmt::Debug for RiskManager {
@@ -186,6 +190,7 @@ impl RiskManager {
             latency: Latency::default(),
             sealed: None,
             closed: false,
+            market_waits: false,
             parts,
         }
     }
@@ -239,8 +244,10 @@ impl RiskManager {
         self.publish(false);
     }
 
-    fn want_market(&self) {
-        if !self.closed && self.parts.market.try_send(Pull).is_err() {
+    /// Asks for more market data, unless too many commands wait for the journal or the venue: then later.
+    fn want_market(&mut self) {
+        self.market_waits = self.outbox.len() >= OUTBOX_MAX;
+        if !self.market_waits && !self.closed && self.parts.market.try_send(Pull).is_err() {
             self.say(HouseEvent::Fatal("the market is gone".to_owned()));
         }
     }
@@ -301,6 +308,13 @@ impl RiskManager {
         {
             self.seal(format!("the journal is lost: {}", chain(failure.as_ref())));
         }
+        self.send_waiting(durable);
+        if self.market_waits && self.outbox.len() < OUTBOX_MAX {
+            self.want_market();
+        }
+    }
+
+    fn send_waiting(&mut self, durable: u64) {
         let sealed = self.sealed.is_some();
         while let Some((ts, command)) = self.outbox.next(durable, sealed) {
             if sealed && matches!(command, VenueCommand::Submit(_)) {

@@ -17,6 +17,11 @@ impl Outbox {
         self.waiting.push_back((after, ts, command));
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The next command that may go; `all` lets everything go (a lost journal holds back nothing but orders, and those
     /// the caller leaves out).
     pub(super) fn next(&mut self, durable: u64, all: bool) -> Option<(Ts, VenueCommand)> {

@@ -292,27 +292,20 @@ impl Supervisor {
     fn wish(&mut self, ix: Ix, wish: Wish) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(&ix) else { return Err("no such engine".to_owned()) };
         let (symbol, status) = (slot.symbol, slot.policy.status());
-        if self.halted && wish == Wish::Renew {
-            self.tell_house(Input::Forget { instrument: ix });
-            return Ok(());
-        }
-        if self.halted && matches!(wish, Wish::Start | Wish::Restart) {
-            return Err(format!("{symbol}: the account is halted; `levibot resume` lifts the halt"));
-        }
         match wish {
+            Wish::Renew => self.renew(ix, status),
+            Wish::Start | Wish::Restart if self.halted => {
+                return Err(format!("{symbol}: the account is halted; `levibot resume` lifts the halt"));
+            }
+            // What stood against entries from an earlier session is lifted too.
             Wish::Start if matches!(status, EngineStatus::Starting | EngineStatus::Running) => self.freeze(ix, None),
+            Wish::Unpause if matches!(status, EngineStatus::Starting | EngineStatus::Running) => self.freeze(ix, None),
             Wish::Start if status == EngineStatus::Paused => return Err(format!("{symbol} is {status}")),
-            Wish::Start | Wish::Restart | Wish::Renew => {
+            Wish::Start | Wish::Restart => {
                 slot.paused = false;
                 let input = if wish == Wish::Start { SupervisionInput::Start } else { SupervisionInput::Restart };
-                if wish == Wish::Renew && status == EngineStatus::Stopped {
-                    self.tell_house(Input::Forget { instrument: ix });
-                    return Ok(());
-                }
-                self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("{wish:?} by hand") });
-                if wish == Wish::Renew {
-                    self.tell_house(Input::Forget { instrument: ix });
-                }
+                let reason = format!("{} by hand", wish.done());
+                self.tell_house(Input::Detach { instrument: ix, returns: true, reason });
                 self.policy(ix, &input);
                 self.freeze(ix, None);
             }
@@ -335,6 +328,33 @@ impl Supervisor {
             Wish::Pause | Wish::Unpause => return Err(format!("{symbol} is {status}")),
         }
         Ok(())
+    }
+
+    /// Its strategy has changed: what it remembers is dropped, and one that runs is made anew. A pause stays.
+    fn renew(&mut self, ix: Ix, status: EngineStatus) {
+        let runs = !self.halted && !matches!(status, EngineStatus::Stopped | EngineStatus::Quarantined);
+        if runs {
+            let reason = "its strategy has changed".to_owned();
+            self.tell_house(Input::Detach { instrument: ix, returns: true, reason });
+        }
+        self.tell_house(Input::Forget { instrument: ix });
+        if runs {
+            self.policy(ix, &SupervisionInput::Restart);
+        }
+    }
+}
+
+impl Wish {
+    /// What was done when it was granted.
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Stop => "stopped",
+            Self::Restart => "restarted",
+            Self::Renew => "renewed",
+            Self::Pause => "paused",
+            Self::Unpause => "resumed",
+        }
     }
 }
 
@@ -424,7 +444,7 @@ impl Handler<EngineCommand> for Supervisor {
             return Err(refused.join("; "));
         }
         let left = if refused.is_empty() { String::new() } else { format!(" (left out: {})", refused.join("; ")) };
-        Ok(format!("{:?}: {done} engine(s){left}", command.wish).to_lowercase())
+        Ok(format!("{} {done} engine(s){left}", command.wish.done()))
     }
 }
 

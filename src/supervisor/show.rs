@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use levibot_core::account::AccountView;
 use levibot_core::account::view::SymbolView;
-use levibot_core::domain::{Direction, Ix, Span, Symbol, Ts};
+use levibot_core::domain::{Direction, HaltLevel, Ix, Span, Symbol, Ts};
 use levibot_core::supervision::{EngineStatus, Totals};
 
 use super::SHOW_EVERY;
@@ -53,7 +53,9 @@ impl Shown {
         self.last = Some(now);
         let account = self.board.account();
         let view = engines_view(slots, &account, now);
-        if view.engines.iter().all(|row| row.status == "running") && !slots.is_empty() && !self.board.pulse().ready {
+        // A halted account keeps its engines down: that is how it should be, and nothing to wait for.
+        let wanted = if account.halt >= HaltLevel::ReduceOnly { "stopped" } else { "running" };
+        if view.engines.iter().all(|row| row.status == wanted) && !slots.is_empty() && !self.board.pulse().ready {
             self.board.beat(|pulse| pulse.ready = true);
         }
         self.measure(slots, now);

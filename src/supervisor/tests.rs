@@ -367,7 +367,7 @@ async fn restarts_detach_first_and_starting_what_runs_takes_nothing_away() {
     assert_eq!(scene.told(), ["free 0"], "a running engine is neither detached nor started twice");
     for (wish, told) in [
         (Wish::Restart, vec!["detach 0", "link 0 2", "free 0"]),
-        (Wish::Renew, vec!["detach 0", "forget 0", "link 0 3", "free 0"]),
+        (Wish::Renew, vec!["detach 0", "forget 0", "link 0 3"]),
         (Wish::Stop, vec!["detach for good 0", "freeze 0"]),
         (Wish::Start, vec!["detach 0", "link 0 4", "free 0"]),
     ] {
