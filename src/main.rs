@@ -137,7 +137,7 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
     drop(guard);
     match result {
         Ok(summary) => {
-            say(&summary.to_string());
+            say(&if client.json { format!("{:#}", summary.json()) } else { summary.to_string() });
             u8::from(summary.closed.failure.is_some())
         }
         Err(error) => fail(&error),

@@ -101,6 +101,30 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
+    /// For `--json`. Money is text, so that no digit is lost.
+    pub fn json(&self) -> serde_json::Value {
+        let (a, latency) = (&self.account, &self.closed.latency);
+        let symbol = |s: &levibot_core::account::view::SymbolView| {
+            let counts = self.closed.counts.symbols.get(&s.symbol).copied().unwrap_or_default();
+            let row = serde_json::json!({
+                "decisions": counts.decisions, "refused": counts.refused, "orders": counts.orders, "fills": counts.fills,
+                "trades": s.trades, "net_pnl": s.total_pnl,
+            });
+            (s.symbol.to_string(), row)
+        };
+        let symbols: serde_json::Map<_, _> = a.symbols.iter().map(symbol).collect();
+        let seconds = self.took.as_secs_f64();
+        serde_json::json!({
+            "ended": self.reason, "data_dir": self.dir, "records": self.closed.head.seq,
+            "record_hash": self.closed.head.hash_hex(), "equity": a.equity, "cash": a.cash, "realised": a.realised,
+            "unrealised": a.unrealised, "fees": a.fees, "net_pnl": a.equity - a.initial_cash, "halt": a.halt,
+            "symbols": symbols, "bars": self.closed.counts.bars, "seconds": seconds,
+            "bars_per_second": self.closed.counts.bars as f64 / seconds.max(f64::MIN_POSITIVE),
+            "intent_ms": {"p50": latency.quantile_ms(0.5), "p99": latency.quantile_ms(0.99), "count": latency.count()},
+            "failure": self.closed.failure,
+        })
+    }
+
     fn figures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bars, secs) = (self.closed.counts.bars, self.took.as_secs_f64());
         write!(f, "{bars} bars in {secs:.2} s")?;

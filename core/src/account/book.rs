@@ -6,7 +6,8 @@ use rust_decimal::Decimal;
 
 use super::holding::Holding;
 use crate::domain::{
-    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts,
+    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Ix, Leg, Money, Order, OrderId, PositionView, Price,
+    Qty, Symbol, Ts,
 };
 use crate::record::Bracket;
 
@@ -196,6 +197,17 @@ impl Book {
         match self.last_exit {
             Some((last, attempt)) if last == cause => attempt.saturating_add(1),
             _ => 1,
+        }
+    }
+
+    /// What the engine at `ix` may know.
+    pub(super) fn view(&self, ix: Ix, orders: &BTreeMap<OrderId, OrderState>) -> PositionView {
+        PositionView {
+            instrument: ix,
+            direction: self.direction(),
+            entry_price: self.entry_price(),
+            stop: self.bracket().map_or(0.0, |b| b.stop),
+            entry_pending: self.has_live(Leg::Entry, orders),
         }
     }
 

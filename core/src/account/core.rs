@@ -69,7 +69,8 @@ impl Account {
         for (at, book) in state.books.iter().enumerate() {
             let ix = Ix::from_usize(at).unwrap_or(Ix(u16::MAX));
             let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
-            live.push(Live { mark, quoted: false, net: decimal_to_f64(book.net()), view: PositionView::flat(ix) });
+            let view = book.view(ix, &state.orders);
+            live.push(Live { mark, quoted: false, net: decimal_to_f64(book.net()), view });
         }
         let mut account = Self { state, live, last_equity: Money::ZERO, breach: None, warned: 0, fault: None };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
@@ -197,13 +198,7 @@ impl Account {
     pub(super) fn publish(&mut self, ix: Ix, out: &mut Actions<Action>) {
         let (Some(book), Some(live)) = (self.state.books.get(ix.at()), self.live.get_mut(ix.at())) else { return };
         live.net = decimal_to_f64(book.net());
-        let view = PositionView {
-            instrument: ix,
-            direction: book.direction(),
-            entry_price: book.entry_price(),
-            stop: book.bracket().map_or(0.0, |b| b.stop),
-            entry_pending: book.has_live(Leg::Entry, &self.state.orders),
-        };
+        let view = book.view(ix, &self.state.orders);
         if view != live.view {
             live.view = view;
             out.push(Action::Position(view));
@@ -211,8 +206,8 @@ impl Account {
     }
 
     /// What an engine that has just started must be told.
-    pub fn position_view(&self, ix: Ix) -> Option<PositionView> {
-        self.live.get(ix.at()).map(|live| live.view)
+    pub fn position_view(&self, ix: Ix) -> PositionView {
+        self.live.get(ix.at()).map_or(PositionView::flat(ix), |live| live.view)
     }
 
     fn on_freeze(&mut self, ix: Ix, cause: FreezeCause, reason: Option<&str>, now: Ts, out: &mut Actions<Action>) {

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::account::Account;
-use crate::domain::{Bar, Context, Decision, Ix, Leg, PositionView, Timeframe, Ts};
+use crate::domain::{Bar, Context, Decision, PositionView, Timeframe, Ts};
 use crate::engine::Snapshot;
 
 /// Bars that a cold start replays: always so many before the first one that is to be answered, however late the engine
@@ -145,17 +144,5 @@ impl Lane {
         inputs.push(EngineInput::Position(view));
         let owed = self.recent.iter().filter(|(bar, _)| close(bar) >= owed_from).copied().collect();
         Start { inputs, owed, cold: snapshot.is_none() }
-    }
-}
-
-/// What is so by the books. The account's own word is what it told last, and a restarted one has told nothing yet.
-pub(super) fn position_view(account: &Account, ix: Ix) -> PositionView {
-    let Some(book) = account.state().book(ix) else { return PositionView::flat(ix) };
-    PositionView {
-        instrument: ix,
-        direction: book.direction(),
-        entry_price: book.entry_price(),
-        stop: book.bracket().map_or(0.0, |b| b.stop),
-        entry_pending: account.state().orders().any(|o| o.order.symbol == book.symbol() && o.order.leg == Leg::Entry),
     }
 }

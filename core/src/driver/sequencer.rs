@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use super::lane::{EngineInput as LaneInput, Lane, LaneState, position_view};
+use super::lane::{EngineInput as LaneInput, Lane, LaneState};
 use crate::account::{Account, AccountSetup, Action, Alert, ApplyError, Approved};
 use crate::domain::{
     Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
@@ -366,7 +366,7 @@ impl Sequencer {
     }
 
     fn on_attach(&mut self, ix: Ix, generation: u64, out: &mut Actions<Output>) {
-        let view = position_view(&self.account, ix);
+        let view = self.account.position_view(ix);
         let latest_only = self.pace == Pace::Realtime;
         let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
         if generation <= lane.generation || lane.state != LaneState::Expected {
