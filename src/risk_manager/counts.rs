@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use levibot_core::account::AccountView;
-use levibot_core::domain::{Intent, Span, Symbol};
+use levibot_core::domain::{Span, Symbol};
 use levibot_core::record::{Record, Verdict};
 
-use crate::telemetry::metrics::{DecisionVerdict, Metrics, OrderOutcome};
+use crate::telemetry::metrics::Metrics;
 
 /// Counts of one journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,41 +100,6 @@ impl Latency {
         let rank = (q.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
         sorted.get(rank.saturating_sub(1)).map(|nanos| *nanos as f64 / 1e6)
     }
-}
-
-/// Counts a record in the metrics.
-pub(super) fn measure(metrics: &Metrics, record: &Record) {
-    let Some(symbol) = record.symbol() else { return };
-    match record {
-        Record::Decision { verdict, decision, .. } => {
-            let counted = match verdict {
-                Verdict::Approved { .. } => DecisionVerdict::Approved,
-                Verdict::Refused { .. } => DecisionVerdict::Refused,
-                Verdict::Unchanged => DecisionVerdict::None,
-            };
-            metrics.decided(&symbol, counted);
-            if let Some(Intent::Enter { direction, .. }) = decision.intent {
-                metrics.signalled(&symbol, direction.entry_side());
-            }
-        }
-        Record::Intent { .. } => metrics.ordered(&symbol, OrderOutcome::Submitted),
-        Record::Fill { .. } => metrics.filled(&symbol),
-        _ => {}
-    }
-}
-
-/// Shows the account in the metrics.
-pub(super) fn measure_account(metrics: &Metrics, view: &AccountView) {
-    metrics.set_equity(view.equity.to_f64());
-    metrics.set_cash(view.cash.to_f64());
-    metrics.set_realized_pnl(view.realised.to_f64() - view.fees.to_f64());
-    let start = view.day_start_equity.to_f64();
-    if start > 0.0 {
-        metrics.set_day_pnl_ratio(view.equity.to_f64() / start - 1.0);
-    }
-    let open = view.symbols.iter().filter(|s| s.position.is_some()).count();
-    metrics.set_positions_open(u32::try_from(open).unwrap_or(u32::MAX));
-    metrics.set_halt_level(view.halt);
 }
 
 #[cfg(test)]

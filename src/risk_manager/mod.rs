@@ -5,6 +5,7 @@
 
 mod counts;
 mod links;
+mod measures;
 mod outbox;
 mod trading_log;
 
@@ -31,6 +32,7 @@ use crate::venue::VenueTell;
 
 pub use counts::{Counts, Latency};
 use links::Links;
+use measures::Measures;
 use outbox::Outbox;
 pub use trading_log::TARGET as TRADING_TARGET;
 
@@ -162,6 +164,7 @@ pub struct RiskManager {
     published: Option<Instant>,
     frame_since: Option<Instant>,
     latency: Latency,
+    measures: Measures,
     /// Why nothing new is sent any more: the journal or the venue is lost.
     sealed: Option<String>,
     closed: bool,
@@ -188,6 +191,7 @@ impl RiskManager {
             published: None,
             frame_since: None,
             latency: Latency::default(),
+            measures: Measures::new(Arc::clone(&parts.metrics), parts.sequencer.account().state()),
             sealed: None,
             closed: false,
             market_waits: false,
@@ -212,7 +216,7 @@ impl RiskManager {
             self.frame_since = Some(Instant::now());
             let bars = frame.bars.len() as u64;
             self.parts.counts.bars += bars;
-            self.parts.metrics.bars_taken(bars);
+            self.measures.metrics().bars_taken(bars);
             self.parts.board.beat(|pulse| pulse.bars += bars);
         }
     }
@@ -230,7 +234,7 @@ impl RiskManager {
                 }
                 Output::Engine(ix, input) => {
                     if !self.links.tell(ix, input) {
-                        self.parts.metrics.mailbox_full("engine");
+                        self.measures.metrics().mailbox_full("engine");
                     }
                 }
                 Output::WantMarket => self.want_market(),
@@ -281,10 +285,11 @@ impl RiskManager {
         for (ts, record) in &self.records {
             trading_log::log(*ts, record);
             self.parts.counts.take(record);
-            counts::measure(&self.parts.metrics, record);
+            self.measures.record(record);
         }
         match self.parts.journal.append(&self.records) {
             Ok(seqs) => {
+                self.measures.appended(seqs.end.saturating_sub(1));
                 for ((_, record), seq) in self.records.iter().zip(seqs) {
                     // Exits of brackets answer to quotes and not to a frame.
                     if let (Record::Intent { order, .. }, Some(since)) = (record, self.frame_since)
@@ -302,7 +307,8 @@ impl RiskManager {
     /// Lets venue commands go whose records are durable. When the journal is lost, orders stay and cancels go.
     fn release(&mut self) {
         let durable = self.watch.durable().head.seq;
-        self.latency.durable(durable, &self.parts.metrics);
+        self.latency.durable(durable, self.measures.metrics());
+        self.measures.durable(durable);
         if self.sealed.is_none()
             && let Some(failure) = self.watch.failure()
         {
@@ -323,7 +329,7 @@ impl RiskManager {
             match self.parts.venue.try_send(VenueTell(ts, command)) {
                 Ok(()) => {}
                 Err(SendError::Full(VenueTell(ts, command))) => {
-                    self.parts.metrics.mailbox_full("venue");
+                    self.measures.metrics().mailbox_full("venue");
                     self.outbox.put_back(ts, command);
                     return;
                 }
@@ -358,7 +364,7 @@ impl RiskManager {
             let text = format!("the halt stands, but its latch file does not: {error}");
             self.alert(&Alert { severity: Severity::Critical, symbol: None, text });
         }
-        self.parts.metrics.set_halt_level(level);
+        self.measures.metrics().set_halt_level(level);
         if self.parts.supervisor.try_send(AccountSays::Halt(level)).is_err() {
             self.say(HouseEvent::Fatal("the supervisor does not answer to a halt".to_owned()));
         }
@@ -370,9 +376,8 @@ impl RiskManager {
         }
         self.published = Some(Instant::now());
         let view = self.parts.sequencer.account().view();
-        counts::measure_account(&self.parts.metrics, &view);
         let seq = self.watch.durable().head.seq;
-        self.parts.metrics.set_journal_seq(seq);
+        self.measures.account(&view, seq);
         self.parts.board.beat(|pulse| pulse.journal_seq = seq);
         self.parts.board.show_account(view);
     }
@@ -420,9 +425,10 @@ impl Actor for RiskManager {
             }
         });
         ctx.run_interval(TAPE_EVERY, |house, _| {
-            if let Some((tape, _)) = &mut house.parts.tape
-                && let Err(error) = tape.flush()
-            {
+            let Some((tape, _)) = &mut house.parts.tape else { return };
+            let flushed = tape.flush();
+            house.measures.tape(tape.status().dropped);
+            if let Err(error) = flushed {
                 house.seal(format!("the tape cannot be written: {error}"));
             }
         });

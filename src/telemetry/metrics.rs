@@ -267,30 +267,6 @@ impl Metrics {
         }
     }
 
-    /// Forgets everything of a symbol that no longer runs.
-    pub fn remove_symbol(&self, symbol: &Symbol) {
-        let symbol = symbol.as_str();
-        // An error means that it was not there.
-        for status in ENGINE_STATUSES {
-            let _ = self.engine_status.remove_label_values(&[symbol, status]);
-        }
-        for gauge in [&self.engine_uptime, &self.engine_last_bar, &self.data_age] {
-            let _ = gauge.remove_label_values(&[symbol]);
-        }
-        for counter in [&self.engine_restarts, &self.engine_errors, &self.fills] {
-            let _ = counter.remove_label_values(&[symbol]);
-        }
-        for verdict in DecisionVerdict::ALL {
-            let _ = self.decisions.remove_label_values(&[symbol, verdict.as_str()]);
-        }
-        for of in [Side::Buy, Side::Sell] {
-            let _ = self.signals.remove_label_values(&[symbol, side(of)]);
-        }
-        for outcome in OrderOutcome::ALL {
-            let _ = self.orders.remove_label_values(&[symbol, outcome.as_str()]);
-        }
-    }
-
     /// The engine is in this status, one of [`ENGINE_STATUSES`], and in no other.
     pub fn set_engine_status(&self, symbol: &Symbol, status: &str) {
         for known in ENGINE_STATUSES {

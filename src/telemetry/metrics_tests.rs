@@ -58,15 +58,6 @@ fn what_is_told_is_scraped() {
 }
 
 #[test]
-fn a_removed_symbol_leaves_nothing_behind() {
-    let (metrics, symbol) = used();
-    metrics.remove_symbol(&symbol);
-    let text = metrics.encode().unwrap();
-    assert!(!text.contains("BTCUSDT"), "{text}");
-    metrics.remove_symbol(&symbol);
-}
-
-#[test]
 fn two_runs_do_not_share_their_numbers() {
     let (one, two) = (used().0, Metrics::new().unwrap());
     assert!(one.encode().unwrap().contains("levibot_bars_total 3"));

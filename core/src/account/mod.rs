@@ -15,6 +15,8 @@ mod stop;
 pub mod view;
 
 #[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
 mod tests;
 
 pub use self::core::Account;

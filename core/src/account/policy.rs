@@ -273,11 +273,6 @@ impl RiskPolicy {
     pub const fn on_stop(&self) -> OnStop {
         self.raw.on_stop
     }
-
-    /// How often the book is rebalanced.
-    pub const fn rebalance(&self) -> Rebalance {
-        self.raw.rebalance_frequency
-    }
 }
 
 #[cfg(test)]

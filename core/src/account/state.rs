@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rust_decimal::Decimal;
-
 use super::AccountSetup;
 use super::book::{Book, OrderState};
 use crate::domain::{
@@ -259,15 +257,6 @@ impl State {
             crate::domain::AccountKind::Spot => self.flow,
             crate::domain::AccountKind::Linear => self.flow + self.books.iter().map(Book::cost).sum(),
         }
-    }
-
-    /// Equity with each position valued at `mark(symbol)`; the sum is exact.
-    pub fn equity_at(&self, mark: impl Fn(Symbol) -> Decimal) -> Money {
-        let mut equity = self.flow.get();
-        for book in self.books.iter().filter(|b| !b.is_flat()) {
-            equity += book.net() * mark(book.symbol());
-        }
-        Money::new(equity).unwrap_or(self.flow)
     }
 
     /// The setup in force.

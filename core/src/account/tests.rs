@@ -1,7 +1,6 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
 use super::*;
-use crate::domain::instrument::RawInstrument;
 use crate::domain::*;
 use crate::record::Verdict;
 use proptest::prelude::*;
@@ -17,29 +16,7 @@ risk_policy:
 ";
 
 fn setup(kind: AccountKind, risk: &str) -> AccountSetup {
-    let instrument = |symbol: &str| {
-        let id = InstrumentId { venue: "sim".parse().unwrap(), symbol: symbol.parse().unwrap() };
-        let raw = RawInstrument {
-            id,
-            base: symbol.into(),
-            quote: "USDT".into(),
-            tick: "0.01".parse().unwrap(),
-            step: "0.001".parse().unwrap(),
-            min_qty: "0.001".parse().unwrap(),
-            min_notional: "5".parse().unwrap(),
-        };
-        raw.try_into().unwrap()
-    };
-    AccountSetup {
-        name: "paper".into(),
-        kind,
-        currency: "USDT".into(),
-        initial_cash: "10000".parse().unwrap(),
-        instruments: ["AAA", "BBB", "CCC"].map(instrument).to_vec(),
-        risk: RiskPolicy::from_yaml(risk).unwrap(),
-        cost_per_side: 0.0005,
-        resume_next_day: false,
-    }
+    fixtures::setup(&["AAA", "BBB", "CCC"], kind, risk)
 }
 
 /// An account with everything it has asked for, and the orders that are at the venue.

@@ -46,11 +46,6 @@ impl Timeframe {
         let len = self.span().nanos();
         Ts::from_nanos(ts.nanos().div_euclid(len) * len)
     }
-
-    /// How many bars make a year of 365 days, for annualised figures of a market that never closes.
-    pub fn bars_per_year(self) -> f64 {
-        365.0 * 86_400.0 / f64::from(self.0)
-    }
 }
 
 impl fmt::Display for Timeframe {

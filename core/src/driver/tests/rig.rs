@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::account::{Account, AccountSetup, Action, RiskPolicy};
+use crate::account::fixtures::setup;
+use crate::account::{Account, AccountSetup, Action};
 use crate::domain::hash::unit_draw;
-use crate::domain::instrument::RawInstrument;
 use crate::domain::*;
 use crate::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
 use crate::engine::{Core, EngineSetup, EngineStep, RawStrategy, Rule};
@@ -28,29 +28,7 @@ risk_policy:
 ";
 
 pub(super) fn account_setup() -> AccountSetup {
-    let instrument = |symbol: &str| {
-        let id = InstrumentId { venue: "sim".parse().unwrap(), symbol: symbol.parse().unwrap() };
-        let raw = RawInstrument {
-            id,
-            base: symbol.into(),
-            quote: "USDT".into(),
-            tick: "0.01".parse().unwrap(),
-            step: "0.001".parse().unwrap(),
-            min_qty: "0.001".parse().unwrap(),
-            min_notional: "5".parse().unwrap(),
-        };
-        raw.try_into().unwrap()
-    };
-    AccountSetup {
-        name: "paper".into(),
-        kind: AccountKind::Linear,
-        currency: "USDT".into(),
-        initial_cash: "10000".parse().unwrap(),
-        instruments: SYMBOLS.map(instrument).to_vec(),
-        risk: RiskPolicy::from_yaml(RISK).unwrap(),
-        cost_per_side: 0.0005,
-        resume_next_day: false,
-    }
+    setup(&SYMBOLS, AccountKind::Linear, RISK)
 }
 
 fn venue() -> PaperVenue {
