@@ -91,6 +91,9 @@ impl Home {
             let prices = config["market"]["simulator"]["prices"].as_table_mut().unwrap();
             prices.retain(|symbol, _| SYMBOLS.contains(&symbol));
             config["http"]["bind"] = "127.0.0.1:0".into();
+            // Short bars, so that a test sees many of them.
+            config["market"]["timeframe"] = "1m".into();
+            config["market"]["simulator"]["quote_every"] = "5s".into();
         });
         home.set_speed(speed);
         home
