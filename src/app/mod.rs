@@ -8,6 +8,7 @@ mod house;
 mod orders;
 mod projection;
 mod run;
+mod start;
 mod summary;
 
 pub mod offline;

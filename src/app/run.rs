@@ -1,36 +1,24 @@
 //! A run from its first to its last moment.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use arc_swap::ArcSwap;
-use levibot_core::domain::{HaltLevel, Ix, Symbol, Ts};
+use levibot_core::domain::Ts;
+use levibot_core::driver::Pace;
 use levibot_core::driver::sequencer::WARM_UP_BARS;
-use levibot_core::driver::{Input, Pace};
-use levibot_core::engine::{Core, EngineSetup, EngineStep, Snapshot};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::data::{Source, progress};
 use super::house::{House, pace};
-use super::orders::Clerk;
-use super::projection::{self, Projection};
+use super::projection::Projection;
+use super::start::{Actors, Faces, Shared, first_words};
 use super::{AppError, RunRequest, Summary};
-use crate::config::{Config, MarketSource};
-use crate::control::board::{RunInfo, Stamp};
-use crate::control::{Board, Desk, server};
-use crate::engine_host::{EngineFactory, ThreadHost};
+use crate::control::{Board, server};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
-use crate::market::{Market, Speed};
-use crate::registry::Registry;
-use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};
-use crate::supervisor::{AlertChannels, StopAll, Supervisor};
-use crate::telemetry::alerts::{AlertChannel, LogChannel};
-use crate::telemetry::clock::wall_now;
-use crate::telemetry::metrics::Metrics;
-use crate::venue::Venue;
+use crate::risk_manager::{HouseEvent, RiskManager, Tell};
+use crate::supervisor::{StopAll, Supervisor};
 
 /// Runs until the market ends, the time is over, or somebody says stop.
 ///
@@ -50,7 +38,7 @@ struct Daemon {
     supervisor: Addr<Supervisor>,
     projection: Projection,
     control: server::ServerHandle,
-    http: Option<actix_web::dev::ServerHandle>,
+    http: Option<crate::http::ServerHandle>,
     events: mpsc::UnboundedReceiver<HouseEvent>,
     pace: Pace,
     dir: std::path::PathBuf,
@@ -79,100 +67,24 @@ impl Daemon {
     }
 
     async fn start(request: &RunRequest, source: Source, house: House, link: &HouseLink) -> Result<Self, AppError> {
-        let config = &request.config;
-        let metrics = Arc::new(Metrics::new()?);
-        let symbols: Vec<Symbol> = source.setup.instruments.iter().map(|i| i.id().symbol).collect();
-        symbols.iter().for_each(|symbol| metrics.register_symbol(symbol));
-        let board = Board::new(run_info(config, &house), house.sequencer.account().view());
-        let alerts: Vec<Arc<dyn AlertChannel>> = vec![Arc::new(LogChannel)];
         let latch = LatchFile::new(&house.dir);
-        let latched = latch.get()?;
+        let first = first_words(&house, &latch)?;
+        let shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
         let mut feed = source.feed(house.resume_at)?;
-        let House { mut sequencer, opening, journal, tape, venue, counts, dir, settled, found, .. } = house;
-        sequencer.remember(&feed.history(WARM_UP_BARS));
+        let (dir, watch, found) = (house.dir.clone(), house.journal.watch(), house.found.clone());
         if let Some(found) = found {
             tracing::info!("{found}");
         }
-        let watch = journal.watch();
-        let halted =
-            sequencer.account().halt_level().max(latched.as_ref().map_or(HaltLevel::None, |(level, _)| *level));
-
-        let venue = on_own_thread(Venue::new(venue, link.clone()));
-        let market = on_own_thread(Market::new(feed, speed(config), link.clone()));
-        let live = Arc::new(ArcSwap::from_pointee(config.clone()));
-        let factory = engine_factory(&live, &symbols);
-        let parts = crate::supervisor::Parts {
-            symbols: symbols.clone(),
-            timeframe: config.market.timeframe,
-            setup: config.supervision,
-            house: link.clone(),
-            board: board.clone(),
-            registry: Registry::new(&config.registry.path),
-            metrics: Arc::clone(&metrics),
-            alerts: AlertChannels(alerts.clone()),
-            halted: halted >= HaltLevel::ReduceOnly,
-        };
-        let host_link = link.clone();
-        let supervisor = Supervisor::create(move |ctx| {
-            let host = ThreadHost::new(factory, host_link, ctx.address().recipient());
-            Supervisor::new(parts, Box::new(host))
-        });
-        let (events_in, events) = mpsc::unbounded_channel();
-        let house = on_own_thread(RiskManager::new(risk_manager::Parts {
-            sequencer,
-            opening,
-            journal,
-            tape,
-            pace: pace(config),
-            venue: venue.recipient(),
-            market: market.recipient(),
-            supervisor: supervisor.clone().recipient(),
-            board: board.clone(),
-            metrics: Arc::clone(&metrics),
-            alerts: alerts.clone(),
-            latch,
-            events: events_in,
-            counts,
-        }));
-        link.bind(house.clone().recipient());
-
-        let parts = projection::Parts {
-            watch,
-            board: board.clone(),
-            metrics: Arc::clone(&metrics),
-            alerts,
-            house: link.clone(),
-            engines: symbols.len(),
-        };
-        let projection = Projection::start(&config.store.path(&dir), &dir, parts).await?;
-        let (desk, orders) = Desk::new(board.clone());
-        let control = server::serve(&server::socket_path(&dir), desk.clone())?;
-        let http = start_http(config, desk, &metrics)?;
-        let clerk = Clerk {
-            board: board.clone(),
-            house: link.clone(),
-            supervisor: supervisor.clone(),
-            config: live,
-            overrides: request.overrides.clone(),
-            named: request.named,
-            symbols,
-        };
-        actix_rt::spawn(clerk.serve(orders));
-
-        let mut first: Vec<Tell> = Vec::new();
-        if !settled.is_empty() {
-            first.push(Tell::Input(Input::Venue { reports: settled }));
-        }
-        if let Some((level, reason)) = latched {
-            first.push(Tell::Input(Input::Control(levibot_core::domain::Event::Halt { level, reason })));
-        }
-        first.push(Tell::Begin);
+        let history = feed.history(WARM_UP_BARS);
+        let Actors { house, supervisor, events } = shared.actors(house, &history, feed, latch, &first);
+        let Faces { projection, control, http } = shared.faces(&supervisor, watch, &dir).await?;
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;
         }
+        let board = shared.board;
         tracing::info!(run = board.info().run, data_dir = %dir.display(), "levibot is up");
-        let (pace, began) = (pace(config), Instant::now());
+        let (pace, began) = (pace(&request.config), Instant::now());
         Ok(Self { board, house, supervisor, projection, control, http, events, pace, dir, data, began })
     }
 
@@ -240,70 +152,6 @@ impl Daemon {
             _ => Ok(summary),
         }
     }
-}
-
-fn run_info(config: &Config, house: &House) -> RunInfo {
-    RunInfo {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        run: house.run.as_str().to_owned(),
-        pace: match pace(config) {
-            Pace::Lockstep => "lockstep".to_owned(),
-            Pace::Realtime => "realtime".to_owned(),
-        },
-        market: match config.market.source {
-            MarketSource::Simulator { .. } => "simulator".to_owned(),
-            MarketSource::Files { .. } => "files".to_owned(),
-        },
-        timeframe: config.market.timeframe,
-        account: config.account.kind,
-        currency: config.account.currency.clone(),
-        data_dir: house.dir.display().to_string(),
-        started: Stamp(wall_now()),
-    }
-}
-
-fn speed(config: &Config) -> Speed {
-    match (pace(config), &config.market.source) {
-        (Pace::Realtime, MarketSource::Simulator { speed, .. }) => Speed::Times(*speed),
-        (Pace::Realtime, MarketSource::Files { .. }) => Speed::Times(1.0),
-        (Pace::Lockstep, _) => Speed::Unbounded,
-    }
-}
-
-/// Engines are made from the configuration in force at that moment.
-fn engine_factory(live: &Arc<ArcSwap<Config>>, symbols: &[Symbol]) -> EngineFactory {
-    let (live, symbols) = (Arc::clone(live), symbols.to_vec());
-    Arc::new(move |ix: Ix, snapshot: Option<&Snapshot>| {
-        let symbol = *symbols.get(ix.at()).ok_or_else(|| format!("there is no engine at {}", ix.0))?;
-        let config = live.load();
-        let setup = EngineSetup::new(ix, config.market.timeframe, config.strategies.of(symbol).clone());
-        let core = match snapshot {
-            Some(snapshot) => Core::restore(setup, snapshot).map_err(|error| error.to_string())?,
-            None => Core::new(setup),
-        };
-        Ok(Box::new(core) as Box<dyn EngineStep>)
-    })
-}
-
-fn on_own_thread<A: Actor<Context = Context<A>> + Send>(actor: A) -> Addr<A> {
-    A::start_in_arbiter(&Arbiter::new().handle(), move |_| actor)
-}
-
-fn start_http(
-    config: &Config,
-    desk: Desk,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<actix_web::dev::ServerHandle>, AppError> {
-    if !config.http.enabled {
-        return Ok(None);
-    }
-    let metrics = Arc::clone(metrics);
-    let encode = Arc::new(move || metrics.encode().unwrap_or_default());
-    let (server, address) = crate::http::server(config.http.bind, config.http.allow_non_loopback, desk, encode)?;
-    let handle = server.handle();
-    actix_rt::spawn(server);
-    tracing::info!("status at http://{address}/engines/status");
-    Ok(Some(handle))
 }
 
 /// A progress bar over the trading time of a replay. Never ends by itself.

@@ -29,9 +29,45 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.closed.counts.total();
         let a = &self.account;
         writeln!(f, "ended: {}", self.reason)?;
+        writeln!(f, "{}", self.table())?;
+        writeln!(
+            f,
+            "equity {:.2} = cash {:.2} + positions {:.2}; realised {:.2}, unrealised {:.2}, fees {:.2}",
+            a.equity.rounded(2).get(),
+            a.cash.rounded(2).get(),
+            (a.equity - a.cash).rounded(2).get(),
+            a.realised.rounded(2).get(),
+            a.unrealised.rounded(2).get(),
+            a.fees.rounded(2).get()
+        )?;
+        if let Some(reason) = &a.halt_reason {
+            writeln!(f, "halted ({}): {reason}", a.halt)?;
+        }
+        self.figures(f)?;
+        write!(
+            f,
+            "record {} with {} entries in {}",
+            self.closed.head.hash_hex(),
+            self.closed.head.seq,
+            self.dir.display()
+        )?;
+        if self.store_seq != Some(self.closed.head.seq) {
+            write!(f, "\nthe SQL tables are behind (at {:?}); they catch up at the next start", self.store_seq)?;
+        }
+        match &self.closed.failure {
+            Some(failure) => write!(f, "\nNOT WHOLE: {failure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Summary {
+    /// What was done by symbol, and in all.
+    fn table(&self) -> Table {
+        let total = self.closed.counts.total();
+        let a = &self.account;
         let mut table = Table::new();
         table.load_style(NOTHING).set_header([
             "symbol",
@@ -68,39 +104,9 @@ impl fmt::Display for Summary {
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        writeln!(f, "{table}")?;
-        writeln!(
-            f,
-            "equity {:.2} = cash {:.2} + positions {:.2}; realised {:.2}, unrealised {:.2}, fees {:.2}",
-            a.equity.rounded(2).get(),
-            a.cash.rounded(2).get(),
-            (a.equity - a.cash).rounded(2).get(),
-            a.realised.rounded(2).get(),
-            a.unrealised.rounded(2).get(),
-            a.fees.rounded(2).get()
-        )?;
-        if let Some(reason) = &a.halt_reason {
-            writeln!(f, "halted ({}): {reason}", a.halt)?;
-        }
-        self.figures(f)?;
-        write!(
-            f,
-            "record {} with {} entries in {}",
-            self.closed.head.hash_hex(),
-            self.closed.head.seq,
-            self.dir.display()
-        )?;
-        if self.store_seq != Some(self.closed.head.seq) {
-            write!(f, "\nthe SQL tables are behind (at {:?}); they catch up at the next start", self.store_seq)?;
-        }
-        match &self.closed.failure {
-            Some(failure) => write!(f, "\nNOT WHOLE: {failure}"),
-            None => Ok(()),
-        }
+        table
     }
-}
 
-impl Summary {
     /// For `--json`. Money is text, so that no digit is lost.
     pub fn json(&self) -> serde_json::Value {
         let (a, latency) = (&self.account, &self.closed.latency);

@@ -1,0 +1,258 @@
+//! Starting: what everybody shares, then the actors, then the faces, then the first words to the account.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use arc_swap::ArcSwap;
+use levibot_core::domain::{Event, Feed, Frame, HaltLevel, Ix, Symbol};
+use levibot_core::driver::{Input, Pace};
+use levibot_core::engine::{Core, EngineSetup, EngineStep, Snapshot};
+use tokio::sync::mpsc;
+
+use super::data::Source;
+use super::house::{House, pace};
+use super::orders::Clerk;
+use super::projection::{self, Projection};
+use super::{AppError, RunRequest};
+use crate::config::{Config, MarketSource};
+use crate::control::board::{RunInfo, Stamp};
+use crate::control::{Board, Desk, server};
+use crate::engine_host::{EngineFactory, ThreadHost};
+use crate::house_link::HouseLink;
+use crate::journal::JournalWatch;
+use crate::latch::LatchFile;
+use crate::market::{Market, Speed};
+use crate::registry::Registry;
+use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};
+use crate::supervisor::{self, AlertChannels, Supervisor};
+use crate::telemetry::alerts::{AlertChannel, LogChannel};
+use crate::telemetry::clock::wall_now;
+use crate::telemetry::metrics::Metrics;
+use crate::venue::Venue;
+
+/// What everybody who is started gets a part of.
+pub(super) struct Shared<'a> {
+    request: &'a RunRequest,
+    symbols: Vec<Symbol>,
+    pub(super) board: Board,
+    metrics: Arc<Metrics>,
+    alerts: Vec<Arc<dyn AlertChannel>>,
+    link: HouseLink,
+    /// The configuration in force.
+    live: Arc<ArcSwap<Config>>,
+}
+
+/// The actors that are spoken to from outside.
+pub(super) struct Actors {
+    pub(super) house: Addr<RiskManager>,
+    pub(super) supervisor: Addr<Supervisor>,
+    pub(super) events: mpsc::UnboundedReceiver<HouseEvent>,
+}
+
+/// Those who look at the daemon, and speak to it.
+pub(super) struct Faces {
+    pub(super) projection: Projection,
+    pub(super) control: server::ServerHandle,
+    pub(super) http: Option<crate::http::ServerHandle>,
+}
+
+/// What the account is told before anything else: what became of orders on their way, and a halt that only the latch file
+/// remembers. A halt that only the journal remembers is written to the file: where they disagree, halt wins.
+pub(super) fn first_words(house: &House, latch: &LatchFile) -> Result<Vec<Tell>, AppError> {
+    let mut first = Vec::new();
+    if !house.settled.is_empty() {
+        first.push(Tell::Input(Input::Venue { reports: house.settled.clone() }));
+    }
+    match (latch.get()?, house.sequencer.account().state().halt()) {
+        (Some((level, reason)), _) => first.push(Tell::Input(Input::Control(Event::Halt { level, reason }))),
+        (None, Some(halt)) => latch.set(halt.level, &halt.reason)?,
+        (None, None) => {}
+    }
+    first.push(Tell::Begin);
+    Ok(first)
+}
+
+/// The halt level that holds once the first words are said.
+fn halted(house: &House, first: &[Tell]) -> HaltLevel {
+    let told = first.iter().filter_map(|tell| match tell {
+        Tell::Input(Input::Control(Event::Halt { level, .. })) => Some(*level),
+        _ => None,
+    });
+    told.max().unwrap_or_default().max(house.sequencer.account().halt_level())
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(
+        request: &'a RunRequest,
+        source: &Source,
+        house: &House,
+        link: &HouseLink,
+    ) -> Result<Self, AppError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let symbols: Vec<Symbol> = source.setup.instruments.iter().map(|i| i.id().symbol).collect();
+        symbols.iter().for_each(|symbol| metrics.register_symbol(symbol));
+        Ok(Self {
+            request,
+            symbols,
+            board: Board::new(run_info(&request.config, house), house.sequencer.account().view()),
+            metrics,
+            alerts: vec![Arc::new(LogChannel)],
+            link: link.clone(),
+            live: Arc::new(ArcSwap::from_pointee(request.config.clone())),
+        })
+    }
+
+    /// Starts everybody who trades. Nothing moves before the account is told to begin.
+    pub(super) fn actors(
+        &self,
+        house: House,
+        history: &[Frame],
+        feed: Box<dyn Feed>,
+        latch: LatchFile,
+        first: &[Tell],
+    ) -> Actors {
+        let config = &self.request.config;
+        let supervisor = self.supervisor(halted(&house, first) >= HaltLevel::ReduceOnly);
+        let House { mut sequencer, opening, journal, tape, venue, counts, .. } = house;
+        sequencer.remember(history);
+        let venue = on_own_thread(Venue::new(venue, self.link.clone()));
+        let market = on_own_thread(Market::new(feed, speed(config), self.link.clone()));
+        let (events_in, events) = mpsc::unbounded_channel();
+        let house = on_own_thread(RiskManager::new(risk_manager::Parts {
+            sequencer,
+            opening,
+            journal,
+            tape,
+            pace: pace(config),
+            venue: venue.recipient(),
+            market: market.recipient(),
+            supervisor: supervisor.clone().recipient(),
+            board: self.board.clone(),
+            metrics: Arc::clone(&self.metrics),
+            alerts: self.alerts.clone(),
+            latch,
+            events: events_in,
+            counts,
+        }));
+        self.link.bind(house.clone().recipient());
+        Actors { house, supervisor, events }
+    }
+
+    fn supervisor(&self, halted: bool) -> Addr<Supervisor> {
+        let config = &self.request.config;
+        let parts = supervisor::Parts {
+            symbols: self.symbols.clone(),
+            timeframe: config.market.timeframe,
+            setup: config.supervision,
+            house: self.link.clone(),
+            board: self.board.clone(),
+            registry: Registry::new(&config.registry.path),
+            metrics: Arc::clone(&self.metrics),
+            alerts: AlertChannels(self.alerts.clone()),
+            halted,
+        };
+        let (factory, link) = (engine_factory(&self.live, &self.symbols), self.link.clone());
+        Supervisor::create(move |ctx| {
+            let host = ThreadHost::new(factory, link, ctx.address().recipient());
+            Supervisor::new(parts, Box::new(host))
+        })
+    }
+
+    /// Starts the tables' projection, the control socket with its clerk, and HTTP.
+    pub(super) async fn faces(
+        &self,
+        supervisor: &Addr<Supervisor>,
+        watch: JournalWatch,
+        dir: &Path,
+    ) -> Result<Faces, AppError> {
+        let config = &self.request.config;
+        let parts = projection::Parts {
+            watch,
+            board: self.board.clone(),
+            metrics: Arc::clone(&self.metrics),
+            alerts: self.alerts.clone(),
+            house: self.link.clone(),
+            engines: self.symbols.len(),
+        };
+        let projection = Projection::start(&config.store.path(dir), dir, parts).await?;
+        let (desk, orders) = Desk::new(self.board.clone());
+        let control = server::serve(&server::socket_path(dir), desk.clone())?;
+        let http = start_http(config, desk, &self.metrics)?;
+        let clerk = Clerk {
+            board: self.board.clone(),
+            house: self.link.clone(),
+            supervisor: supervisor.clone(),
+            config: Arc::clone(&self.live),
+            overrides: self.request.overrides.clone(),
+            named: self.request.named,
+            symbols: self.symbols.clone(),
+        };
+        actix_rt::spawn(clerk.serve(orders));
+        Ok(Faces { projection, control, http })
+    }
+}
+
+fn run_info(config: &Config, house: &House) -> RunInfo {
+    RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        run: house.run.as_str().to_owned(),
+        pace: match pace(config) {
+            Pace::Lockstep => "lockstep".to_owned(),
+            Pace::Realtime => "realtime".to_owned(),
+        },
+        market: match config.market.source {
+            MarketSource::Simulator { .. } => "simulator".to_owned(),
+            MarketSource::Files { .. } => "files".to_owned(),
+        },
+        timeframe: config.market.timeframe,
+        account: config.account.kind,
+        currency: config.account.currency.clone(),
+        data_dir: house.dir.display().to_string(),
+        started: Stamp(wall_now()),
+    }
+}
+
+fn speed(config: &Config) -> Speed {
+    match (pace(config), &config.market.source) {
+        (Pace::Realtime, MarketSource::Simulator { speed, .. }) => Speed::Times(*speed),
+        (Pace::Realtime, MarketSource::Files { .. }) => Speed::Times(1.0),
+        (Pace::Lockstep, _) => Speed::Unbounded,
+    }
+}
+
+/// Engines are made from the configuration in force at that moment.
+fn engine_factory(live: &Arc<ArcSwap<Config>>, symbols: &[Symbol]) -> EngineFactory {
+    let (live, symbols) = (Arc::clone(live), symbols.to_vec());
+    Arc::new(move |ix: Ix, snapshot: Option<&Snapshot>| {
+        let symbol = *symbols.get(ix.at()).ok_or_else(|| format!("there is no engine at {}", ix.0))?;
+        let config = live.load();
+        let setup = EngineSetup::new(ix, config.market.timeframe, config.strategies.of(symbol).clone());
+        let core = match snapshot {
+            Some(snapshot) => Core::restore(setup, snapshot).map_err(|error| error.to_string())?,
+            None => Core::new(setup),
+        };
+        Ok(Box::new(core) as Box<dyn EngineStep>)
+    })
+}
+
+fn on_own_thread<A: Actor<Context = Context<A>> + Send>(actor: A) -> Addr<A> {
+    A::start_in_arbiter(&Arbiter::new().handle(), move |_| actor)
+}
+
+fn start_http(
+    config: &Config,
+    desk: Desk,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<crate::http::ServerHandle>, AppError> {
+    if !config.http.enabled {
+        return Ok(None);
+    }
+    let metrics = Arc::clone(metrics);
+    let encode = Arc::new(move || metrics.encode().unwrap_or_default());
+    let (server, address) = crate::http::server(config.http.bind, config.http.allow_non_loopback, desk, encode)?;
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    tracing::info!("status at http://{address}/engines/status");
+    Ok(Some(handle))
+}
