@@ -149,10 +149,13 @@ fn a_halt_outlives_a_crash_until_a_person_lifts_it() {
     home.ask(&["start", "BTCUSDT"]).refused_with(1, &["halted", "levibot resume"]);
     running(&home, 0);
     daemon.kill();
+    // A lost latch file lifts nothing: the journal remembers, and the file comes back.
+    std::fs::remove_file(&latch).unwrap();
 
     let mut daemon = home.run(&[]);
     eventually("it is up", || (home.ask(&["status"]).code() == 0).then_some(()));
-    let status = home.ask_json(&["status"]);
+    // A daemon that is kept down by a halt is as it should be: ready.
+    let status = eventually("it is ready", || Some(home.ask_json(&["status"])).filter(|s| s["ready"] == true));
     assert_eq!(status["account"]["halt"], "reduce_only", "{status}");
     assert_eq!(status["account"]["halt_reason"], format!("{}: a test of the brakes", user()));
     assert_eq!(home.ask_json(&["engines"])["running"], 0);
