@@ -35,6 +35,8 @@ pub(super) struct Live {
     pub(super) mark: f64,
     /// Whether quotes have been seen: they are the finer truth, so bars then no longer trigger or mark.
     pub(super) quoted: bool,
+    /// When the last quote came.
+    pub(super) quoted_at: Ts,
     /// The position as `f64`.
     pub(super) net: f64,
     /// What the engine was told last.
@@ -70,7 +72,7 @@ impl Account {
             let ix = Ix::from_usize(at).unwrap_or(Ix(u16::MAX));
             let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
             let view = book.view(ix, &state.orders);
-            live.push(Live { mark, quoted: false, net: decimal_to_f64(book.net()), view });
+            live.push(Live { mark, quoted: false, quoted_at: Ts::EPOCH, net: decimal_to_f64(book.net()), view });
         }
         let mut account = Self { state, live, last_equity: Money::ZERO, breach: None, warned: 0, fault: None };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);

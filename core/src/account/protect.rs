@@ -99,7 +99,7 @@ impl Account {
         if !quote.is_sound() {
             return;
         }
-        live.quoted = true;
+        (live.quoted, live.quoted_at) = (true, now);
         live.mark = quote.mid();
         if live.net != 0.0
             && let Some((direction, bracket)) = self.protected(ix)
@@ -110,7 +110,8 @@ impl Account {
                 None => self.after_quiet(ix, direction, exit, now, out),
             }
         }
-        self.watch_day(now, false, out);
+        self.begin_day(now.day(), now, out);
+        self.watch_day(now, out);
     }
 
     /// The bracket that guards a position, unless an exit is on its way already.

@@ -6,8 +6,11 @@ use super::{Action, Alert, Severity};
 use crate::domain::{Actions, Cause, HaltLevel, Ix, Money, Reason, Span, Ts};
 use crate::record::Record;
 
-/// A loss seen in quotes must still be there this much later: one bad tick stops nothing.
+/// A loss seen in quotes must still be there this much later, with a fresh quote of every open position: one bad tick
+/// stops nothing, and stays in its symbol's mark until that symbol is quoted again.
 const CONFIRM_AFTER: Span = Span::from_millis(100);
+/// A position that is not quoted any more holds up the stop no longer than this.
+const STALE_AFTER: Span = Span::MINUTE;
 /// Shares of the daily loss at which people are warned.
 const WARNINGS: [f64; 2] = [0.5, 0.8];
 
@@ -16,7 +19,7 @@ impl Account {
     /// frame that closes at midnight belongs to the day it closes.
     pub(super) fn on_frame_end(&mut self, now: Ts, out: &mut Actions<Action>) {
         self.begin_day((now - Span::from_nanos(1)).day(), now, out);
-        self.watch_day(now, true, out);
+        self.watch_day(now, out);
         let mark = self.mark_record();
         if let Record::Mark { equity, .. } = &mark {
             self.last_equity = *equity;
@@ -25,7 +28,7 @@ impl Account {
         self.begin_day(now.day(), now, out);
     }
 
-    fn begin_day(&mut self, day: i64, now: Ts, out: &mut Actions<Action>) {
+    pub(super) fn begin_day(&mut self, day: i64, now: Ts, out: &mut Actions<Action>) {
         if self.state.day.is_some_and(|d| d.day >= day) {
             return;
         }
@@ -38,12 +41,19 @@ impl Account {
         }
     }
 
-    /// Compares equity with the day's start. `confirmed` says that many trades stand behind the marks (closed bars); a
-    /// loss seen in single quotes has to last.
-    pub(super) fn watch_day(&mut self, now: Ts, confirmed: bool, out: &mut Actions<Action>) {
-        if !confirmed {
-            self.begin_day(now.day(), now, out);
+    /// Whether a loss seen first at `since` is one. Marks of closed bars have many trades behind them and speak for
+    /// themselves; a mark from a quote must have been renewed.
+    fn is_confirmed(&self, since: Ts, now: Ts) -> bool {
+        let mut quoted = self.live.iter().filter(|live| live.net != 0.0 && live.quoted).peekable();
+        if quoted.peek().is_none() {
+            return true;
         }
+        let renewed = quoted.all(|live| live.quoted_at > since);
+        (renewed && now - since >= CONFIRM_AFTER) || now - since >= STALE_AFTER
+    }
+
+    /// Compares equity with the day's start.
+    pub(super) fn watch_day(&mut self, now: Ts, out: &mut Actions<Action>) {
         let Some(day) = self.state.day else { return };
         let (start, equity) = (day.start_equity.to_f64(), self.equity());
         let limit = self.state.setup.risk.daily_loss();
@@ -58,7 +68,7 @@ impl Account {
             return;
         }
         let since = *self.breach.get_or_insert(now);
-        if confirmed || now - since >= CONFIRM_AFTER {
+        if self.is_confirmed(since, now) {
             self.breach = None;
             let text = format!(
                 "the day's loss is {:.2} % of {start:.2} (limit {:.2} %) at {now}",

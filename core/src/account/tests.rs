@@ -345,6 +345,34 @@ fn one_bad_tick_stops_nothing_and_a_lasting_loss_does() {
 }
 
 #[test]
+fn a_bad_tick_is_not_confirmed_by_other_symbols_or_by_the_end_of_a_frame() {
+    let mut desk = Desk::new();
+    for at in 0..2 {
+        desk.flat_bar(at, 100.0);
+        desk.enter(at, Direction::Long, 100.0);
+        desk.fill("100", 1);
+    }
+    desk.tell(&Event::FrameEnd);
+    let quote = |desk: &mut Desk, at: u16, price: f64| {
+        desk.now = desk.now + Span::SECOND;
+        let quote = Quote { ts: desk.now, bid: price, ask: price, bid_size: 1.0, ask_size: 1.0 };
+        desk.tell(&Event::Quote { instrument: Ix(at), quote });
+    };
+    quote(&mut desk, 0, 100.0);
+    quote(&mut desk, 1, 100.0);
+    quote(&mut desk, 0, 50.0);
+    quote(&mut desk, 1, 100.0);
+    desk.tell(&Event::FrameEnd);
+    quote(&mut desk, 1, 100.0);
+    assert_eq!(desk.account.halt_level(), HaltLevel::None, "the bad mark is still there, and still one tick");
+    quote(&mut desk, 0, 100.0);
+    quote(&mut desk, 0, 50.0);
+    quote(&mut desk, 1, 100.0);
+    quote(&mut desk, 0, 50.0);
+    assert_eq!(desk.account.halt_level(), HaltLevel::ReduceOnly, "quoted again at that price, it is a loss");
+}
+
+#[test]
 fn a_flatten_closes_everything_and_cancels_entries() {
     let mut desk = Desk::new();
     desk.flat_bar(0, 100.0);
