@@ -12,3 +12,15 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.ca
 if [ -z "${RUSTFLAGS:-}" ] && command -v mold >/dev/null 2>&1 && cc -fuse-ld=mold -Wl,--version >/dev/null 2>&1; then
   export RUSTFLAGS="-C link-arg=-fuse-ld=mold"
 fi
+
+# Native parts of the model, put there by scripts/setup.sh; what the user has set is preferred.
+levibot_cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/levibot"
+if [ -z "${LIBTORCH:-}" ] && [ -e "$levibot_cache/libtorch-2.13.0/build-version" ]; then
+  export LIBTORCH="$levibot_cache/libtorch-2.13.0"
+fi
+if [ -z "${CMAKE:-}" ] && [ -x "$levibot_cache/cmake-4.4.4/cmake/data/bin/cmake" ]; then
+  export CMAKE="$levibot_cache/cmake-4.4.4/cmake/data/bin/cmake"
+fi
+if [ -n "${LIBTORCH:-}" ]; then
+  export LD_LIBRARY_PATH="$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+fi
