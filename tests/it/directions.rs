@@ -8,10 +8,14 @@ use crate::support::workspace;
 
 /// The rooms of the core that each of its rooms may name besides itself. A room that is not listed is refused, so that a
 /// new one is placed on purpose.
-const CORE_ROOMS: [(&str, &[&str]); 11] = [
+const CORE_ROOMS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("features", &["domain"]),
-    ("engine", &["domain", "features"]),
+    ("forecast", &["domain", "features"]),
+    ("fusion", &["domain", "features", "forecast"]),
+    ("labels", &["domain"]),
+    ("statistics", &["domain"]),
+    ("engine", &["domain", "features", "forecast"]),
     ("record", &["domain", "account"]),
     ("account", &["domain", "record"]),
     ("fills", &["domain", "record", "account"]),

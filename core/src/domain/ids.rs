@@ -88,6 +88,12 @@ name!(
     OrderId, 32, "order id", "it starts with `lb-` and holds lower-case base 32",
     |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
 );
+name!(
+    /// A version of the fusion model: when it was trained, such as `20251014_030000`. At most 32 characters; it stands in
+    /// the name of its folder, `ensemble_20251014_030000`.
+    ModelVersion, 32, "model version", "use 1 to 32 lower-case letters, digits, `_` or `-`",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-')
+);
 
 /// An instrument: a symbol at a venue. Written `binance:BTCUSDT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
