@@ -92,7 +92,7 @@ impl Account {
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
-            Event::Position(_) => {}
+            Event::Position(_) | Event::Forecast { .. } => {}
         }
     }
 
@@ -121,9 +121,9 @@ impl Account {
         Ok(())
     }
 
-    /// Puts something on record that changes nothing: a command, the end of a run.
+    /// Puts something on record that changes nothing: a command, a forecast, the end of a run.
     pub fn note(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) {
-        debug_assert!(matches!(record, Record::Command { .. } | Record::Ended { .. }), "only notes");
+        debug_assert!(record.is_note(), "only notes");
         self.commit(record, now, out);
     }
 

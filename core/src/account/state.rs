@@ -163,7 +163,7 @@ impl State {
                     self.book_mut(position.symbol)?.marked = Some(position.mark);
                 }
             }
-            Record::Command { .. } | Record::Ended { .. } => {}
+            Record::Command { .. } | Record::Ended { .. } | Record::Model { .. } | Record::Forecasts { .. } => {}
         }
         self.seq += 1;
         self.ts = ts;

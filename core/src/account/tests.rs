@@ -86,7 +86,8 @@ impl Desk {
     }
 
     fn decide(&mut self, at: u16, intent: Intent) -> Verdict {
-        let decision = Decision { instrument: Ix(at), bar: self.now, policy: 7, features: 0, intent: Some(intent) };
+        let (instrument, bar, intent) = (Ix(at), self.now, Some(intent));
+        let decision = Decision { instrument, bar, policy: 7, features: 0, forecast: None, intent };
         let before = self.records.len();
         self.tell(&Event::Decision(decision));
         let mut new = self.records[before..].iter();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ix, Side, Span, Ts};
+use super::{Forecast, Ix, Side, Span, Ts};
 
 /// The direction of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,6 +139,8 @@ pub struct Decision {
     pub policy: u64,
     /// Hash of the bits of the features that were seen.
     pub features: u64,
+    /// What the model said of the bar, where the strategy asks one and it answered.
+    pub forecast: Option<Forecast>,
     /// What is wanted; `None` leaves things as they are.
     pub intent: Option<Intent>,
 }

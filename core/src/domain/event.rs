@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bar, Context, Decision, Ix, PositionView, Quote, Report};
+use super::{Bar, Context, Decision, Forecast, Ix, PositionView, Quote, Report, Ts};
 
 /// Version of [`Event`] on the tape. Raised by any change that an older reader would misread.
-pub const EVENT_VERSION: u16 = 1;
+pub const EVENT_VERSION: u16 = 2;
 
 /// How much the account still allows. Ordered: a higher level forbids all that a lower one forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -40,6 +40,7 @@ impl std::fmt::Display for FreezeCause {
             Self::Person => "person",
             Self::Store => "store",
             Self::Configuration => "configuration",
+            Self::Model => "model",
         })
     }
 }
@@ -56,6 +57,8 @@ pub enum FreezeCause {
     Store,
     /// The symbol is no longer configured.
     Configuration,
+    /// The model that its strategy asks is away.
+    Model,
 }
 
 /// Why a halt stands or fell, in words for people.
@@ -87,6 +90,15 @@ pub enum Event {
         instrument: Ix,
         /// The quote.
         quote: Quote,
+    },
+    /// What the model says of a bar that an engine asked about.
+    Forecast {
+        /// Whose.
+        instrument: Ix,
+        /// Close of the bar.
+        bar: Ts,
+        /// The forecast; `None` when the model is away, too late, or refused the question.
+        forecast: Option<Forecast>,
     },
     /// An engine's answer to a bar.
     Decision(Decision),

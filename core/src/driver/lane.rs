@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Bar, Context, Decision, PositionView, Timeframe, Ts};
+use crate::domain::{Bar, Context, Decision, Forecast, PositionView, Question, Timeframe, Ts};
 use crate::engine::Snapshot;
 
 /// Bars that a cold start replays: always so many before the first one that is to be answered, however late the engine
@@ -23,6 +23,38 @@ pub enum EngineInput {
     Position(PositionView),
     /// A bar that has just closed: answer it.
     Bar(Bar, Context),
+    /// What the model says of the bar that closed then: decide it.
+    Forecast(Ts, Option<Forecast>),
+}
+
+/// Where the question about the bar that is owed stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Asking {
+    /// None was put.
+    Nothing,
+    /// The engine has put it.
+    Put {
+        question: Question,
+        /// Whether it has gone to the model.
+        sent: bool,
+    },
+    /// The model has answered.
+    Answered {
+        question: Question,
+        forecast: Option<Forecast>,
+        /// Whether that is on record and the engine was told, if it was there.
+        recorded: bool,
+    },
+}
+
+impl Asking {
+    /// The question, whether answered or not.
+    pub(super) const fn question(&self) -> Option<&Question> {
+        match self {
+            Self::Nothing => None,
+            Self::Put { question, .. } | Self::Answered { question, .. } => Some(question),
+        }
+    }
 }
 
 /// Whether an engine takes part.
@@ -49,6 +81,7 @@ pub(super) struct Lane {
     owed: VecDeque<Ts>,
     /// The answer of this instant, in lockstep.
     pub(super) answer: Option<Option<Decision>>,
+    pub(super) asking: Asking,
     timeframe: Timeframe,
 }
 
@@ -71,6 +104,7 @@ impl Lane {
             recent: VecDeque::new(),
             owed: VecDeque::new(),
             answer: None,
+            asking: Asking::Nothing,
             timeframe,
         }
     }
@@ -86,6 +120,7 @@ impl Lane {
     pub(super) fn offer(&mut self, bar: Bar, context: Context) -> bool {
         self.remember(bar, context);
         self.answer = None;
+        self.asking = Asking::Nothing;
         if matches!(self.state, LaneState::Expected | LaneState::Up) {
             self.owed.push_back(bar.close_ts(self.timeframe));
             // An engine that is away for long owes only what it can still be asked about.
@@ -102,6 +137,9 @@ impl Lane {
         while self.owed.front().is_some_and(|owed| *owed <= close) {
             self.owed.pop_front();
         }
+        if self.asking.question().is_some_and(|question| question.bar <= close) {
+            self.asking = Asking::Nothing;
+        }
         self.snapshot = Some((close, snapshot));
         due
     }
@@ -109,6 +147,11 @@ impl Lane {
     /// Drops the snapshot: the next generation begins cold.
     pub(super) fn forget(&mut self) {
         self.snapshot = None;
+    }
+
+    /// Whether an answer to the bar that closed at `close` is waited for.
+    pub(super) fn owes(&self, close: Ts) -> bool {
+        self.owed.contains(&close)
     }
 
     /// Whether the instant has to wait for this engine.
@@ -120,6 +163,7 @@ impl Lane {
         self.state = LaneState::Stopped;
         self.owed.clear();
         self.answer = None;
+        self.asking = Asking::Nothing;
     }
 
     /// What a new generation must be told so that it continues where the last one ended: its last snapshot and the bars

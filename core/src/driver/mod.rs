@@ -2,9 +2,13 @@
 
 pub mod audit;
 pub mod lane;
+mod questions;
 pub mod sequencer;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use sequencer::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
+pub use lane::{EngineInput, WARM_UP_BARS};
+pub use sequencer::Sequencer;
+pub use words::{Input, Output, Pace, VenueCommand};

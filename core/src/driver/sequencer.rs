@@ -10,110 +10,12 @@
 
 use std::collections::VecDeque;
 
-use super::lane::{EngineInput as LaneInput, Lane, LaneState};
-use crate::account::{Account, AccountSetup, Action, Alert, ApplyError, Approved};
-use crate::domain::{
-    Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Order, OrderId, Reason, Report, Ts,
-};
+use super::lane::{EngineInput, Lane, LaneState};
+use super::words::{Input, Output, Pace, VenueCommand};
+use crate::account::{Account, AccountSetup, Action, Alert, ApplyError};
+use crate::domain::{Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Reason, Ts};
 use crate::engine::Snapshot;
-use crate::record::{Record, TapeTarget};
-
-pub use super::lane::{EngineInput, WARM_UP_BARS};
-
-/// How time passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// Every answer is waited for.
-    Lockstep,
-    /// Everything is taken as it arrives.
-    Realtime,
-}
-
-/// What the sequencer is told.
-#[derive(Debug)]
-pub enum Input {
-    /// The next piece of market data, asked for by [`Output::WantMarket`].
-    Market(MarketEvent),
-    /// The market source has ended.
-    MarketEnded,
-    /// An engine has answered a bar.
-    Answer {
-        /// Which engine.
-        instrument: Ix,
-        /// Which generation of it: older ones are fenced off.
-        generation: u64,
-        /// Close of the bar.
-        bar: Ts,
-        /// The decision; `None` when the bar was not taken.
-        decision: Option<Decision>,
-        /// Its state after the bar.
-        snapshot: Snapshot,
-    },
-    /// The venue has carried out a command.
-    Venue {
-        /// What came of it.
-        reports: Vec<Report>,
-    },
-    /// A generation of an engine is there and waits to be told where to begin.
-    Attach {
-        /// Which engine.
-        instrument: Ix,
-        /// Its generation.
-        generation: u64,
-    },
-    /// An engine is away.
-    Detach {
-        /// Which engine.
-        instrument: Ix,
-        /// Whether it will come back by itself.
-        returns: bool,
-        /// Why.
-        reason: String,
-    },
-    /// What an engine remembers no longer fits it (its strategy has changed): its next generation begins cold.
-    Forget {
-        /// Which engine.
-        instrument: Ix,
-    },
-    /// An event for the account from outside market and venue: halt, resume, freeze.
-    Control(Event),
-    /// A note for the record.
-    Note(Record),
-    /// A changed setup.
-    Setup(Box<AccountSetup>),
-}
-
-/// A command to the venue. Each is answered by exactly one [`Input::Venue`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum VenueCommand {
-    /// Market data of one instant (paper venues trade on it).
-    Market(Vec<Event>),
-    /// Send an order.
-    Submit(Approved<Order>),
-    /// Cancel an order.
-    Cancel(OrderId),
-}
-
-/// What the sequencer asks for, in order. A host makes records durable before it lets later venue commands go.
-#[derive(Debug)]
-pub enum Output {
-    /// Write to the journal.
-    Record(Ts, Record),
-    /// Write to the tape.
-    Tape(u64, Ts, TapeTarget, Event),
-    /// Tell the venue, at this trading time.
-    Venue(Ts, VenueCommand),
-    /// Tell an engine.
-    Engine(Ix, EngineInput),
-    /// Ready for more market data.
-    WantMarket,
-    /// Everything the market source gave is worked off.
-    Finished,
-    /// The halt level has changed.
-    Halt(HaltLevel, Reason),
-    /// Tell people.
-    Alert(Alert),
-}
+use crate::record::TapeTarget;
 
 /// Where an instant stands.
 #[derive(Debug)]
@@ -136,10 +38,10 @@ enum Phase {
 /// See the module.
 #[derive(Debug)]
 pub struct Sequencer {
-    pace: Pace,
-    account: Account,
-    lanes: Vec<Lane>,
-    now: Ts,
+    pub(super) pace: Pace,
+    pub(super) account: Account,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) now: Ts,
     seq: u64,
     phase: Phase,
     /// Venue commands without an answer.
@@ -152,7 +54,7 @@ pub struct Sequencer {
     early: Vec<Input>,
     /// Control that came in the middle of an instant, in lockstep.
     backlog: VecDeque<Event>,
-    actions: Actions<Action>,
+    pub(super) actions: Actions<Action>,
 }
 
 impl Sequencer {
@@ -224,6 +126,8 @@ impl Sequencer {
             Input::Answer { instrument, generation, bar, decision, snapshot } => {
                 self.on_answer(instrument, generation, bar, decision, snapshot, out);
             }
+            Input::Asked { generation, question } => self.on_question(generation, question, out),
+            Input::Forecasts(answers) => self.on_forecasts(answers, out),
             Input::Venue { reports } => {
                 self.pending = self.pending.saturating_sub(1);
                 for report in reports {
@@ -294,6 +198,7 @@ impl Sequencer {
                 }
                 Phase::Engines => {
                     if self.pace == Pace::Lockstep {
+                        self.put_questions(out);
                         if self.lanes.iter().any(Lane::is_awaited) {
                             self.phase = Phase::Engines;
                             return;
@@ -377,7 +282,7 @@ impl Sequencer {
         let start = lane.start(view, latest_only);
         let mut first = start.cold;
         for input in start.inputs {
-            if let LaneInput::Prime(bars) = &input {
+            if let EngineInput::Prime(bars) = &input {
                 for (bar, context) in bars {
                     let event = Event::Bar { instrument: ix, bar: *bar, context: *context };
                     let target =
@@ -435,7 +340,7 @@ impl Sequencer {
         self.carry_out(out);
     }
 
-    fn carry_out(&mut self, out: &mut Actions<Output>) {
+    pub(super) fn carry_out(&mut self, out: &mut Actions<Output>) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain() {
             match action {
@@ -473,13 +378,17 @@ impl Sequencer {
         out.push(Output::Venue(self.now, command));
     }
 
-    fn tell_engine(&mut self, ix: Ix, input: EngineInput, out: &mut Actions<Output>) {
+    pub(super) fn tell_engine(&mut self, ix: Ix, input: EngineInput, out: &mut Actions<Output>) {
         match &input {
             EngineInput::Bar(bar, context) => {
                 let event = Event::Bar { instrument: ix, bar: *bar, context: *context };
                 self.tape(TapeTarget::Engine(ix), event, out);
             }
             EngineInput::Position(view) => self.tape(TapeTarget::Engine(ix), Event::Position(*view), out),
+            EngineInput::Forecast(bar, forecast) => {
+                let event = Event::Forecast { instrument: ix, bar: *bar, forecast: *forecast };
+                self.tape(TapeTarget::Engine(ix), event, out);
+            }
             EngineInput::Restore(_) | EngineInput::Prime(_) => {}
         }
         out.push(Output::Engine(ix, input));

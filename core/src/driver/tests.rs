@@ -1,6 +1,7 @@
 //! The sequencer as a whole: the same records whatever the threads do, and nothing lost where something breaks.
 
 mod audits;
+mod model;
 mod outages;
 mod rig;
 
@@ -12,7 +13,7 @@ use crate::account::{Account, State};
 use crate::domain::hash::unit_draw;
 use crate::domain::*;
 use crate::record::Record;
-use rig::{HISTORY, LIVE, Rig, calm, started};
+use rig::{HISTORY, LIVE, Rig, calm, calm_with, started};
 
 /// Which of `count` is next, by a seed and a running number.
 fn draw(seed: u64, n: &mut u64, count: usize) -> usize {
@@ -22,9 +23,18 @@ fn draw(seed: u64, n: &mut u64, count: usize) -> usize {
     at.min(count - 1)
 }
 
+/// Whose words they are.
+fn of(input: &Input) -> Ix {
+    match input {
+        Input::Answer { instrument, .. } => *instrument,
+        Input::Asked { question, .. } => question.instrument,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A run in which answers come in any order, and engines come late, crash at any place and come back.
-fn stormy(seed: u64) -> Rig {
-    let mut rig = Rig::new(Pace::Lockstep);
+fn stormy(seed: u64, asks_model: bool) -> Rig {
+    let mut rig = Rig::with(Pace::Lockstep, asks_model);
     let mut n = 0;
     let mut away: Vec<usize> = (0..rig.seats.len()).collect();
     while draw(seed, &mut n, 2) == 0 && !away.is_empty() {
@@ -33,14 +43,15 @@ fn stormy(seed: u64) -> Rig {
     }
     rig.begin();
     while !rig.finished {
-        let stuck = rig.answers.is_empty() && rig.venue_answers.is_empty() && !rig.wanted;
-        match draw(seed, &mut n, 12) {
+        let quiet = rig.answers.is_empty() && rig.venue_answers.is_empty() && rig.questions.is_empty();
+        let stuck = quiet && !rig.wanted;
+        match draw(seed, &mut n, 13) {
             0 if away.len() < rig.seats.len() => {
                 let present: Vec<usize> = (0..rig.seats.len()).filter(|at| !away.contains(at)).collect();
                 let at = present[draw(seed, &mut n, present.len())];
                 // Half of the time its last words are still on their way, and come when another generation is there.
                 if draw(seed, &mut n, 2) == 0 {
-                    rig.answers.retain(|a| !matches!(a, Input::Answer { instrument, .. } if instrument.at() == at));
+                    rig.answers.retain(|a| of(a).at() != at);
                 }
                 rig.detach(at, true);
                 away.push(at);
@@ -49,13 +60,16 @@ fn stormy(seed: u64) -> Rig {
             3..=6 if !rig.answers.is_empty() => {
                 let at = draw(seed, &mut n, rig.answers.len());
                 // What one engine says stays in its order.
-                let of = |a: &Input| if let Input::Answer { instrument, .. } = a { *instrument } else { Ix(0) };
                 let whose = of(&rig.answers[at]);
                 let first = rig.answers.iter().position(|a| of(a) == whose).unwrap();
                 rig.answer(first);
             }
             7..=9 if !rig.venue_answers.is_empty() => rig.venue_answer(),
             10 if rig.wanted => rig.give(),
+            11 if !rig.questions.is_empty() => {
+                let at = draw(seed, &mut n, rig.questions.len());
+                rig.model_answer(at);
+            }
             _ if stuck => {
                 assert!(!away.is_empty(), "nobody is away, and yet it does not go on");
                 rig.attach(away.remove(0));
@@ -87,13 +101,21 @@ fn the_calm_run_trades() {
 fn lockstep_gives_the_same_records_whatever_the_threads_do() {
     let calm = calm();
     for seed in 1..25 {
-        assert_same(&calm, &stormy(seed), seed);
+        assert_same(&calm, &stormy(seed, false), seed);
+    }
+}
+
+#[test]
+fn lockstep_gives_the_same_records_whatever_engines_and_model_do() {
+    let calm = calm_with(true);
+    for seed in 1..25 {
+        assert_same(&calm, &stormy(seed, true), seed);
     }
 }
 
 #[test]
 fn an_order_is_on_record_before_it_is_sent() {
-    for rig in [calm(), stormy(3)] {
+    for rig in [calm(), stormy(3, false), stormy(3, true)] {
         assert!(rig.submits.len() > 40);
         for (records, id) in &rig.submits {
             let known = |(_, r): &(Ts, Record)| matches!(r, Record::Intent { order, .. } if order.id == *id);
@@ -211,6 +233,6 @@ proptest! {
 
     #[test]
     fn any_storm_ends_with_the_same_account(seed in 100_u64..) {
-        assert_same(&calm(), &stormy(seed), seed);
+        assert_same(&calm(), &stormy(seed, false), seed);
     }
 }

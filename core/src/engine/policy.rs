@@ -20,6 +20,8 @@ pub enum Rule {
     /// Long from the bar on which the fast average of closes goes over the slow one, short from that on which it goes
     /// under it.
     EmaCross,
+    /// To the side that the fusion model is sure enough of.
+    Fusion,
 }
 
 /// The keys under `strategy`, as the user writes them.
@@ -30,10 +32,19 @@ pub struct RawStrategy {
     pub name: String,
     /// How it decides.
     pub rule: Rule,
-    /// Length of the fast average, bars.
-    pub fast: u32,
-    /// Length of the slow average, bars.
-    pub slow: u32,
+    /// Length of the fast average, bars; `ema_cross` alone has one.
+    #[serde(default)]
+    pub fast: Option<u32>,
+    /// Length of the slow average, bars; `ema_cross` alone has one.
+    #[serde(default)]
+    pub slow: Option<u32>,
+    /// Confidence from which a forecast is acted on, 0.5 to under 1; `fusion` alone has one, and without it there is that
+    /// of the ensemble.
+    #[serde(default)]
+    pub threshold: Option<f64>,
+    /// A position is left when the probability of its side falls under this, over 0 and up to 0.5; `fusion` alone has one.
+    #[serde(default)]
+    pub exit_under: Option<f64>,
     /// Length of the average true range, bars.
     pub atr: u32,
     /// Distance of the stop, in ATR.
@@ -87,6 +98,7 @@ impl TryFrom<RawStrategy> for StrategyPolicy {
 
     fn try_from(mut raw: RawStrategy) -> Result<Self, StrategyError> {
         check_name(&raw.name)?;
+        check_rule(&raw)?;
         check_lengths(&raw)?;
         check_distances(&raw)?;
         check_sides(&raw.sides)?;
@@ -116,14 +128,49 @@ fn check_name(name: &str) -> Result<(), StrategyError> {
     ))
 }
 
+/// Each rule has its keys and no others.
+fn check_rule(raw: &RawStrategy) -> Result<(), StrategyError> {
+    let averages = [("fast", raw.fast), ("slow", raw.slow)];
+    let shares = [("threshold", raw.threshold), ("exit_under", raw.exit_under)];
+    match raw.rule {
+        Rule::EmaCross => {
+            if let Some((key, _)) = averages.iter().find(|(_, bars)| bars.is_none()) {
+                return Err(refuse(key, "missing", "the rule ema_cross needs it", "write a number of bars"));
+            }
+            if let Some((key, Some(value))) = shares.iter().find(|(_, value)| value.is_some()) {
+                return Err(refuse(key, value, "the rule ema_cross has no probability", "leave this key out"));
+            }
+        }
+        Rule::Fusion => {
+            if let Some((key, Some(value))) = averages.iter().find(|(_, bars)| bars.is_some()) {
+                return Err(refuse(key, value, "the rule fusion has no averages", "leave this key out"));
+            }
+        }
+    }
+    if let Some(x) = raw.threshold.filter(|x| !(0.5..1.0).contains(x)) {
+        return Err(refuse(
+            "threshold",
+            x,
+            "it is not a confidence",
+            "write a number from 0.5 to under 1, such as 0.6",
+        ));
+    }
+    if let Some(x) = raw.exit_under.filter(|x| !(*x > 0.0 && *x <= 0.5)) {
+        return Err(refuse("exit_under", x, "it is not a probability", "write a number over 0 and up to 0.5"));
+    }
+    Ok(())
+}
+
 fn check_lengths(raw: &RawStrategy) -> Result<(), StrategyError> {
-    for (key, bars) in [("fast", raw.fast), ("slow", raw.slow), ("atr", raw.atr)] {
-        if !(2..=1_000).contains(&bars) {
+    for (key, bars) in [("fast", raw.fast), ("slow", raw.slow), ("atr", Some(raw.atr))] {
+        if let Some(bars) = bars.filter(|bars| !(2..=1_000).contains(bars)) {
             return Err(refuse(key, bars, "it is not a usable number of bars", "write a whole number from 2 to 1000"));
         }
     }
-    if raw.fast >= raw.slow {
-        return Err(refuse("fast", raw.fast, "it is not under `slow`", "write fast < slow, such as 12 and 26"));
+    if let (Some(fast), Some(slow)) = (raw.fast, raw.slow)
+        && fast >= slow
+    {
+        return Err(refuse("fast", fast, "it is not under `slow`", "write fast < slow, such as 12 and 26"));
     }
     if let Some(bars) = raw.time_exit_bars
         && !(1..=100_000).contains(&bars)
@@ -162,24 +209,31 @@ fn check_sides(sides: &[Direction]) -> Result<(), StrategyError> {
 /// Over every key in order, an absent one being no bytes. The first part versions the rule itself: a change of what the
 /// keys mean must change it.
 fn hash_of(raw: &RawStrategy) -> u64 {
-    let RawStrategy { name, rule, fast, slow, atr, stop_atr, target_atr, trailing_atr, time_exit_bars, sides } = raw;
-    let rule: &[u8] = match rule {
+    let RawStrategy { name, rule, fast, slow, threshold, exit_under, atr, .. } = raw;
+    let RawStrategy { stop_atr, target_atr, trailing_atr, time_exit_bars, sides, .. } = raw;
+    let kind: &[u8] = match rule {
         Rule::EmaCross => b"ema_cross 1",
+        Rule::Fusion => b"fusion 1",
     };
     let sides: Vec<u8> = sides.iter().map(|side| u8::from(*side == Direction::Short)).collect();
+    let length = |x: &Option<u32>| x.map(|bars| bars.to_le_bytes().to_vec()).unwrap_or_default();
     let bits = |x: &Option<f64>| x.map(|x| x.to_bits().to_le_bytes().to_vec()).unwrap_or_default();
-    hash64(&[
-        rule,
-        name.as_bytes(),
-        &fast.to_le_bytes(),
-        &slow.to_le_bytes(),
-        &atr.to_le_bytes(),
-        &stop_atr.to_bits().to_le_bytes(),
-        &bits(target_atr),
-        &bits(trailing_atr),
-        &time_exit_bars.map(|bars| bars.to_le_bytes().to_vec()).unwrap_or_default(),
-        &sides,
-    ])
+    let mut parts: Vec<Vec<u8>> = vec![
+        kind.to_vec(),
+        name.as_bytes().to_vec(),
+        length(fast),
+        length(slow),
+        atr.to_le_bytes().to_vec(),
+        stop_atr.to_bits().to_le_bytes().to_vec(),
+        bits(target_atr),
+        bits(trailing_atr),
+        length(time_exit_bars),
+        sides,
+    ];
+    if *rule == Rule::Fusion {
+        parts.extend([bits(threshold), bits(exit_under)]);
+    }
+    hash64(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 impl StrategyPolicy {
@@ -202,6 +256,21 @@ impl StrategyPolicy {
         &self.raw.name
     }
 
+    /// Whether it asks the model.
+    pub fn asks_model(&self) -> bool {
+        self.raw.rule == Rule::Fusion
+    }
+
+    /// The same with the ensemble's threshold where it names none of its own and asks the model.
+    #[must_use]
+    pub fn with_threshold(mut self, threshold: f64) -> Self {
+        if self.asks_model() && self.raw.threshold.is_none() {
+            self.raw.threshold = Some(threshold);
+            self.hash = hash_of(&self.raw);
+        }
+        self
+    }
+
     /// The checked keys.
     pub const fn keys(&self) -> &RawStrategy {
         &self.raw
@@ -212,10 +281,9 @@ impl StrategyPolicy {
         self.raw.sides.contains(&direction)
     }
 
-    /// Bars after which its averages are defined and compared for the first time; it can act on the next one.
-    pub const fn warm_up_bars(&self) -> usize {
-        let atr = self.raw.atr + 1;
-        (if self.raw.slow > atr { self.raw.slow } else { atr }) as usize
+    /// Bars after which its averages, the ATR among them, are defined and compared for the first time; it can act on the next one.
+    pub fn warm_up_bars(&self) -> usize {
+        self.raw.slow.unwrap_or(0).max(self.raw.atr + 1) as usize
     }
 }
 
@@ -224,12 +292,13 @@ mod tests {
     use super::*;
 
     const SHIPPED: &str = include_str!("../../../policies/strategies/ema_cross.yaml");
+    const FUSION: &str = include_str!("../../../policies/strategies/fusion.yaml");
 
     #[test]
     fn the_shipped_file_loads() {
         let policy = StrategyPolicy::from_yaml(SHIPPED).unwrap();
         let keys = policy.keys();
-        assert_eq!((policy.name(), keys.fast, keys.slow, keys.atr), ("ema_cross", 12, 26, 14));
+        assert_eq!((policy.name(), keys.fast, keys.slow, keys.atr), ("ema_cross", Some(12), Some(26), 14));
         assert_eq!((keys.target_atr, keys.trailing_atr, keys.time_exit_bars), (Some(4.0), None, Some(72)));
         assert_eq!(policy.warm_up_bars(), 26);
         let json = serde_json::to_string(&policy).unwrap();
@@ -265,6 +334,25 @@ mod tests {
     }
 
     #[test]
+    fn a_strategy_of_the_model_takes_the_threshold_of_the_ensemble_unless_it_has_its_own() {
+        let policy = StrategyPolicy::from_yaml(FUSION).unwrap();
+        assert!(policy.asks_model() && policy.keys().threshold.is_none());
+        let taken = policy.clone().with_threshold(0.6);
+        assert_eq!(taken.keys().threshold, Some(0.6));
+        assert_ne!(taken.hash(), policy.hash());
+        assert_eq!(taken.clone().with_threshold(0.7), taken);
+        for (key, wanted) in
+            [("threshold: 1.0", "threshold"), ("threshold: 0.4", "threshold"), ("exit_under: 0.6", "exit_under")]
+        {
+            let text = FUSION.replace("  sides:", &format!("  {key}\n  sides:")).replace("  exit_under: 0.45", "  #");
+            let error = StrategyPolicy::from_yaml(&text).unwrap_err().to_string();
+            assert!(error.contains(&format!("`strategy.{wanted}` is")), "{error}");
+        }
+        let cross = StrategyPolicy::from_yaml(SHIPPED).unwrap();
+        assert_eq!(cross.clone().with_threshold(0.6), cross);
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_with_key_value_reason_and_remedy() {
         for (from, to, wanted) in [
             (
@@ -289,6 +377,9 @@ mod tests {
             ("  slow: 26", "  slwo: 26", "slwo"),
             ("rule: ema_cross", "rule: magic", "magic"),
             ("  stop_atr: 2.0", "#", "stop_atr"),
+            ("  fast: 12", "#", "`strategy.fast` is missing: the rule ema_cross needs it"),
+            ("rule: ema_cross", "rule: fusion", "`strategy.fast` is 12: the rule fusion has no averages"),
+            ("  atr: 14", "  threshold: 0.6\n  atr: 14", "`strategy.threshold` is 0.6: the rule ema_cross has no"),
             ("strategy:", "strategies:", "strategies"),
         ] {
             assert!(SHIPPED.contains(from), "{from}");

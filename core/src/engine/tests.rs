@@ -1,9 +1,12 @@
 //! The engine as its host sees it.
 
 use super::*;
-use crate::domain::{BracketSpec, Direction, Intent, Ix, PositionView, Quote, Span, Timeframe};
+use crate::domain::{
+    BracketSpec, Direction, Forecast, Intent, Ix, PositionView, Question, Quote, Span, Timeframe, Vote,
+};
 use crate::features::series::walk;
 use crate::features::{FeatureId, FeatureSet, feature_hash};
+use crate::forecast::{INPUTS, WINDOW, window_hash};
 
 const OWN: Ix = Ix(3);
 
@@ -11,8 +14,10 @@ fn policy(change: impl FnOnce(&mut RawStrategy)) -> StrategyPolicy {
     let mut raw = RawStrategy {
         name: "test".to_owned(),
         rule: Rule::EmaCross,
-        fast: 2,
-        slow: 3,
+        fast: Some(2),
+        slow: Some(3),
+        threshold: None,
+        exit_under: None,
         atr: 2,
         stop_atr: 2.0,
         target_atr: Some(4.0),
@@ -37,10 +42,19 @@ fn point(at: i64, price: f64) -> Bar {
     Bar { open_ts, open: price, high: price, low: price, close: price, volume: 1.0 }
 }
 
-fn step(core: &mut Core, event: &Event) -> Vec<Decision> {
+fn act(core: &mut Core, event: &Event) -> Vec<EngineAction> {
     let mut actions = Actions::new();
     core.step(event, Ts::EPOCH, &mut actions);
     actions.drain().collect()
+}
+
+/// Steps an engine that asks no model.
+fn step(core: &mut Core, event: &Event) -> Vec<Decision> {
+    let decide = |action| match action {
+        EngineAction::Decide(decision) => decision,
+        EngineAction::Ask(question) => panic!("{question:?}"),
+    };
+    act(core, event).into_iter().map(decide).collect()
 }
 
 fn give(core: &mut Core, bar: Bar) -> Vec<Decision> {
@@ -203,7 +217,7 @@ fn nothing_is_wanted_before_rule_and_features_are_warm() {
 
 #[test]
 fn priming_is_stepping_without_decisions() {
-    let setup = setup(policy(|raw| (raw.fast, raw.slow, raw.atr) = (5, 12, 7)), FeatureId::ALL);
+    let setup = setup(policy(|raw| (raw.fast, raw.slow, raw.atr) = (Some(5), Some(12), 7)), FeatureId::ALL);
     let (mut primed, mut stepped) = (Core::new(setup.clone()), Core::new(setup));
     for (bar, context) in &walk(12, 300) {
         primed.prime(bar, context);
@@ -215,7 +229,7 @@ fn priming_is_stepping_without_decisions() {
 
 #[test]
 fn an_engine_restored_at_any_bar_decides_as_if_it_had_never_stopped() {
-    let setup = setup(policy(|raw| (raw.fast, raw.slow, raw.atr) = (3, 8, 5)), FeatureId::ALL);
+    let setup = setup(policy(|raw| (raw.fast, raw.slow, raw.atr) = (Some(3), Some(8), 5)), FeatureId::ALL);
     let events: Vec<Event> =
         walk(21, 320).into_iter().map(|(bar, context)| Event::Bar { instrument: OWN, bar, context }).collect();
     let bytes = |decisions: Vec<Decision>| postcard::to_allocvec(&decisions).unwrap();
@@ -277,5 +291,134 @@ fn a_snapshot_that_does_not_fit_is_refused_with_its_reason() {
         cut.bytes.truncate(at);
         assert_eq!(reason(&all, &changed), RestoreError::Damaged, "changed at {at}");
         assert_eq!(reason(&all, &cut), RestoreError::Damaged, "cut at {at}");
+    }
+}
+
+fn fusion_setup(change: impl FnOnce(&mut RawStrategy)) -> EngineSetup {
+    let own = |raw: &mut RawStrategy| {
+        (raw.rule, raw.fast, raw.slow) = (Rule::Fusion, None, None);
+        (raw.threshold, raw.exit_under) = (Some(0.6), Some(0.4));
+        change(raw);
+    };
+    setup(policy(own), &[FeatureId::Rsi14])
+}
+
+fn forecast(question: &Question, prob_up: f64) -> Event {
+    let vote = Vote { probability: prob_up, weight: 1.0 };
+    let version = "20220601_030000".parse().unwrap();
+    let votes = [None, Some(vote), None];
+    let forecast = Some(Forecast { version, features: question.features, votes, prob_up, quantiles: None });
+    Event::Forecast { instrument: OWN, bar: question.bar, forecast }
+}
+
+/// An engine that is warm, and the bars that follow.
+fn warm(setup: EngineSetup) -> (Core, Vec<(Bar, Context)>) {
+    let mut core = Core::new(setup);
+    let bars = walk(3, 340);
+    let (past, later) = bars.split_at(core.warm_up_bars());
+    past.iter().for_each(|(bar, context)| core.prime(bar, context));
+    (core, later.to_vec())
+}
+
+fn ask(core: &mut Core, (bar, context): &(Bar, Context)) -> Question {
+    match act(core, &Event::Bar { instrument: OWN, bar: *bar, context: *context }).pop() {
+        Some(EngineAction::Ask(question)) => question,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_model_is_asked_from_the_first_whole_window_on_with_the_rows_of_the_features() {
+    let mut core = Core::new(fusion_setup(|_| ()));
+    assert_eq!(core.warm_up_bars(), 200 + WINDOW - 1);
+    let mut features = FeatureSet::all();
+    let mut rows: Vec<f32> = Vec::new();
+    for (at, (bar, context)) in walk(3, 300).iter().enumerate() {
+        features.update(bar, context);
+        #[expect(clippy::cast_possible_truncation, reason = "as the model is shown them")]
+        rows.extend(features.values().iter().map(|x| *x as f32));
+        let actions = act(&mut core, &Event::Bar { instrument: OWN, bar: *bar, context: *context });
+        match &actions[..] {
+            [EngineAction::Decide(decision)] => assert!(at < core.warm_up_bars() - 1 && decision.intent.is_none()),
+            [EngineAction::Ask(question)] => {
+                assert!(at >= core.warm_up_bars() - 1);
+                assert_eq!(question.window[..], rows[(at + 1 - WINDOW) * INPUTS..]);
+                assert_eq!(question.features, window_hash(&question.window));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_forecast_is_acted_on_from_the_threshold_on_each_side_by_its_own_probability() {
+    let held = |direction| PositionView { direction, ..PositionView::flat(OWN) };
+    let (long, short) = (Some(Direction::Long), Some(Direction::Short));
+    for (prob_up, position, wanted) in [
+        (0.6, None, Some((Direction::Long, 0.6))),
+        (0.59, None, None),
+        (0.4, None, Some((Direction::Short, 0.6))),
+        (0.41, None, None),
+        (0.9, long, None),
+        (0.2, long, Some((Direction::Short, 0.8))),
+        (0.7, short, Some((Direction::Long, 0.7))),
+    ] {
+        let (mut core, later) = warm(fusion_setup(|_| ()));
+        let question = ask(&mut core, &later[0]);
+        assert!(step(&mut core, &Event::Position(held(position))).is_empty());
+        let decision = step(&mut core, &forecast(&question, prob_up))[0];
+        let entered = match decision.intent {
+            Some(Intent::Enter { direction, probability, .. }) => Some((direction, probability.unwrap())),
+            _ => None,
+        };
+        assert_eq!(entered, wanted, "{prob_up} {position:?}");
+        assert!((decision.forecast.unwrap().prob_up - prob_up).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn a_side_that_is_not_believed_in_any_more_is_left() {
+    let intent = |change: fn(&mut RawStrategy), direction, prob_up| {
+        let (mut core, later) = warm(fusion_setup(change));
+        tell(&mut core, direction, false);
+        let question = ask(&mut core, &later[0]);
+        step(&mut core, &forecast(&question, prob_up))[0].intent
+    };
+    let (long, short) = (Some(Direction::Long), Some(Direction::Short));
+    let usual: fn(&mut RawStrategy) = |raw| raw.threshold = Some(0.7);
+    assert_eq!(intent(usual, long, 0.39), Some(Intent::Exit));
+    assert_eq!(intent(usual, long, 0.41), None);
+    assert_eq!(intent(usual, short, 0.61), Some(Intent::Exit));
+    assert_eq!(intent(usual, None, 0.39), None);
+    assert_eq!(intent(|raw| (raw.threshold, raw.exit_under) = (Some(0.7), None), long, 0.39), None);
+    assert_eq!(intent(|raw| raw.sides = vec![Direction::Long], long, 0.2), Some(Intent::Exit), "not a side of its own");
+}
+
+#[test]
+fn a_forecast_of_another_bar_or_one_that_cannot_be_meant_decides_nothing() {
+    let (mut core, later) = warm(fusion_setup(|_| ()));
+    let first = ask(&mut core, &later[0]);
+    let second = ask(&mut core, &later[1]);
+    assert!(step(&mut core, &forecast(&first, 0.9)).is_empty(), "too late");
+    let none = Event::Forecast { instrument: OWN, bar: second.bar, forecast: None };
+    let decision = step(&mut core, &none)[0];
+    assert_eq!((decision.intent, decision.forecast, decision.bar), (None, None, second.bar));
+    assert!(step(&mut core, &forecast(&second, 0.9)).is_empty(), "answered once");
+    let third = ask(&mut core, &later[2]);
+    assert_eq!(step(&mut core, &forecast(&third, f64::NAN))[0].intent, None);
+    let elsewhere = Event::Forecast { instrument: Ix(4), bar: third.bar, forecast: None };
+    assert!(step(&mut core, &elsewhere).is_empty());
+}
+
+#[test]
+fn an_engine_restored_after_a_decision_asks_the_same_as_if_it_had_never_stopped() {
+    let setup = fusion_setup(|_| ());
+    let (mut core, later) = warm(setup.clone());
+    for pair in later.windows(2) {
+        let question = ask(&mut core, &pair[0]);
+        step(&mut core, &forecast(&question, 0.7));
+        let mut restored = Core::restore(setup.clone(), &core.snapshot()).unwrap();
+        let wanted = ask(&mut core.clone(), &pair[1]);
+        assert_eq!(ask(&mut restored, &pair[1]), wanted);
     }
 }

@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::AccountSetup;
 use crate::domain::{
-    Cause, Decision, DoneReason, Fill, FreezeCause, HaltLevel, Money, Order, OrderId, Price, Reason, RunId, Symbol,
-    Timeframe, Ts,
+    Cause, Decision, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, ModelVersion, Money, Order, OrderId, Price,
+    Reason, RunId, Symbol, Timeframe, Ts,
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
-pub const RECORD_VERSION: u16 = 1;
+pub const RECORD_VERSION: u16 = 2;
 
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,22 @@ pub enum Record {
         day: i64,
         /// Equity from which the day's loss is counted.
         start_equity: Money,
+    },
+    /// The model that decisions are made with from here on.
+    Model {
+        /// Which version.
+        version: ModelVersion,
+        /// SHA-256 over its files, hexadecimal.
+        digest: String,
+        /// Close of the last bar that it has learnt from.
+        trained_through: Ts,
+    },
+    /// What the model said of the bars of one instant: written before any decision is made with it.
+    Forecasts {
+        /// Close of the bars.
+        bar: Ts,
+        /// By symbol, in instrument order.
+        forecasts: Vec<SymbolForecast>,
     },
     /// A decision that wanted something, and what became of it.
     Decision {
@@ -141,6 +157,15 @@ pub enum Record {
         /// Why it ended.
         reason: String,
     },
+}
+
+/// What the model said of one symbol's bar.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SymbolForecast {
+    /// Whose bar.
+    pub symbol: Symbol,
+    /// The forecast; `None` when the model was away, too late, or refused the question.
+    pub forecast: Option<Forecast>,
 }
 
 /// What the account said to a decision.
@@ -237,6 +262,11 @@ impl Record {
             Self::Fill { fill } => Some(fill.symbol),
             _ => None,
         }
+    }
+
+    /// Whether it changes nothing of the account.
+    pub const fn is_note(&self) -> bool {
+        matches!(self, Self::Command { .. } | Self::Ended { .. } | Self::Model { .. } | Self::Forecasts { .. })
     }
 
     /// Whether this is a cause the projection shows as belonging to a bracket.

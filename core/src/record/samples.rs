@@ -1,11 +1,11 @@
 //! Records for tests: every kind, with numbers at the ends of their ranges.
 
-use super::{Bracket, MarkedPosition, Record, Sizing, Verdict};
+use super::{Bracket, MarkedPosition, Record, Sizing, SymbolForecast, Verdict};
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
-    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, ExitReason, Fill, FreezeCause, HaltLevel,
-    InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Span, Symbol, Timeframe, Ts,
+    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, ExitReason, Fill, Forecast, FreezeCause,
+    HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Span, Symbol, Timeframe, Ts, Vote,
 };
 
 const EXTREMES: [f64; 6] = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2, 16_537.600_000_000_002];
@@ -52,7 +52,18 @@ fn spec(x: f64) -> BracketSpec {
 }
 
 fn decision(intent: Option<Intent>) -> Decision {
-    Decision { instrument: Ix(u16::MAX), bar: Ts::MAX, policy: u64::MAX, features: u64::MAX - 1, intent }
+    let forecast = intent.map(|_| forecast(0.1));
+    Decision { instrument: Ix(u16::MAX), bar: Ts::MAX, policy: u64::MAX, features: u64::MAX - 1, forecast, intent }
+}
+
+fn forecast(x: f64) -> Forecast {
+    Forecast {
+        version: "20251014_030000".parse().unwrap(),
+        features: u64::MAX,
+        votes: [Some(Vote { probability: x, weight: 1.0 - x }), None, Some(Vote { probability: 5e-324, weight: x })],
+        prob_up: x,
+        quantiles: Some([-x, x, 1e300]),
+    }
 }
 
 fn order(cause: Cause, leg: Leg) -> Order {
@@ -115,6 +126,15 @@ pub(super) fn records() -> Vec<Record> {
                 fee: "0".parse().unwrap(),
                 ts: Ts::MAX,
             },
+        },
+        Record::Model { version: "1".parse().unwrap(), digest: "00ff".into(), trained_through: Ts::MAX },
+        Record::Forecasts {
+            bar: Ts::from_nanos(i64::MIN),
+            forecasts: vec![
+                SymbolForecast { symbol: symbol(), forecast: Some(forecast(0.1 + 0.2)) },
+                SymbolForecast { symbol: symbol(), forecast: None },
+                SymbolForecast { symbol: symbol(), forecast: Some(Forecast { quantiles: None, ..forecast(1e-9) }) },
+            ],
         },
         Record::Freeze { symbol: symbol(), cause: FreezeCause::Engine, reason: None },
         Record::Freeze { symbol: symbol(), cause: FreezeCause::Store, reason: Some(String::new()) },

@@ -84,8 +84,8 @@ pub fn decode_items(bytes: &[u8]) -> Result<Vec<TapeItem>, TapeCodecError> {
 mod tests {
     use super::*;
     use crate::domain::{
-        Bar, Context, Decision, DoneReason, Fill, FreezeCause, HaltLevel, Intent, PositionView, Quote, Reason, Report,
-        Side,
+        Bar, Context, Decision, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, Intent, PositionView, Quote,
+        Reason, Report, Side, Vote,
     };
 
     fn events() -> Vec<Event> {
@@ -103,10 +103,23 @@ mod tests {
             fee: "0.01".parse().unwrap(),
             ts: Ts::from_nanos(i64::MIN),
         };
-        let decision = |intent| Decision { instrument: Ix(1), bar: Ts::MAX, policy: 1, features: u64::MAX, intent };
+        let vote = Vote { probability: 0.1, weight: 1.0 };
+        let forecast = Forecast {
+            version: "1".parse().unwrap(),
+            features: u64::MAX,
+            votes: [None, Some(vote), None],
+            prob_up: 0.3,
+            quantiles: Some([-0.0, 0.0, 0.1]),
+        };
+        let decision = |intent| {
+            let (instrument, bar, forecast) = (Ix(1), Ts::MAX, Some(forecast));
+            Decision { instrument, bar, policy: 1, features: u64::MAX, forecast, intent }
+        };
         vec![
             Event::Bar { instrument: Ix(u16::MAX), bar, context: Context::default() },
             Event::FrameEnd,
+            Event::Forecast { instrument: Ix(1), bar: Ts::EPOCH, forecast: Some(forecast) },
+            Event::Forecast { instrument: Ix(1), bar: Ts::EPOCH, forecast: None },
             Event::Quote { instrument: Ix(0), quote },
             Event::Decision(decision(None)),
             Event::Decision(decision(Some(Intent::Tighten { stop: 0.3 }))),

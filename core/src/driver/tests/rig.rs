@@ -7,7 +7,7 @@ use crate::account::{Account, AccountSetup, Action};
 use crate::domain::hash::unit_draw;
 use crate::domain::*;
 use crate::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
-use crate::engine::{Core, EngineSetup, EngineStep, RawStrategy, Rule};
+use crate::engine::{Core, EngineAction, EngineSetup, EngineStep, RawStrategy, Rule};
 use crate::fills::{PaperSetup, PaperVenue, RawPaperSetup};
 use crate::record::Record;
 
@@ -43,12 +43,14 @@ fn venue() -> PaperVenue {
     PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &account_setup().instruments)
 }
 
-pub(super) fn engine_setup(ix: Ix) -> EngineSetup {
+pub(super) fn engine_setup(ix: Ix, asks_model: bool) -> EngineSetup {
     let raw = RawStrategy {
         name: "test".to_owned(),
-        rule: Rule::EmaCross,
-        fast: 2,
-        slow: 5,
+        rule: if asks_model { Rule::Fusion } else { Rule::EmaCross },
+        fast: (!asks_model).then_some(2),
+        slow: (!asks_model).then_some(5),
+        threshold: asks_model.then_some(0.8),
+        exit_under: asks_model.then_some(0.4),
         atr: 5,
         stop_atr: 2.0,
         target_atr: Some(4.0),
@@ -126,6 +128,11 @@ pub(super) struct Rig {
     pub(super) seats: Vec<Seat>,
     /// Answers that engines have given and nobody has taken.
     pub(super) answers: Vec<Input>,
+    /// Questions that wait for the model, in the order in which they were sent.
+    pub(super) questions: Vec<Question>,
+    /// How often the model was asked to answer what it has.
+    pub(super) batches: usize,
+    asks_model: bool,
     pub(super) venue_answers: VecDeque<Input>,
     pub(super) wanted: bool,
     pub(super) finished: bool,
@@ -141,6 +148,11 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(pace: Pace) -> Self {
+        Self::with(pace, false)
+    }
+
+    /// Engines that follow a rule, or the model.
+    pub(super) fn with(pace: Pace, asks_model: bool) -> Self {
         let mut actions = Actions::new();
         let history = frames(HISTORY);
         let now = history.last().unwrap().ts;
@@ -159,6 +171,9 @@ impl Rig {
             market: market(),
             seats: SYMBOLS.iter().map(|_| Seat::default()).collect(),
             answers: Vec::new(),
+            questions: Vec::new(),
+            batches: 0,
+            asks_model,
             venue_answers: VecDeque::new(),
             wanted: false,
             finished: false,
@@ -211,6 +226,10 @@ impl Rig {
                 Output::Record(ts, record) => self.records.push((ts, record)),
                 Output::Venue(ts, command) => self.command(ts, command),
                 Output::Engine(ix, input) => self.engine(ix, input),
+                Output::Ask { question, last } => {
+                    self.questions.push(question);
+                    self.batches += usize::from(last);
+                }
                 Output::WantMarket => self.wanted = true,
                 Output::Finished => self.finished = true,
                 Output::Halt(level, _) => self.halts.push(level),
@@ -237,25 +256,56 @@ impl Rig {
         let seat = &mut self.seats[ix.at()];
         seat.told.push(input.clone());
         if let EngineInput::Restore(snapshot) = &input {
-            seat.core = Some(Core::restore(engine_setup(ix), snapshot).unwrap());
+            seat.core = Some(Core::restore(engine_setup(ix, self.asks_model), snapshot).unwrap());
             return;
         }
-        let core = seat.core.get_or_insert_with(|| Core::new(engine_setup(ix)));
-        let mut decisions = Actions::new();
+        let asks_model = self.asks_model;
+        let core = seat.core.get_or_insert_with(|| Core::new(engine_setup(ix, asks_model)));
+        let mut actions = Actions::new();
         match input {
             EngineInput::Restore(_) => {}
             EngineInput::Prime(bars) => bars.iter().for_each(|(bar, context)| core.prime(bar, context)),
-            EngineInput::Position(view) => core.step(&Event::Position(view), Ts::EPOCH, &mut decisions),
+            EngineInput::Position(view) => core.step(&Event::Position(view), Ts::EPOCH, &mut actions),
             EngineInput::Bar(bar, context) => {
                 let close = bar.close_ts(Timeframe::HOUR);
-                core.step(&Event::Bar { instrument: ix, bar, context }, close, &mut decisions);
-                let decision = decisions.drain().next_back();
-                self.decided.extend(decision.map(|d| (ix, d.bar, d.features)));
-                let snapshot = EngineStep::snapshot(core);
-                let generation = seat.generation;
-                self.answers.push(Input::Answer { instrument: ix, generation, bar: close, decision, snapshot });
+                core.step(&Event::Bar { instrument: ix, bar, context }, close, &mut actions);
+                let action = actions.drain().next_back();
+                self.act(ix, close, action);
+            }
+            EngineInput::Forecast(bar, forecast) => {
+                core.step(&Event::Forecast { instrument: ix, bar, forecast }, bar, &mut actions);
+                if let Some(action) = actions.drain().next_back() {
+                    self.act(ix, bar, Some(action));
+                }
             }
         }
+    }
+
+    fn act(&mut self, instrument: Ix, bar: Ts, action: Option<EngineAction>) {
+        let seat = &self.seats[instrument.at()];
+        let generation = seat.generation;
+        let decision = match action {
+            Some(EngineAction::Ask(question)) => {
+                self.answers.push(Input::Asked { generation, question });
+                return;
+            }
+            Some(EngineAction::Decide(decision)) => Some(decision),
+            None => None,
+        };
+        self.decided.extend(decision.map(|d| (instrument, d.bar, d.features)));
+        let snapshot = EngineStep::snapshot(seat.core.as_ref().unwrap());
+        self.answers.push(Input::Answer { instrument, generation, bar, decision, snapshot });
+    }
+
+    /// The model answers the question at `at`; what it says is drawn from what it was shown.
+    pub(super) fn model_answer(&mut self, at: usize) {
+        let question = self.questions.remove(at);
+        let prob_up = unit_draw(question.features, 1);
+        self.tell(Input::Forecasts(vec![(
+            question.instrument,
+            question.bar,
+            Some(forecast(question.features, prob_up)),
+        )]));
     }
 
     pub(super) fn answer(&mut self, at: usize) {
@@ -285,6 +335,8 @@ impl Rig {
             self.venue_answer();
         } else if !self.answers.is_empty() {
             self.answer(0);
+        } else if !self.questions.is_empty() {
+            self.model_answer(0);
         } else {
             return false;
         }
@@ -319,9 +371,19 @@ impl Rig {
     }
 }
 
+pub(super) fn forecast(features: u64, prob_up: f64) -> Forecast {
+    let vote = Vote { probability: prob_up, weight: 1.0 };
+    let version = "20220601_030000".parse().unwrap();
+    Forecast { version, features, votes: [Some(vote), None, None], prob_up, quantiles: None }
+}
+
 /// A run in which nothing goes wrong.
 pub(super) fn calm() -> Rig {
-    let mut rig = Rig::new(Pace::Lockstep);
+    calm_with(false)
+}
+
+pub(super) fn calm_with(asks_model: bool) -> Rig {
+    let mut rig = Rig::with(Pace::Lockstep, asks_model);
     rig.attach_all();
     rig.begin();
     rig.run();
