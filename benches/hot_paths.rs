@@ -11,7 +11,7 @@ use levibot_core::domain::hash::unit_draw;
 use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::*;
 use levibot_core::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
-use levibot_core::engine::{Core, EngineSetup, RawStrategy, Rule};
+use levibot_core::engine::{Core, EngineAction, EngineSetup, RawStrategy, Rule};
 use levibot_core::fills::{PaperSetup, PaperVenue, RawPaperSetup};
 use levibot_core::record::Record;
 
@@ -73,8 +73,10 @@ fn core(ix: Ix) -> Core {
     let raw = RawStrategy {
         name: "bench".to_owned(),
         rule: Rule::EmaCross,
-        fast: 5,
-        slow: 20,
+        fast: Some(5),
+        slow: Some(20),
+        threshold: None,
+        exit_under: None,
         atr: 14,
         stop_atr: 2.0,
         target_atr: Some(4.0),
@@ -119,7 +121,8 @@ fn enter(at: usize, bar: Ts) -> Event {
     let bracket = BracketSpec { stop: 50.0, target: Some(50.0), trailing: None, time_exit: None };
     let intent =
         Intent::Enter { direction: Direction::Long, probability: None, volatility: 0.02, reference: 100.0, bracket };
-    Event::Decision(Decision { instrument: ix(at), bar, policy: 7, features: 9, intent: Some(intent) })
+    let intent = Some(intent);
+    Event::Decision(Decision { instrument: ix(at), bar, policy: 7, features: 9, forecast: None, intent })
 }
 
 /// A decision through every check, its order to the venue, and its fill into the ledger.
@@ -208,7 +211,7 @@ fn run(frames: &[Frame], engines: &[Core]) -> usize {
     let (mut venue, mut live, mut records) = (venue(), live.iter(), 0);
     let mut engines: Vec<Core> = engines.to_vec();
     let (mut out, mut inputs) = (Actions::new(), VecDeque::new());
-    let (mut reports, mut decisions) = (Actions::new(), Actions::new());
+    let (mut reports, mut actions) = (Actions::new(), Actions::new());
     sequencer.begin(&mut out);
     inputs.extend((0..SYMBOLS).map(|at| Input::Attach { instrument: ix(at), generation: 1 }));
     loop {
@@ -227,12 +230,16 @@ fn run(frames: &[Frame], engines: &[Core]) -> usize {
                 }
                 Output::Engine(instrument, EngineInput::Bar(bar, context)) => {
                     let (core, close) = (&mut engines[instrument.at()], bar.close_ts(Timeframe::MINUTE));
-                    core.step(&Event::Bar { instrument, bar, context }, close, &mut decisions);
-                    let (decision, snapshot) = (decisions.drain().next_back(), core.snapshot());
+                    core.step(&Event::Bar { instrument, bar, context }, close, &mut actions);
+                    let decision = actions.drain().find_map(|action| match action {
+                        EngineAction::Decide(decision) => Some(decision),
+                        EngineAction::Ask(_) => None,
+                    });
+                    let snapshot = core.snapshot();
                     inputs.push_back(Input::Answer { instrument, generation: 1, bar: close, decision, snapshot });
                 }
                 Output::Engine(instrument, EngineInput::Position(view)) => {
-                    engines[instrument.at()].step(&Event::Position(view), Ts::EPOCH, &mut decisions);
+                    engines[instrument.at()].step(&Event::Position(view), Ts::EPOCH, &mut actions);
                 }
                 Output::WantMarket => inputs.push_back(match live.next() {
                     Some(frame) => Input::Market(MarketEvent::Frame(frame.clone())),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use levibot_core::domain::Ts;
 use levibot_core::driver::Pace;
-use levibot_core::driver::sequencer::WARM_UP_BARS;
+use levibot_core::driver::WARM_UP_BARS;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 

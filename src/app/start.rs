@@ -127,6 +127,7 @@ impl<'a> Shared<'a> {
             pace: pace(config),
             venue: venue.recipient(),
             market: market.recipient(),
+            model: None,
             supervisor: supervisor.clone().recipient(),
             board: self.board.clone(),
             metrics: Arc::clone(&self.metrics),

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use actix::WeakAddr;
 use actix::prelude::*;
-use levibot_core::domain::{Actions, Decision, Event};
+use levibot_core::domain::{Actions, Event, Ts};
 use levibot_core::driver::{EngineInput, Input};
-use levibot_core::engine::EngineStep;
+use levibot_core::engine::{EngineAction, EngineStep};
 
 use super::{
     EngineFactory, EngineHandle, EngineHost, EngineLink, EngineSpec, Offer, Progress, SpawnError, StartedEngine,
@@ -138,7 +138,7 @@ struct Engine {
     supervisor: Recipient<EngineSays>,
     progress: Arc<Progress>,
     ready: bool,
-    actions: Actions<Decision>,
+    actions: Actions<EngineAction>,
 }
 
 impl Actor for Engine {
@@ -155,6 +155,7 @@ impl Handler<Give> for Engine {
     fn handle(&mut self, Give(input): Give, ctx: &mut Self::Context) {
         let bar = match &input {
             EngineInput::Bar(bar, _) => Some(bar.close_ts(self.spec.timeframe)),
+            EngineInput::Forecast(bar, _) => Some(*bar),
             _ => None,
         };
         let is_position = matches!(input, EngineInput::Position(_));
@@ -199,10 +200,15 @@ impl Engine {
                 let close = bar.close_ts(spec.timeframe);
                 let event = Event::Bar { instrument: spec.instrument, bar, context };
                 core.step(&event, close, &mut self.actions);
-                let decision = self.actions.drain().next_back();
-                let snapshot = core.snapshot();
-                let (instrument, generation) = (spec.instrument, spec.generation);
-                return Ok(Some(Tell::Input(Input::Answer { instrument, generation, bar: close, decision, snapshot })));
+                let action = self.actions.drain().next_back();
+                // A bar that was not taken is answered too: somebody may wait for it.
+                return Ok(Some(answer(spec, core.as_ref(), close, action)));
+            }
+            EngineInput::Forecast(bar, forecast) => {
+                let event = Event::Forecast { instrument: spec.instrument, bar, forecast };
+                core.step(&event, bar, &mut self.actions);
+                let action = self.actions.drain().next_back();
+                return Ok(action.map(|action| answer(spec, core.as_ref(), bar, Some(action))));
             }
         }
         Ok(None)
@@ -231,6 +237,17 @@ impl Engine {
         ctx.stop();
         Arbiter::current().stop();
     }
+}
+
+/// What the house is told of a bar: the decision with the engine's state after it, or the question that comes first.
+fn answer(spec: EngineSpec, core: &dyn EngineStep, bar: Ts, action: Option<EngineAction>) -> Tell {
+    let EngineSpec { instrument, generation, .. } = spec;
+    let decision = match action {
+        Some(EngineAction::Ask(question)) => return Tell::Input(Input::Asked { generation, question }),
+        Some(EngineAction::Decide(decision)) => Some(decision),
+        None => None,
+    };
+    Tell::Input(Input::Answer { instrument, generation, bar, decision, snapshot: core.snapshot() })
 }
 
 /// What a panic said.

@@ -7,7 +7,9 @@ mod counts;
 mod links;
 mod measures;
 mod outbox;
+mod questions;
 mod trading_log;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +17,13 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use levibot_core::account::{Action, Alert, Severity};
-use levibot_core::domain::{Actions, Cause, HaltLevel, Ix, MarketEvent, Reason, Ts};
+use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Reason, Ts};
 use levibot_core::driver::{Input, Output, Pace, Sequencer, VenueCommand};
-use levibot_core::record::{Chain, Record, TapeEntry};
-use tokio::sync::{mpsc, oneshot};
+use levibot_core::record::{Record, TapeEntry};
+use tokio::sync::mpsc;
 
 use crate::control::Board;
-use crate::engine_host::EngineLink;
+use crate::forecaster::Ask;
 use crate::journal::{Journal, JournalWatch, TapeWriter};
 use crate::market::Pull;
 use crate::supervisor::AccountSays;
@@ -34,7 +36,9 @@ pub use counts::{Counts, Latency};
 use links::Links;
 use measures::Measures;
 use outbox::Outbox;
+use questions::Questions;
 pub use trading_log::TARGET as TRADING_TARGET;
+pub use words::{Closed, HouseEvent, Tell};
 
 /// Inputs that may wait.
 const MAILBOX: usize = 16_384;
@@ -46,74 +50,6 @@ const OUTBOX_MAX: usize = 4_096;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often the tape hands over what it holds.
 const TAPE_EVERY: Duration = Duration::from_secs(1);
-
-/// What the risk manager is told.
-#[derive(Message)]
-#[rtype(result = "()")]
-#[expect(clippy::large_enum_variant, reason = "inputs are the traffic, the others are rare")]
-pub enum Tell {
-    /// An input of the sequencer.
-    Input(Input),
-    /// A new generation of an engine and the way to it.
-    Link {
-        /// Which engine.
-        instrument: Ix,
-        /// Which generation.
-        generation: u64,
-        /// The way to it.
-        link: Box<dyn EngineLink>,
-    },
-    /// The journal has moved: look.
-    JournalMoved,
-    /// Ask for the first market data.
-    Begin,
-    /// Something cannot go on; nothing more is sent.
-    Fatal(String),
-    /// Take nothing more, put the end on record, make everything durable, and say how it stands.
-    Close {
-        /// Put on record as the reason; `None` leaves the record open, so that the same run can be continued.
-        ended: Option<String>,
-        /// Where the last word goes.
-        done: oneshot::Sender<Closed>,
-    },
-}
-
-impl fmt::Debug for Tell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Input(input) => f.debug_tuple("Input").field(input).finish(),
-            Self::Link { instrument, generation, .. } => {
-                f.debug_struct("Link").field("instrument", instrument).field("generation", generation).finish()
-            }
-            Self::JournalMoved => f.write_str("JournalMoved"),
-            Self::Begin => f.write_str("Begin"),
-            Self::Fatal(text) => f.debug_tuple("Fatal").field(text).finish(),
-            Self::Close { ended, .. } => f.debug_struct("Close").field("ended", ended).finish(),
-        }
-    }
-}
-
-/// What the risk manager tells the daemon.
-#[derive(Debug)]
-pub enum HouseEvent {
-    /// Everything the market source gave is worked off.
-    Finished,
-    /// Something cannot go on.
-    Fatal(String),
-}
-
-/// The last word of a risk manager.
-#[derive(Debug)]
-pub struct Closed {
-    /// The journal's last record and its hash.
-    pub head: Chain,
-    /// What was put on record.
-    pub counts: Counts,
-    /// Bar close to durable intent.
-    pub latency: Latency,
-    /// Why the journal or the tape is not whole, if so.
-    pub failure: Option<String>,
-}
 
 /// What a risk manager is made of.
 pub struct Parts {
@@ -131,6 +67,8 @@ pub struct Parts {
     pub venue: Recipient<VenueTell>,
     /// The market.
     pub market: Recipient<Pull>,
+    /// The model; `None` where no strategy asks one.
+    pub model: Option<Recipient<Ask>>,
     /// The supervisor.
     pub supervisor: Recipient<AccountSays>,
     /// Where faces look.
@@ -165,6 +103,7 @@ pub struct RiskManager {
     frame_since: Option<Instant>,
     latency: Latency,
     measures: Measures,
+    questions: Questions,
     /// Why nothing new is sent any more: the journal or the venue is lost.
     sealed: Option<String>,
     closed: bool,
@@ -192,6 +131,7 @@ impl RiskManager {
             frame_since: None,
             latency: Latency::default(),
             measures: Measures::new(Arc::clone(&parts.metrics), parts.sequencer.account().state()),
+            questions: Questions::default(),
             sealed: None,
             closed: false,
             market_waits: false,
@@ -206,6 +146,14 @@ impl RiskManager {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.parts.sequencer.step(input, &mut outputs);
         self.carry_out(&mut outputs);
+        loop {
+            let lost = self.questions.take_lost();
+            if lost.is_empty() {
+                break;
+            }
+            self.parts.sequencer.step(Input::Forecasts(lost), &mut outputs);
+            self.carry_out(&mut outputs);
+        }
         self.outputs = outputs;
     }
 
@@ -237,6 +185,7 @@ impl RiskManager {
                         self.measures.metrics().mailbox_full("engine");
                     }
                 }
+                Output::Ask { question, last } => self.questions.push(question, last),
                 Output::WantMarket => self.want_market(),
                 Output::Finished => self.say(HouseEvent::Finished),
                 Output::Halt(level, reason) => self.on_halt(level, &reason),
@@ -245,6 +194,7 @@ impl RiskManager {
         }
         self.write();
         self.release();
+        self.ask();
         self.publish(false);
     }
 
@@ -253,6 +203,12 @@ impl RiskManager {
         self.market_waits = self.outbox.len() >= OUTBOX_MAX;
         if !self.market_waits && !self.closed && self.parts.market.try_send(Pull).is_err() {
             self.say(HouseEvent::Fatal("the market is gone".to_owned()));
+        }
+    }
+
+    fn ask(&mut self) {
+        if !self.questions.send(self.parts.model.as_ref()) {
+            self.measures.metrics().mailbox_full("model");
         }
     }
 
@@ -421,6 +377,7 @@ impl Actor for RiskManager {
             if !house.closed {
                 house.links.flush_all();
                 house.release();
+                house.ask();
                 house.publish(false);
             }
         });

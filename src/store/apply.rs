@@ -183,6 +183,16 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
             let insert = "INSERT INTO commands (seq, ts, by, command, outcome) VALUES (?, ?, ?, ?, ?)";
             start(insert, at).bind(by.clone()).bind(command.clone()).bind(outcome.clone())
         }
+        Record::Forecasts { bar, forecasts } => {
+            let insert = "INSERT INTO forecasts (seq, ts, bar, symbol, model, prob_up, votes, q10, q50, q90)
+                          SELECT ?1, ?2, ?3, value ->> '$.symbol', value ->> '$.forecast.version',
+                                 value ->> '$.forecast.prob_up', value -> '$.forecast.votes',
+                                 value ->> '$.forecast.quantiles[0]', value ->> '$.forecast.quantiles[1]',
+                                 value ->> '$.forecast.quantiles[2]'
+                          FROM json_each(?4)";
+            start(insert, at).bind(bar.nanos()).bind(json(forecasts)?)
+        }
+        Record::Model { .. } => event_row("model", record, at)?,
         Record::Started { .. } => event_row("started", record, at)?,
         Record::Setup { .. } => event_row("setup", record, at)?,
         Record::Day { .. } => event_row("day", record, at)?,
@@ -212,8 +222,9 @@ fn decision_row(symbol: Symbol, decision: &Decision, verdict: &Verdict, at: (i64
         Verdict::Unchanged => ("unchanged", None, None, None),
     };
     let insert = "INSERT INTO decisions (seq, ts, symbol, bar, policy, features, intent, direction, probability,
-                                         volatility, reference, stop, verdict, check_name, reason, sizing)
-                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                                         volatility, reference, stop, verdict, check_name, reason, sizing,
+                                         model, prob_up, votes)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let query = start(insert, at)
         .bind(symbol.as_str().to_owned())
         .bind(decision.bar.nanos())
@@ -225,7 +236,10 @@ fn decision_row(symbol: Symbol, decision: &Decision, verdict: &Verdict, at: (i64
         .bind(volatility)
         .bind(reference)
         .bind(stop);
-    Some(query.bind(verdict).bind(check).bind(reason).bind(sizing))
+    let forecast = decision.forecast.as_ref();
+    let query = query.bind(verdict).bind(check).bind(reason).bind(sizing);
+    let query = query.bind(forecast.map(|f| f.version.as_str().to_owned())).bind(forecast.map(|f| f.prob_up));
+    Some(query.bind(forecast.and_then(|f| json(&f.votes))))
 }
 
 fn bracket_row(symbol: Symbol, bracket: &Bracket, at: (i64, i64)) -> Query {

@@ -113,6 +113,7 @@ impl Projector {
             "DELETE FROM brackets",
             "DELETE FROM equity",
             "DELETE FROM decisions",
+            "DELETE FROM forecasts",
             "DELETE FROM halts",
             "DELETE FROM commands",
         ] {

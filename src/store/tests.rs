@@ -5,10 +5,10 @@ use std::task::Poll;
 
 use levibot_core::account::{AccountSetup, RiskPolicy};
 use levibot_core::domain::{
-    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, Fill, FreezeCause, HaltLevel, Intent, Ix, Leg,
-    Order, OrderId, Reason, Side, Symbol, Timeframe, Ts,
+    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, Intent,
+    Ix, Leg, Order, OrderId, Reason, Side, Symbol, Timeframe, Ts, Vote,
 };
-use levibot_core::record::{Bracket, MarkedPosition, Verdict};
+use levibot_core::record::{Bracket, MarkedPosition, SymbolForecast, Verdict};
 use tempfile::TempDir;
 
 use super::*;
@@ -52,8 +52,19 @@ fn fill(n: u64, trade_id: u64, side: Side, price: &str) -> Record {
     Record::Fill { fill: Fill { order, trade_id, symbol: symbol(), side, price, qty, fee, ts } }
 }
 
+fn forecast() -> Forecast {
+    Forecast {
+        version: "20220601_030000".parse().unwrap(),
+        features: 1,
+        votes: [Some(Vote { probability: 0.75, weight: 1.0 }), None, None],
+        prob_up: 0.1 + 0.2,
+        quantiles: Some([-0.5, 0.1, 0.25]),
+    }
+}
+
 fn decision(intent: Option<Intent>, verdict: Verdict) -> Record {
-    let decision = Decision { instrument: Ix(0), bar: Ts::from_secs(3_600), policy: u64::MAX, features: 1, intent };
+    let (instrument, bar, forecast) = (Ix(0), Ts::from_secs(3_600), Some(forecast()));
+    let decision = Decision { instrument, bar, policy: u64::MAX, features: 1, forecast, intent };
     Record::Decision { symbol: symbol(), decision, verdict }
 }
 
@@ -84,6 +95,14 @@ fn life() -> Vec<Record> {
     vec![
         started("run-1"),
         Record::Day { day: 19_000, start_equity: "10000".parse().unwrap() },
+        Record::Model { version: forecast().version, digest: "ab".into(), trained_through: Ts::EPOCH },
+        Record::Forecasts {
+            bar: Ts::from_secs(3_600),
+            forecasts: vec![
+                SymbolForecast { symbol: symbol(), forecast: Some(forecast()) },
+                SymbolForecast { symbol: "ETHUSDT".parse().unwrap(), forecast: None },
+            ],
+        },
         decision(Some(enter), Verdict::Approved { sizing: None }),
         order(1, Side::Buy, Leg::Entry),
         Record::Accepted { order: id(1) },
@@ -148,7 +167,11 @@ async fn dump(store: &Store) -> Vec<String> {
         ("positions", "SELECT json_array(symbol, seq, net, cost, realised, fees, net_pnl, mark) FROM positions"),
         ("brackets", "SELECT json_array(seq, symbol, entry, stop, best) FROM brackets"),
         ("equity", "SELECT json_array(seq, ts, cash, equity, positions) FROM equity"),
-        ("decisions", "SELECT json_array(seq, symbol, policy, intent, verdict, check_name) FROM decisions"),
+        (
+            "decisions",
+            "SELECT json_array(seq, symbol, policy, intent, verdict, check_name, model, votes) FROM decisions",
+        ),
+        ("forecasts", "SELECT json_array(seq, bar, symbol, model, prob_up, votes, q10, q50, q90) FROM forecasts"),
         ("halts", "SELECT json_array(seq, kind, level, symbol, by, text, start_equity) FROM halts"),
         ("commands", "SELECT json_array(seq, ts, by, command, outcome) FROM commands"),
     ];
@@ -165,7 +188,7 @@ async fn a_life_becomes_rows() {
     let folder = Folder::new(&lines(&life()));
     let (store, mut projector) = folder.projector().await;
     let progress = projector.catch_up().await.unwrap();
-    assert_eq!((progress.records, progress.seq), (22, 22));
+    assert_eq!((progress.records, progress.seq), (24, 24));
     let orders = store.recent_orders(10).await.unwrap();
     assert_eq!(
         orders.iter().map(|o| (o.id.as_str(), o.status.as_str())).collect::<Vec<_>>(),
@@ -179,6 +202,13 @@ async fn a_life_becomes_rows() {
     let decisions = store.recent_decisions(Some("BTCUSDT"), 1).await.unwrap();
     assert_eq!(decisions[0].check_name.as_deref(), Some("day_stop"));
     assert_eq!(store.recent_decisions(None, 9).await.unwrap()[1].policy, "ffffffffffffffff");
+    let forecasts: Vec<(String, Option<f64>, Option<String>, Option<f64>)> =
+        sqlx::query_as("SELECT symbol, prob_up, votes, q10 FROM v_forecasts").fetch_all(&store.pool).await.unwrap();
+    assert_eq!(forecasts[0].0, "BTCUSDT");
+    assert_eq!((forecasts[0].1.map(f64::to_bits), forecasts[0].3), (Some((0.1_f64 + 0.2).to_bits()), Some(-0.5)));
+    let votes = forecasts[0].2.as_deref();
+    assert_eq!(votes, Some(r#"[{"probability":0.75,"weight":1.0},null,null]"#));
+    assert_eq!(forecasts[1], ("ETHUSDT".to_owned(), None, None, None));
     let equity = store.equity(Ts::EPOCH, Ts::MAX, 100).await.unwrap();
     assert_eq!(equity.iter().map(|e| e.equity.as_str()).collect::<Vec<_>>(), ["10001.4", "10003.55"]);
     let kinds: Vec<_> = store.recent_halts(9).await.unwrap().into_iter().map(|h| h.kind).collect();
@@ -209,7 +239,7 @@ async fn following_line_by_line_and_half_lines_gives_the_same_rows() {
         assert_eq!(progress.offset, whole as u64);
     }
     assert_eq!(dump(&store).await, expected);
-    assert_eq!(projector.rebuild().await.unwrap().records, 22);
+    assert_eq!(projector.rebuild().await.unwrap().records, 24);
     assert_eq!(dump(&store).await, expected);
 }
 
@@ -222,7 +252,7 @@ async fn nothing_is_taken_beyond_what_is_durable() {
     let progress = projector.catch_up_to(third).await.unwrap();
     assert_eq!(progress, Progress { records: 3, seq: 3, offset: third });
     assert_eq!(projector.catch_up_to(third).await.unwrap().records, 0);
-    assert_eq!(projector.catch_up().await.unwrap().records, 19);
+    assert_eq!(projector.catch_up().await.unwrap().records, 21);
 }
 
 #[tokio::test]
@@ -274,7 +304,7 @@ async fn a_transaction_that_fails_half_way_leaves_nothing_and_is_done_again() {
     assert!(matches!(error, StoreError::Database { .. }), "{error}");
     assert!(dump(&store).await.is_empty());
     sqlx::query("DROP TRIGGER full").execute(&store.pool).await.unwrap();
-    assert_eq!(projector.catch_up().await.unwrap().records, 22);
+    assert_eq!(projector.catch_up().await.unwrap().records, 24);
 }
 
 #[tokio::test]
@@ -291,14 +321,14 @@ async fn another_journal_is_noticed_and_the_tables_can_be_rebuilt() {
     assert_eq!(altered.len(), bytes.len());
     let cut = bytes[..bytes.len() - 1].to_vec();
     for (journal, found) in
-        [(Some(altered), "another record 22"), (Some(cut), "ends at byte"), (None, "no journal at all")]
+        [(Some(altered), "another record 24"), (Some(cut), "ends at byte"), (None, "no journal at all")]
     {
         match &journal {
             Some(journal) => fs::write(&folder.journal, journal).unwrap(),
             None => fs::remove_file(&folder.journal).unwrap(),
         }
         let error = projector.catch_up().await.unwrap_err();
-        assert!(matches!(error, StoreError::Mismatch { seq: 22, .. }), "{error}");
+        assert!(matches!(error, StoreError::Mismatch { seq: 24, .. }), "{error}");
         assert!(error.to_string().contains(found) && error.to_string().contains("rebuild"), "{error}");
         assert_eq!(dump(&store).await, before);
     }

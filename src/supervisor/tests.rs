@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use levibot_core::domain::{Bar, Context, Decision, PositionView, Ts};
 use levibot_core::driver::EngineInput;
-use levibot_core::engine::{EngineStep, Snapshot};
+use levibot_core::engine::{EngineAction, EngineStep, Snapshot};
 
 use super::*;
 use crate::control::samples;
@@ -40,7 +40,7 @@ struct Counting {
 }
 
 impl EngineStep for Counting {
-    fn step(&mut self, event: &Event, now: Ts, actions: &mut Actions<Decision>) {
+    fn step(&mut self, event: &Event, now: Ts, actions: &mut Actions<EngineAction>) {
         if !matches!(event, Event::Bar { .. }) {
             return;
         }
@@ -54,7 +54,9 @@ impl EngineStep for Counting {
             let once = faults.panic_at.compare_exchange(self.bars, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
             assert!(!once && !faults.panic_always.load(Ordering::Acquire), "on purpose");
         }
-        actions.push(Decision { instrument: self.ix, bar: now, policy: 0, features: self.bars, intent: None });
+        let (instrument, features) = (self.ix, self.bars);
+        let decision = Decision { instrument, bar: now, policy: 0, features, forecast: None, intent: None };
+        actions.push(EngineAction::Decide(decision));
     }
 
     fn prime(&mut self, _: &Bar, _: &Context) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use levibot_core::account::{Account, Action, State};
 use levibot_core::domain::{Actions, Decision, Event, Ix, Ts};
-use levibot_core::engine::{Core, EngineSetup};
+use levibot_core::engine::{Core, EngineAction, EngineSetup};
 use levibot_core::record::{Record, TapeEntry, TapeItem, TapeTarget};
 use serde::Serialize;
 
@@ -151,7 +151,7 @@ impl Again<'_> {
                 }
                 done
             } else {
-                outcome.beyond += u64::from(!matches!(record, Record::Command { .. } | Record::Ended { .. }));
+                outcome.beyond += u64::from(!record.is_note());
                 state.apply(ts, &record)
             };
             if let Err(error) = taken {
@@ -173,7 +173,11 @@ impl Again<'_> {
         let mut actions = Actions::new();
         let Some(core) = self.core(ix) else { return };
         core.step(event, ts, &mut actions);
-        self.answers.entry(ix).or_default().extend(actions.drain());
+        let decisions = actions.drain().filter_map(|action| match action {
+            EngineAction::Decide(decision) => Some(decision),
+            EngineAction::Ask(_) => None,
+        });
+        self.answers.entry(ix).or_default().extend(decisions);
     }
 
     fn account(&mut self, ts: Ts, event: &Event, outcome: &mut ReplayOutcome) {
@@ -229,7 +233,7 @@ impl Again<'_> {
                     Account::restart(state, ts, record, &mut quiet).map(|a| self.account = Some(a))
                 }
                 (Some(account), Record::Setup { setup }) => account.reconfigure((**setup).clone(), ts, &mut quiet),
-                (Some(account), Record::Command { .. } | Record::Ended { .. }) => {
+                (Some(account), note) if note.is_note() => {
                     account.note(record, ts, &mut quiet);
                     Ok(())
                 }
