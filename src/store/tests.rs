@@ -202,7 +202,8 @@ async fn a_life_becomes_rows() {
     let decisions = store.recent_decisions(Some("BTCUSDT"), 1).await.unwrap();
     assert_eq!(decisions[0].check_name.as_deref(), Some("day_stop"));
     assert_eq!(store.recent_decisions(None, 9).await.unwrap()[1].policy, "ffffffffffffffff");
-    let forecasts: Vec<(String, Option<f64>, Option<String>, Option<f64>)> =
+    type Row = (String, Option<f64>, Option<String>, Option<f64>);
+    let forecasts: Vec<Row> =
         sqlx::query_as("SELECT symbol, prob_up, votes, q10 FROM v_forecasts").fetch_all(&store.pool).await.unwrap();
     assert_eq!(forecasts[0].0, "BTCUSDT");
     assert_eq!((forecasts[0].1.map(f64::to_bits), forecasts[0].3), (Some((0.1_f64 + 0.2).to_bits()), Some(-0.5)));
