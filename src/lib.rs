@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod engine_host;
+pub mod forecaster;
 pub mod house_link;
 pub mod http;
 pub mod journal;
