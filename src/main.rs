@@ -50,6 +50,9 @@ struct RunArgs {
     /// Let the status API listen beyond this machine, although it has no log-in
     #[arg(long)]
     allow_non_loopback: bool,
+    /// Ask the model about bars that it has learnt from too; what it earns there means nothing
+    #[arg(long)]
+    in_sample: bool,
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +118,7 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
     let overrides = Overrides {
         http_bind: args.http_bind,
         allow_non_loopback: args.allow_non_loopback,
+        in_sample: args.in_sample,
         ..args.source.overrides(client.data_dir.clone())
     };
     let config = match args.source.load(&overrides) {

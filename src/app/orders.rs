@@ -130,13 +130,21 @@ impl Clerk {
         let mut merged = (*old).clone();
         merged.account.risk.clone_from(&new.account.risk);
         merged.strategies.clone_from(&new.strategies);
+        let threshold = |config: &Config| config.model.as_ref().map(|model| model.ensemble.threshold.to_bits());
+        let surer = threshold(&old) != threshold(&new);
+        if let (Some(merged), Some(new)) = (&mut merged.model, &new.model) {
+            merged.ensemble.threshold = new.ensemble.threshold;
+        }
         let live = merged.account_setup(&self.symbols).map_err(|error| chain(&error))?;
         let renewed: Vec<(Ix, levibot_core::domain::Symbol)> = setup
             .instruments
             .iter()
             .enumerate()
             .filter_map(|(at, i)| Ix::from_usize(at).map(|ix| (ix, i.id().symbol)))
-            .filter(|(_, symbol)| old.strategies.of(*symbol).hash() != new.strategies.of(*symbol).hash())
+            .filter(|(_, symbol)| {
+                let changed = old.strategies.of(*symbol).hash() != new.strategies.of(*symbol).hash();
+                changed || (surer && new.strategies.asks_model(*symbol))
+            })
             .collect();
         self.config.store(Arc::new(merged));
         if live.risk != old.account.risk {

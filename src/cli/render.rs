@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, Conte
 use levibot_core::domain::{Direction, HaltLevel, Money};
 
 use super::format::{self, NOTHING};
-use crate::control::{AccountView, EngineRow, EnginesView, OpenPosition, StatusView, SymbolView};
+use crate::control::{AccountView, EngineRow, EnginesView, ModelView, OpenPosition, StatusView, SymbolView};
 
 /// Width where it cannot be asked for.
 const WIDTH: u16 = 100;
@@ -163,7 +163,7 @@ pub fn status(view: &StatusView, look: Look) -> String {
         HaltLevel::None => Cell::new("none"),
         level => Cell::new(level).fg(Color::Red),
     };
-    let rows = vec![
+    let mut rows = vec![
         ("levibot", plain(format!("{}, run {}", info.version, info.run))),
         ("state", ready),
         ("market", plain(format!("{}, {} bars, {}", info.market, info.timeframe, info.pace))),
@@ -179,9 +179,33 @@ pub fn status(view: &StatusView, look: Look) -> String {
         ("positions", Cell::new(open)),
         ("halt", halt),
     ];
+    if let Some(model) = &view.model {
+        // After the engines, which ask it.
+        rows.insert(9, ("model", model_cell(model)));
+    }
     let rows = rows.into_iter().map(|(key, value)| vec![Cell::new(key), value]).collect();
     let body = trimmed(&table(look, &[left(""), wrapping(left(""))], rows));
     halt_banner(look, account) + &body + &frozen_notes(account)
+}
+
+/// The fusion model in one line, and what was last wrong with it.
+fn model_cell(model: &ModelView) -> Cell {
+    let mut text = model.state.clone();
+    for part in [
+        model.version.as_ref().map(|version| format!("version {version}")),
+        model.trained_through.map(|stamp| format!("trained through {}", format::time(stamp.0))),
+        model.pid.map(|pid| format!("pid {pid}")),
+        (model.restarts > 0).then(|| format!("restarts {}", model.restarts)),
+        model.last_error.as_ref().map(|error| format!("last error: {error}")),
+    ] {
+        text.extend(part.map(|part| format!(", {part}")));
+    }
+    let cell = plain(text);
+    match model.state.as_str() {
+        "running" => cell,
+        "quarantined" | "crashed" => cell.fg(Color::Red),
+        _ => cell.fg(Color::Yellow),
+    }
 }
 
 /// The engines.

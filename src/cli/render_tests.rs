@@ -116,3 +116,23 @@ fn colours_only_where_they_are_wanted() {
     let styled = engines(&samples::engines(), Look { styled: true, width: Some(WIDTH) });
     assert!(styled.contains("\x1b["));
 }
+
+#[test]
+fn the_status_shows_the_model_where_there_is_one() {
+    let board = samples::board();
+    assert!(!status(&board.status(), Look::PLAIN).contains("model"));
+    board.show_model(crate::control::ModelView {
+        state: "quarantined".to_owned(),
+        version: Some("20251014_030000".to_owned()),
+        trained_through: Some(crate::control::Stamp(samples::NOON)),
+        pid: None,
+        restarts: 4,
+        last_error: Some("killed by signal 9\x1b[2J".to_owned()),
+    });
+    let text = status(&board.status(), Look::PLAIN);
+    assert_fits(&text);
+    for part in ["quarantined, version 20251014_030000, trained through", "restarts 4", "killed by signal 9 [2J"] {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(part), "{text}");
+    }
+}

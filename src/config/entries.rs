@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::text::span_text;
 use super::{
-    AccountConfig, Config, HttpConfig, JournalConfig, LogsConfig, MarketConfig, MarketSource, PaceKey, RegistryConfig,
-    RunConfig, StoreConfig,
+    AccountConfig, Config, HttpConfig, JournalConfig, LogsConfig, MarketConfig, MarketSource, ModelConfig, PaceKey,
+    RegistryConfig, RunConfig, StoreConfig,
 };
 
 /// Whether a change is taken over by a running daemon.
@@ -92,6 +92,7 @@ impl Entries {
             market,
             symbols,
             strategies,
+            model,
             paper: _,
             supervision: _,
             journal,
@@ -112,6 +113,9 @@ impl Entries {
         entries.strategy("strategy.default", &strategies.default.file, &strategies.default.policy);
         for (symbol, strategy) in &strategies.symbols {
             entries.strategy(&format!("strategy.symbols.{symbol}"), &strategy.file, &strategy.policy);
+        }
+        if let Some(model) = model {
+            entries.model(model, strategies.any_asks_model());
         }
         entries.paper(config);
         entries.supervision(config);
@@ -178,11 +182,13 @@ impl Entries {
         }
         self.other("market.instruments", instruments_file.display());
         match source {
-            MarketSource::Simulator { seed, start, quote_every, speed, prices } => {
+            MarketSource::Simulator { seed, start, quote_every, history, trend, speed, prices } => {
                 self.decisive("market.source", "simulator");
                 self.decisive("market.simulator.seed", seed);
                 self.decisive("market.simulator.start", start);
                 self.decisive("market.simulator.quote_every", span_text(*quote_every));
+                self.decisive("market.simulator.history", span_text(*history));
+                self.decisive("market.simulator.trend", trend);
                 self.other("market.simulator.speed", speed);
                 for (symbol, price) in prices {
                     self.decisive(format!("market.simulator.prices.{symbol}"), price);
@@ -214,6 +220,47 @@ impl Entries {
     fn strategy(&mut self, key: &str, file: &Path, policy: &StrategyPolicy) {
         self.put(key, file.display(), Effect::Live, false);
         self.policy(key, &json(policy.keys()));
+    }
+
+    /// `asked`: whether a strategy asks the model, so that decisions depend on it.
+    fn model(&mut self, model: &ModelConfig, asked: bool) {
+        let ModelConfig {
+            dir,
+            ensemble_file,
+            ensemble,
+            ensemble_text: _,
+            training_file,
+            training_text: _,
+            batch_wait,
+            deadline,
+            threads,
+            train_when_missing,
+            in_sample,
+            version,
+            digest,
+        } = model;
+        self.other("model.dir", dir.display());
+        self.put("model.ensemble", ensemble_file.display(), Effect::Live, false);
+        self.put("ensemble.threshold", ensemble.threshold, Effect::Live, asked);
+        self.put("ensemble.voting", format!("{:?}", ensemble.voting), Effect::NeedsRestart, asked);
+        for keys in &ensemble.members {
+            let name = keys.member.name();
+            let features: Vec<&str> = keys.features.iter().map(|id| id.name()).collect();
+            self.put(format!("ensemble.{name}.weight"), keys.weight, Effect::NeedsRestart, asked);
+            self.put(format!("ensemble.{name}.features"), features.join(", "), Effect::NeedsRestart, asked);
+        }
+        self.other("model.training", training_file.display());
+        self.other("model.batch_wait", span_text(*batch_wait));
+        self.other("model.deadline", span_text(*deadline));
+        self.other("model.threads", threads);
+        self.other("model.train_when_missing", train_when_missing);
+        self.other("model.in_sample", in_sample);
+        if let Some(version) = version {
+            self.put("model.version", version, Effect::NeedsRestart, asked);
+        }
+        if let Some(digest) = digest {
+            self.put("model.digest", digest, Effect::NeedsRestart, asked);
+        }
     }
 
     fn paper(&mut self, config: &Config) {

@@ -82,6 +82,14 @@ pub enum ConfigError {
         /// Known names that look most like it.
         nearest: Vec<Symbol>,
     },
+    /// The program of the fusion model is not where it should be.
+    #[error("{}", no_model_binary(path, *named))]
+    NoModelBinary {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Whether `LEVIBOT_MODEL_BINARY` named it.
+        named: bool,
+    },
     /// A variable that looks like ours and is not.
     #[error("the environment: `{name}` is not a variable of levibot; unset it or use one of {known}")]
     UnknownVariable {
@@ -90,6 +98,16 @@ pub enum ConfigError {
         /// Those that there are.
         known: String,
     },
+}
+
+fn no_model_binary(path: &std::path::Path, named: bool) -> String {
+    let by = if named { "LEVIBOT_MODEL_BINARY names it" } else { "it belongs beside levibot" };
+    let remedy = if named { "correct or unset the variable" } else { "or name it with LEVIBOT_MODEL_BINARY" };
+    format!(
+        "there is no program of the fusion model at {} ({by}): run scripts/setup.sh once and build it with `cargo build \
+         --release --workspace`, {remedy}",
+        path.display()
+    )
 }
 
 fn unknown_symbol(symbol: Symbol, asked: &str, file: &std::path::Path, nearest: &[Symbol]) -> String {

@@ -30,7 +30,7 @@ pub(super) fn run(
     Ok(RunConfig { pace: raw.pace, data_dir, resume_next_day: replay.resume_next_day })
 }
 
-fn not_empty(at: Origin<'_>, key: &str, path: &Path) -> Result<(), ConfigError> {
+pub(super) fn not_empty(at: Origin<'_>, key: &str, path: &Path) -> Result<(), ConfigError> {
     if path.as_os_str().is_empty() {
         return Err(at.refuse(key, "\"\"", "it names nothing", "write a path"));
     }

@@ -22,6 +22,9 @@ const SPEED_MAX: f64 = 100_000.0;
 /// When the simulator may start: 1970 to 2099.
 const YEARS: std::ops::Range<Ts> = Ts::EPOCH..Ts::from_secs(4_102_444_800);
 
+/// The longest simulated history.
+const HISTORY_MAX: Span = Span::DAY.times(3_660);
+
 /// What a simulated price may be, in ticks.
 const TICKS: std::ops::RangeInclusive<f64> = 100.0..=1e12;
 
@@ -146,7 +149,7 @@ impl MarketConfig {
 
     /// What the simulator is to play for the instruments of an account; `None` when prices come from files.
     pub fn simulator_setup(&self, account: &AccountSetup) -> Option<SimulatorSetup> {
-        let MarketSource::Simulator { seed, start, quote_every, ref prices, .. } = self.source else {
+        let MarketSource::Simulator { seed, start, quote_every, history, trend, ref prices, .. } = self.source else {
             return None;
         };
         let simulated = |(at, instrument): (usize, &Instrument)| {
@@ -155,7 +158,9 @@ impl MarketConfig {
             Some(SimulatedSymbol { ix, symbol, start_price, tick: decimal_to_f64(instrument.tick()) })
         };
         let symbols = account.instruments.iter().enumerate().filter_map(simulated).collect();
-        Some(SimulatorSetup { seed, start, timeframe: self.timeframe, quote_every, symbols })
+        let bars = history.nanos().unsigned_abs().div_ceil(self.timeframe.span().nanos().unsigned_abs());
+        let history_bars = u32::try_from(bars).unwrap_or(u32::MAX);
+        Some(SimulatorSetup { seed, start, timeframe: self.timeframe, quote_every, history_bars, trend, symbols })
     }
 }
 
@@ -193,7 +198,7 @@ fn simulator_source(
     market: &MarketConfig,
     traded: &[Symbol],
 ) -> Result<MarketSource, ConfigError> {
-    let Some(RawSimulator { seed, start, quote_every, speed, prices }) = raw else {
+    let Some(RawSimulator { seed, start, quote_every, history, trend, speed, prices }) = raw else {
         let reason = "`market.source` = \"simulator\" needs it";
         let remedy = "copy the table from the shipped config/levibot.toml";
         return Err(at.refuse("market.simulator", "missing", reason, remedy));
@@ -204,8 +209,17 @@ fn simulator_source(
         return Err(at.refuse("market.simulator.speed", speed, reason, "write a number over 0 and up to 100000"));
     }
     check_times(at, start, quote_every, market.timeframe)?;
+    let history = history.map_or(Span::ZERO, |text| text.0);
+    if history > HISTORY_MAX {
+        let (reason, remedy) = ("it is over 3660 days", "write a span such as \"60d\"");
+        return Err(at.refuse("market.simulator.history", span_text(history), reason, remedy));
+    }
+    if !(0.0..=1.0).contains(&trend) {
+        let remedy = "write 0 for none, or a number up to 1, such as 0.3";
+        return Err(at.refuse("market.simulator.trend", trend, "it is not the strength of a drift", remedy));
+    }
     let prices = check_prices(at, prices, market, traded)?;
-    Ok(MarketSource::Simulator { seed, start, quote_every, speed, prices })
+    Ok(MarketSource::Simulator { seed, start, quote_every, history, trend, speed, prices })
 }
 
 fn check_times(at: Origin<'_>, start: Ts, quote_every: Span, timeframe: Timeframe) -> Result<(), ConfigError> {

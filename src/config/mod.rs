@@ -9,6 +9,7 @@ mod entries;
 mod error;
 mod host;
 mod market;
+mod model;
 mod overrides;
 mod raw;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use serde::Deserialize;
 
 pub use entries::{Change, Effect};
 pub use error::ConfigError;
+pub use model::{ModelConfig, model_binary};
 pub use overrides::{Overrides, environment};
 pub use text::parse_to;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub symbols: Option<Vec<Symbol>>,
     /// How is decided.
     pub strategies: StrategiesConfig,
+    /// The fusion model; `None` where no strategy asks one.
+    pub model: Option<ModelConfig>,
     /// The paper venue.
     pub paper: PaperSetup,
     /// When engines are restarted.
@@ -131,6 +135,10 @@ pub enum MarketSource {
         start: Ts,
         /// Trading time between quotes; divides the timeframe.
         quote_every: Span,
+        /// Trading time that is walked before `start` for a model to learn from; zero: as much as warms engines up.
+        history: Span,
+        /// Strength of the hidden drift, 0 (none) to 1.
+        trend: f64,
         /// Trading seconds per real second, over 0 and up to 100,000. Without effect in lockstep.
         speed: f64,
         /// Price at the start by symbol, quote currency: of exactly the symbols that are traded.
@@ -262,6 +270,7 @@ impl Config {
         let account = account::account(at, shelf, raw.account)?;
         let (market, symbols) = market::market(at, shelf, raw.market, &account.currency, overrides)?;
         let strategies = account::strategies(shelf, raw.strategy, &market, symbols.as_deref())?;
+        let model = model::model(at, shelf, raw.model, &strategies, overrides)?;
         Ok(Self {
             file: path.to_owned(),
             run,
@@ -269,6 +278,7 @@ impl Config {
             market,
             symbols,
             strategies,
+            model,
             paper: account::paper(at, &raw.paper)?,
             supervision: host::supervision(at, &raw.supervisor)?,
             journal: host::journal(at, &raw.journal)?,
@@ -312,11 +322,13 @@ impl Config {
         })
     }
 
-    /// The files whose change can be taken over by a running daemon, each once: this one, the limits, the strategies.
+    /// The files whose change can be taken over by a running daemon, each once: this one, the limits, the strategies, the
+    /// members of the model.
     pub fn watched_files(&self) -> Vec<PathBuf> {
         let strategies = self.strategies.symbols.values().chain([&self.strategies.default]);
         let mut files = vec![self.file.clone(), self.account.risk_file.clone()];
         files.extend(strategies.map(|strategy| strategy.file.clone()));
+        files.extend(self.model.iter().map(|model| model.ensemble_file.clone()));
         files.sort_unstable();
         files.dedup();
         files

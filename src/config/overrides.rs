@@ -25,6 +25,8 @@ pub struct Overrides {
     pub http_bind: Option<SocketAddr>,
     /// `--allow-non-loopback`: lets the API listen beyond this machine.
     pub allow_non_loopback: bool,
+    /// `--in-sample`: lets the model be asked about bars that it has learnt from.
+    pub in_sample: bool,
 }
 
 /// What all variables of ours begin with.
@@ -33,6 +35,9 @@ const DATA_DIR: &str = "LEVIBOT_DATA_DIR";
 const LOG: &str = "LEVIBOT_LOG";
 /// Overrides `http.bind`.
 pub(super) const HTTP_BIND: &str = "LEVIBOT_HTTP_BIND";
+/// The program of the fusion model; read by [`model_binary`](super::model_binary), as commands need it without a
+/// configuration.
+pub(super) const MODEL_BINARY: &str = "LEVIBOT_MODEL_BINARY";
 /// Read by tests to find recorded prices; no setting of the daemon.
 const SHARED_DATA: &str = "LEVIBOT_SHARED_DATA";
 
@@ -62,9 +67,9 @@ impl Variables {
                 DATA_DIR => variables.data_dir = value.map(PathBuf::from),
                 HTTP_BIND => variables.http_bind = value,
                 LOG => variables.log = value,
-                SHARED_DATA => {}
+                MODEL_BINARY | SHARED_DATA => {}
                 _ => {
-                    let known = [DATA_DIR, HTTP_BIND, LOG].join(", ");
+                    let known = [DATA_DIR, HTTP_BIND, LOG, MODEL_BINARY].join(", ");
                     return Err(ConfigError::UnknownVariable { name: name.clone(), known });
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use levibot_core::domain::{AccountKind, Money, Qty, Symbol, Timeframe, Venue};
+use levibot_core::domain::{AccountKind, ModelVersion, Money, Qty, Span, Symbol, Timeframe, Venue};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) account: RawAccount,
     pub(super) market: RawMarket,
     pub(super) strategy: RawStrategies,
+    pub(super) model: Option<RawModel>,
     pub(super) paper: RawPaper,
     #[serde(default)]
     pub(super) replay: RawReplay,
@@ -76,6 +77,9 @@ pub(super) struct RawSimulator {
     pub(super) seed: u64,
     pub(super) start: TsText,
     pub(super) quote_every: SpanText,
+    pub(super) history: Option<SpanText>,
+    #[serde(default)]
+    pub(super) trend: f64,
     pub(super) speed: f64,
     pub(super) prices: BTreeMap<Symbol, f64>,
 }
@@ -106,6 +110,36 @@ pub(super) struct RawStrategies {
     pub(super) default: PathBuf,
     #[serde(default)]
     pub(super) symbols: BTreeMap<Symbol, PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawModel {
+    pub(super) dir: PathBuf,
+    pub(super) ensemble: PathBuf,
+    pub(super) training: PathBuf,
+    pub(super) batch_wait: SpanText,
+    pub(super) deadline: SpanText,
+    pub(super) threads: u32,
+    pub(super) train_when_missing: bool,
+    pub(super) in_sample: bool,
+    pub(super) version: Option<ModelVersion>,
+}
+
+impl Default for RawModel {
+    fn default() -> Self {
+        Self {
+            dir: "models".into(),
+            ensemble: "config/ensemble.yaml".into(),
+            training: "config/training.toml".into(),
+            batch_wait: SpanText(Span::from_millis(2)),
+            deadline: SpanText(Span::from_millis(250)),
+            threads: 2,
+            train_when_missing: false,
+            in_sample: false,
+            version: None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod model_tests;
+
 const LIVE: &str = include_str!("../../config/levibot.toml");
 const REPLAY: &str = include_str!("../../config/replay.toml");
 const RULES: &str = include_str!("../../config/symbols/binance.toml");
@@ -86,7 +88,7 @@ fn the_default_needs_no_file_and_tables_left_out_have_its_values() {
     short.file.clone_from(&config.file);
     assert_eq!(short, config);
     let mut files = config.watched_files();
-    assert_eq!(files.len(), 3, "{files:?}");
+    assert_eq!(files.len(), 4, "{files:?}");
     files.push(config.market.instruments_file);
     for file in files {
         assert!(text::embedded(&file).is_some(), "{} is not built in", file.display());
@@ -168,6 +170,19 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("BTCUSDT = 94000.0", "BTCUSDT = nan", &["`market.simulator.prices.BTCUSDT` is NaN", "quote currency"]),
     ("BTCUSDT = 94000.0", "BTCUSDT = 9\nXUSDT = 1", &["`market.simulator.prices` asks for XUSDT", "add a table"]),
     ("[strategy]", "[market.files]\n[strategy]", &["`market.files`", "no effect", "remove the table"]),
+    ("history = \"60d\"", "history = \"11y\"", &["`market.simulator.history` is 11years", "such as \"60d\""]),
+    ("trend = 0.3", "trend = 1.1", &["`market.simulator.trend` is 1.1", "such as 0.3"]),
+    ("trend = 0.3", "trend = nan", &["`market.simulator.trend` is NaN", "0 for none"]),
+    ("batch_wait = \"2ms\"", "batch_wait = \"2s\"", &["`model.batch_wait` is 2s", "such as \"2ms\""]),
+    ("deadline = \"250ms\"", "deadline = \"2ms\"", &["`model.deadline` is 2ms", "over `model.batch_wait`"]),
+    ("deadline = \"250ms\"", "deadline = \"2m\"", &["`model.deadline` is 2m", "up to a minute"]),
+    ("threads = 2 ", "threads = 0 ", &["`model.threads` is 0", "1 to 64"]),
+    ("dir = \"models/default\"", "dir = \"\"", &["`model.dir`", "write a path"]),
+    ("config/ensemble.yaml", "config/none.yaml", &["none.yaml", "`model.ensemble`", "check that it exists"]),
+    ("config/ensemble.yaml", "policies/risk.yaml", &["`model.ensemble`", "risk_policy", "ensemble"]),
+    ("config/training-quick.toml", "none.toml", &["none.toml", "`model.training`", "check that it exists"]),
+    ("# version = \"20251014_030000\"", "version = \"V 1\"", &["version", "1 to 32 lower-case letters"]),
+    ("in_sample = false", "in_sampel = false", &["in_sampel", "`in_sample`"]),
     ("fee = 0.0005", "fee = 0.05", &["`paper.fee` is 0.05", "percent or basis points", "0.0005 for 0.05 %"]),
     ("fee = 0.0005", "fee = 5", &["`paper.fee` is 5", "percent or basis points", "a fraction"]),
     ("fee = 0.0005", "fee = -0.0001", &["`paper.fee` is -0.0001", "write a fraction"]),
@@ -383,6 +398,9 @@ fn the_hash_is_of_what_decides() {
         ("level = \"info\"", "level = \"debug\""),
         ("speed = 900.0", "speed = 600.0"),
         ("failures_max = 5", "failures_max = 6"),
+        ("deadline = \"250ms\"", "deadline = \"1s\""),
+        ("threads = 2 ", "threads = 4 "),
+        ("models/default", "models/other"),
         ("engine_registry/engine", "other/engine"),
         ("\"policies/risk.yaml\"", "\"./policies/risk.yaml\""),
         ("initial_cash = \"10000\"", "initial_cash = \"10000.00\""),
@@ -399,6 +417,8 @@ fn the_hash_is_of_what_decides() {
         ("\"XRPUSDT\",", ""),
         ("fee = 0.0005", "fee = 0.0006"),
         ("latency = \"50ms\"", "latency = \"51ms\""),
+        ("history = \"60d\"", "history = \"61d\""),
+        ("trend = 0.3", "trend = 0.0"),
     ] {
         assert_ne!(hash(edited(LIVE, from, to)), shipped, "{to}");
     }

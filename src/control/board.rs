@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use levibot_core::account::AccountView;
 use levibot_core::domain::{AccountKind, Symbol, Timeframe, Ts};
 use serde::{Deserialize, Serialize};
@@ -110,8 +110,28 @@ pub struct StatusView {
     pub store_lag: u64,
     /// Counts of engines.
     pub engines: [u32; 4],
+    /// The fusion model; none where no strategy asks one.
+    #[serde(default)]
+    pub model: Option<ModelView>,
     /// The account.
     pub account: AccountView,
+}
+
+/// The fusion model.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ModelView {
+    /// `stopped starting running crashed stopping quarantined`.
+    pub state: String,
+    /// The version that answers, or answered last.
+    pub version: Option<String>,
+    /// Close of the last bar that it has learnt from.
+    pub trained_through: Option<Stamp>,
+    /// Process of the model server; none while there is none.
+    pub pid: Option<u32>,
+    /// Restarts since the daemon started.
+    pub restarts: u64,
+    /// What ended it last, or why a version was refused.
+    pub last_error: Option<String>,
 }
 
 /// Counters of the daemon that change often.
@@ -137,6 +157,7 @@ pub struct Board {
     info: Arc<RunInfo>,
     engines: Arc<ArcSwap<EnginesView>>,
     account: Arc<ArcSwap<AccountView>>,
+    model: Arc<ArcSwapOption<ModelView>>,
     pulse: Arc<ArcSwap<Pulse>>,
 }
 
@@ -147,6 +168,7 @@ impl Board {
             info: Arc::new(info),
             engines: Arc::default(),
             account: Arc::new(ArcSwap::from_pointee(account)),
+            model: Arc::default(),
             pulse: Arc::default(),
         }
     }
@@ -182,6 +204,7 @@ impl Board {
             journal_seq: pulse.journal_seq,
             store_lag: pulse.journal_seq.saturating_sub(pulse.store_seq),
             engines: [engines.total, engines.running, engines.stopped, engines.crashed],
+            model: self.model.load().as_deref().cloned(),
             account: (*self.account()).clone(),
         }
     }
@@ -189,6 +212,11 @@ impl Board {
     /// Shows these engines from now on.
     pub fn show_engines(&self, view: EnginesView) {
         self.engines.store(Arc::new(view));
+    }
+
+    /// Shows this model from now on.
+    pub fn show_model(&self, view: ModelView) {
+        self.model.store(Some(Arc::new(view)));
     }
 
     /// Shows this account from now on.

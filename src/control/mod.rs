@@ -11,7 +11,7 @@ pub mod server;
 mod wire;
 pub mod words;
 
-pub use board::{Board, EngineRow, EnginesView, RunInfo, Stamp, StatusView};
+pub use board::{Board, EngineRow, EnginesView, ModelView, RunInfo, Stamp, StatusView};
 pub use client::{Client, ClientError};
 pub use levibot_core::account::view::{AccountView, OpenPosition, SymbolView};
 pub use server::{ControlError, ServerHandle, serve, socket_path};

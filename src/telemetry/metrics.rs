@@ -9,6 +9,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::model_metrics::ModelMetrics;
+
 /// Every status an engine can have, as the registry, the status page and the metrics name it.
 pub const ENGINE_STATUSES: [&str; 7] =
     ["stopped", "starting", "running", "paused", "crashed", "stopping", "quarantined"];
@@ -24,6 +26,7 @@ pub enum MetricsError {
     Encode(#[source] prometheus::Error),
 }
 
+/// An enum whose variants are the values of a label.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)+ }) => {
         $(#[$doc])*
@@ -41,6 +44,8 @@ macro_rules! labels {
         }
     };
 }
+
+pub(super) use labels;
 
 labels! {
     /// What became of an engine's decision.
@@ -122,6 +127,7 @@ pub struct Metrics {
     store_lag: IntGauge,
     tape_dropped: IntCounter,
     mailbox_full: IntCounterVec,
+    model: ModelMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -131,10 +137,10 @@ impl fmt::Debug for Metrics {
 }
 
 /// Registers metrics one after the other.
-struct Maker(Registry);
+pub(super) struct Maker(Registry);
 
 impl Maker {
-    fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> Result<C, MetricsError> {
+    pub(super) fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> Result<C, MetricsError> {
         let made = made.map_err(MetricsError::Register)?;
         self.0.register(Box::new(made.clone())).map_err(MetricsError::Register)?;
         Ok(made)
@@ -144,11 +150,11 @@ impl Maker {
         self.add(Gauge::new(name, help))
     }
 
-    fn int_gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
+    pub(super) fn int_gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
         self.add(IntGauge::new(name, help))
     }
 
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
         self.add(IntCounter::new(name, help))
     }
 
@@ -156,20 +162,20 @@ impl Maker {
         self.add(GaugeVec::new(Opts::new(name, help), labels))
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
     }
 
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
+    pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
         self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
     }
 }
 
 /// 100 µs to 1 s.
-const SECONDS: [f64; 13] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+pub(super) const SECONDS: [f64; 13] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 
 /// Does something to the child of these labels. The number of labels is fixed in this file, so the child is always there.
-fn with<B: MetricVecBuilder>(of: &MetricVec<B>, labels: &[&str], act: impl FnOnce(&B::M))
+pub(super) fn with<B: MetricVecBuilder>(of: &MetricVec<B>, labels: &[&str], act: impl FnOnce(&B::M))
 where
     B::M: Metric,
 {
@@ -242,6 +248,7 @@ impl Metrics {
                 "Messages that met a full mailbox.",
                 &["actor"],
             )?,
+            model: ModelMetrics::new(&make)?,
             registry,
         })
     }
@@ -387,6 +394,11 @@ impl Metrics {
     /// A message met a full mailbox of this actor, named in lower case such as `engine`.
     pub fn mailbox_full(&self, actor: &'static str) {
         with(&self.mailbox_full, &[actor], IntCounter::inc);
+    }
+
+    /// Those of the fusion model.
+    pub const fn model(&self) -> &ModelMetrics {
+        &self.model
     }
 
     /// Everything, in Prometheus' text format.

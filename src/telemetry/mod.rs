@@ -5,11 +5,13 @@ pub mod clock;
 mod log_files;
 pub mod logs;
 pub mod metrics;
+mod model_metrics;
 
 pub use alerts::{AlertChannel, LogChannel};
 pub use clock::{monotonic_now, wall_now};
 pub use logs::{LogError, LogGuard, LogSettings};
 pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};
+pub use model_metrics::{ForecastOutcome, ModelMetrics};
 
 /// An error with its causes, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

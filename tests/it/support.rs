@@ -94,6 +94,8 @@ impl Home {
             // Short bars, so that a test sees many of them.
             config["market"]["timeframe"] = "1m".into();
             config["market"]["simulator"]["quote_every"] = "5s".into();
+            // Two months of minutes would be walked before each start.
+            config["market"]["simulator"]["history"] = "0s".into();
         });
         home.set_speed(speed);
         home
@@ -121,6 +123,9 @@ impl Home {
             config["account"]["risk"] = text(home.path("risk.yaml"));
             config["market"]["instruments"] = text(workspace().join("config/symbols/binance.toml"));
             config["strategy"]["default"] = text(home.path("ema_cross.yaml"));
+            config["model"]["dir"] = text(home.path("models"));
+            config["model"]["ensemble"] = text(workspace().join("config/ensemble.yaml"));
+            config["model"]["training"] = text(workspace().join("config/training-quick.toml"));
             config["logs"]["dir"] = text(home.path("logs"));
             config["registry"]["path"] = text(home.path("registry.json"));
         });

@@ -12,7 +12,7 @@ use crate::domain::{Context, Feed, Frame, Ix, MarketEvent, Quote, Span, Timefram
 ///
 /// At each step it gives the quotes of all symbols; where a bar closes, the frame follows the quotes of that instant. A
 /// bar is made of the mid prices, rounded to ticks, of the quotes after its opening up to and including its closing
-/// instant. The walk begins [`WARM_UP_BARS`] before the start, whatever history is asked for.
+/// instant. The walk begins [`SimulatorSetup::walked_bars`] before the start, whatever history is asked for.
 #[derive(Debug, Clone)]
 pub struct SimulatedFeed {
     timeframe: Timeframe,
@@ -30,30 +30,51 @@ pub struct SimulatedFeed {
     past: VecDeque<Frame>,
 }
 
+/// Gives every frame of the walk before `setup.start` to `each`, the oldest first, without keeping any: what a model can
+/// learn from before the feed begins. Takes time in proportion to the steps in it.
+///
+/// # Errors
+/// [`SimulatorError`] when the settings cannot be simulated.
+pub fn walk_history(setup: &SimulatorSetup, mut each: impl FnMut(&Frame)) -> Result<(), SimulatorError> {
+    let mut feed = SimulatedFeed::at_its_beginning(setup)?;
+    while feed.now < setup.start {
+        feed.advance(|_, _| ());
+        if let Some(frame) = feed.close_bars() {
+            each(&frame);
+        }
+    }
+    Ok(())
+}
+
 impl SimulatedFeed {
-    /// A market that stands at its start. Walks the warm-up, which takes time in proportion to the steps in it.
+    /// A market that stands at its start. Walks what lies before it, which takes time in proportion to the steps in it.
     ///
     /// # Errors
     /// [`SimulatorError`] when the settings cannot be simulated.
     pub fn new(setup: &SimulatorSetup) -> Result<Self, SimulatorError> {
+        let mut feed = Self::at_its_beginning(setup)?;
+        feed.fast_forward(setup.start);
+        Ok(feed)
+    }
+
+    fn at_its_beginning(setup: &SimulatorSetup) -> Result<Self, SimulatorError> {
         setup.check()?;
-        let SimulatorSetup { seed, start, timeframe, quote_every, .. } = *setup;
+        let SimulatorSetup { seed, start, timeframe, quote_every, trend, .. } = *setup;
         let step_hours = quote_every.secs_f64() / 3_600.0;
-        let mut paths: Vec<Path> = setup.symbols.iter().map(|symbol| Path::new(seed, symbol, step_hours)).collect();
+        let path = |symbol| Path::new(seed, symbol, step_hours, trend);
+        let mut paths: Vec<Path> = setup.symbols.iter().map(path).collect();
         paths.sort_by_key(|path| path.ix);
-        let mut feed = Self {
+        Ok(Self {
             timeframe,
             quote_every,
             steps_per_bar: setup.steps_per_bar(),
-            market: Market::new(seed, quote_every),
+            market: Market::new(seed, quote_every, trend),
             paths,
             step: 0,
-            now: start - timeframe.span().times(i64::from(WARM_UP_BARS)),
+            now: start - timeframe.span().times(i64::from(setup.walked_bars())),
             due: None,
             past: VecDeque::with_capacity(usize::from(WARM_UP_BARS)),
-        };
-        feed.fast_forward(start);
-        Ok(feed)
+        })
     }
 
     /// Goes on to `to` without giving events: the next one is the first after `to`, the same as if all had been taken.

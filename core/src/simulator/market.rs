@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::noise::{Garch, Stream};
+use super::trend::Drift;
 use crate::domain::{Span, Ts};
 
 /// Volatility of the common factor over an hour: about half a percent, so that the leading symbol moves 0.6 % an hour
@@ -59,13 +60,17 @@ pub(super) struct Market {
     step_hours: f64,
     regime: usize,
     garch: Garch,
+    /// Of the common factor; `None` without a trend.
+    drift: Option<Drift>,
 }
 
 impl Market {
-    pub(super) fn new(seed: u64, step: Span) -> Self {
+    /// `trend` is that of the setup.
+    pub(super) fn new(seed: u64, step: Span, trend: f64) -> Self {
         let step_hours = step.secs_f64() / 3_600.0;
         let stream = Stream::new(seed, "market", "");
-        Self { stream, step_hours, regime: CALM, garch: Garch::new(step_hours, 3.0) }
+        let drift = Drift::new(Stream::new(seed, "trend", ""), trend * FACTOR_PER_HOUR, step_hours);
+        Self { stream, step_hours, regime: CALM, garch: Garch::new(step_hours, 3.0), drift }
     }
 
     /// Steps to `ts`.
@@ -83,6 +88,9 @@ impl Market {
         self.garch.learn(z);
         if self.stream.unit(n, 4) < hours / JUMP_EVERY_HOURS {
             factor += JUMP_SIZE * self.stream.normal(n, 5);
+        }
+        if let Some(drift) = &mut self.drift {
+            factor += drift.step(n);
         }
         // The symbols' own noise feels a regime half as much as the factor does: in turmoil symbols move together more.
         let own = 0.5 * (1.0 + regime.volatility) * seasonal;
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn regimes_are_sticky_and_all_are_visited() {
         assert!(REGIMES.iter().all(|r| (r.next.iter().sum::<f64>() - 1.0).abs() < 1e-12));
-        let mut market = Market::new(5, Span::MINUTE);
+        let mut market = Market::new(5, Span::MINUTE, 0.0);
         let (mut seen, mut changes, n) = ([0_u32; 4], 0_u32, 60 * 24 * 365_u32);
         for step in 0..n {
             let before = market.regime;

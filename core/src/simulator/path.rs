@@ -3,6 +3,7 @@
 use super::market::Tide;
 use super::noise::{Garch, Stream};
 use super::setup::SimulatedSymbol;
+use super::trend::Drift;
 use crate::domain::hash::hash64;
 use crate::domain::{Bar, Ix, Quote, Ts};
 
@@ -98,13 +99,16 @@ pub(super) struct Path {
     /// Logarithm of price over start price.
     away: f64,
     garch: Garch,
+    /// Of its own; `None` without a trend.
+    drift: Option<Drift>,
     candle: Option<Candle>,
     /// Close of the last whole bar, zero before the first.
     last_close: f64,
 }
 
 impl Path {
-    pub(super) fn new(seed: u64, setup: &SimulatedSymbol, step_hours: f64) -> Self {
+    /// `trend` is that of the setup.
+    pub(super) fn new(seed: u64, setup: &SimulatedSymbol, step_hours: f64, trend: f64) -> Self {
         let name = setup.symbol.as_str();
         let character = Character::of(name);
         Self {
@@ -117,6 +121,7 @@ impl Path {
             start: setup.start_price,
             away: 0.0,
             garch: Garch::for_student(step_hours),
+            drift: Drift::new(Stream::new(seed, "trend", name), trend * character.own_per_hour, step_hours),
             candle: None,
             last_close: 0.0,
         }
@@ -157,6 +162,9 @@ impl Path {
         if self.stream.unit(n, 2) < self.step_hours / JUMP_EVERY_HOURS {
             let size = self.character.own_per_hour * JUMP_HOURS_OF_VOLATILITY;
             move_ += size * self.stream.normal(n, 3);
+        }
+        if let Some(drift) = &mut self.drift {
+            move_ += drift.step(n);
         }
         let pull = std::f64::consts::LN_2 * self.step_hours / RETURN_HALF_LIFE_HOURS;
         self.away += move_ - pull * self.away;
@@ -199,7 +207,7 @@ mod tests {
     fn a_symbol_at_the_bottom_of_its_range_still_has_sound_quotes() {
         let symbol = "LOW".parse().unwrap();
         let setup = SimulatedSymbol { ix: Ix(0), symbol, start_price: 1.0, tick: 0.01 };
-        let mut path = Path::new(1, &setup, 1.0 / 60.0);
+        let mut path = Path::new(1, &setup, 1.0 / 60.0, 0.0);
         path.away = -20.0;
         let tide = Tide { factor: -0.01, own: 2.0, volume: 1.0, stress: 5.0 };
         for n in 0..1_000 {

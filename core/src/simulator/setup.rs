@@ -16,6 +16,11 @@ pub struct SimulatorSetup {
     /// Time between quotes, such as 5 s; fits into `timeframe` without remainder. A bar is made of the quotes in it, so
     /// with one quote a bar all its prices are equal.
     pub quote_every: Span,
+    /// Bars that the walk runs before `start`; under [`WARM_UP_BARS`] it runs these. Another number is another walk.
+    pub history_bars: u32,
+    /// How strong the hidden drift of market and symbols is: its usual size over an hour, in usual volatilities of an hour,
+    /// 0 to 1. With 0 there is none and nothing to learn. See [`super`] and the module `trend` for what it means.
+    pub trend: f64,
     /// The symbols, each once.
     pub symbols: Vec<SimulatedSymbol>,
 }
@@ -75,6 +80,12 @@ pub enum SimulatorError {
         /// The timeframe given.
         timeframe: Timeframe,
     },
+    /// A hidden drift that cannot be.
+    #[error("the simulator's trend of {trend} cannot be: choose 0 for none, up to 1")]
+    Trend {
+        /// The value given.
+        trend: f64,
+    },
     /// A price or tick that cannot be.
     #[error(
         "{symbol}: a start price of {start_price} with ticks of {tick} cannot be: take a tick over zero and a price of \
@@ -127,9 +138,12 @@ impl SimulatorSetup {
         if timeframe.floor(start) != start {
             return Err(SimulatorError::Unaligned { start, timeframe });
         }
-        let warm_up = bar.nanos().checked_mul(i64::from(WARM_UP_BARS));
+        let warm_up = bar.nanos().checked_mul(i64::from(self.walked_bars()));
         if warm_up.and_then(|span| start.nanos().checked_sub(span)).is_none() || start + bar == Ts::MAX {
             return Err(SimulatorError::OutOfTime { start });
+        }
+        if !(0.0..=1.0).contains(&self.trend) {
+            return Err(SimulatorError::Trend { trend: self.trend });
         }
         for (at, one) in self.symbols.iter().enumerate() {
             let SimulatedSymbol { ix, symbol, start_price, tick } = *one;
@@ -142,6 +156,11 @@ impl SimulatorSetup {
             }
         }
         Ok(())
+    }
+
+    /// Bars between the beginning of the walk and `start`.
+    pub fn walked_bars(&self) -> u32 {
+        self.history_bars.max(u32::from(WARM_UP_BARS))
     }
 
     /// Quotes in a bar.
@@ -157,7 +176,8 @@ mod tests {
     fn setup() -> SimulatorSetup {
         let start = Ts::from_secs(1_704_067_200);
         let (timeframe, quote_every) = (Timeframe::MINUTE, Span::from_secs(5));
-        SimulatorSetup { seed: 1, start, timeframe, quote_every, symbols: crypto_symbols() }
+        let symbols = crypto_symbols();
+        SimulatorSetup { seed: 1, start, timeframe, quote_every, history_bars: 0, trend: 0.0, symbols }
     }
 
     #[test]
@@ -185,6 +205,9 @@ mod tests {
             (SimulatorSetup { quote_every: Span::ZERO, ..setup() }, "do not divide"),
             (SimulatorSetup { quote_every: Span::from_secs(7), ..setup() }, "every 7 s do not divide a bar of 1m"),
             (SimulatorSetup { quote_every: Span::HOUR, ..setup() }, "do not divide"),
+            (SimulatorSetup { trend: 1.5, ..setup() }, "trend of 1.5"),
+            (SimulatorSetup { trend: f64::NAN, ..setup() }, "0 for none"),
+            (SimulatorSetup { trend: -0.1, ..setup() }, "0 for none"),
             (with_symbol(|s| s.ix = Ix(0)), "each symbol once"),
             (with_symbol(|s| s.tick = 0.0), "a tick over zero"),
             (with_symbol(|s| s.start_price = f64::NAN), "a tick over zero"),

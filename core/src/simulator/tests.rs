@@ -6,7 +6,8 @@ const START: Ts = Ts::from_secs(1_704_067_200);
 
 fn setup(timeframe: Timeframe, quote_secs: i64) -> SimulatorSetup {
     let quote_every = Span::from_secs(quote_secs);
-    SimulatorSetup { seed: 7, start: START, timeframe, quote_every, symbols: crypto_symbols() }
+    let symbols = crypto_symbols();
+    SimulatorSetup { seed: 7, start: START, timeframe, quote_every, history_bars: 0, trend: 0.0, symbols }
 }
 
 fn minutes() -> SimulatorSetup {
@@ -251,4 +252,50 @@ fn spreads_widen_when_prices_move_more() {
         }
     }
     assert!(correlation(&spreads, &moves) > 0.4, "{}", correlation(&spreads, &moves));
+}
+
+#[test]
+fn history_is_walked_whole_and_ends_with_the_bars_that_the_feed_remembers() {
+    let setup = SimulatorSetup { history_bars: 1_500, trend: 0.4, ..minutes() };
+    let mut walked = Vec::new();
+    walk_history(&setup, |frame| walked.push(frame.clone())).unwrap();
+    assert_eq!(walked.len(), 1_500);
+    assert_eq!((walked[0].ts, walked[1_499].ts), (START - Span::MINUTE.times(1_499), START));
+    let mut feed = SimulatedFeed::new(&setup).unwrap();
+    assert_eq!(feed.history(usize::MAX), walked[1_500 - usize::from(WARM_UP_BARS)..]);
+    let mut few = 0;
+    walk_history(&minutes(), |_| few += 1).unwrap();
+    assert_eq!(few, u32::from(WARM_UP_BARS), "never less than engines are primed with");
+}
+
+/// Share of cases in which the return of the last 32 bars says the side of the next 12, where it is surest.
+fn surest_calls_right(trend: f64) -> f64 {
+    let history_bars = 96 * 120;
+    let quote_every = Span::from_secs(300);
+    let symbols = crypto_symbols()[..6].to_vec();
+    let timeframe: Timeframe = "15m".parse().unwrap();
+    let setup = SimulatorSetup { timeframe, quote_every, history_bars, trend, symbols, ..minutes() };
+    let mut closes: Vec<Vec<f64>> = vec![Vec::new(); 6];
+    walk_history(&setup, |frame| frame.bars.iter().for_each(|(ix, bar)| closes[ix.at()].push(bar.close))).unwrap();
+    let pair = |c: &[f64]| ((c[32] / c[0]).ln(), (c[44] / c[32]).ln());
+    let mut calls: Vec<(f64, f64)> = closes.iter().flat_map(|c| c.windows(45).map(pair)).collect();
+    calls.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
+    calls.truncate(calls.len() / 5);
+    calls.iter().filter(|(past, next)| past * next > 0.0).count() as f64 / calls.len() as f64
+}
+
+#[test]
+fn a_trend_can_be_learnt_and_without_one_there_is_nothing() {
+    let (none, some) = (surest_calls_right(0.0), surest_calls_right(0.3));
+    println!("right without a trend: {none:.3}, with one of 0.3: {some:.3}");
+    assert!((0.45..0.55).contains(&none), "{none}");
+    assert!((0.57..0.72).contains(&some) && some > none + 0.06, "{some}");
+}
+
+#[test]
+fn without_a_trend_the_walk_is_the_one_it_always_was() {
+    let mut feed = SimulatedFeed::new(&minutes()).unwrap();
+    let (events, history) = (take(&mut feed, 500), feed.history(100));
+    let hash = crate::domain::hash::hash64(&[format!("{events:?}{history:?}").as_bytes()]);
+    assert_eq!(hash, 0xd762_190c_d658_4db9);
 }

@@ -160,8 +160,13 @@ pub struct Policy {
 impl Policy {
     /// The policy of an engine that is not running. `setup` is one that [`SupervisionSetup::validate`] accepts.
     pub fn new(symbol: Symbol, setup: SupervisionSetup) -> Self {
+        Self::named(symbol.as_str(), setup)
+    }
+
+    /// The same for something that is no engine, such as the model server. The name decides the jitter alone.
+    pub fn named(name: &str, setup: SupervisionSetup) -> Self {
         Self {
-            key: hash64(&[b"backoff", symbol.as_str().as_bytes()]),
+            key: hash64(&[b"backoff", name.as_bytes()]),
             setup,
             phase: Phase::Stopped,
             paused: false,
