@@ -79,6 +79,9 @@ struct SourceArgs {
     /// Trade bars that close at or before this time (UTC); a date alone means the end of that day
     #[arg(long, value_name = "TIME", value_parser = parse_to)]
     to: Option<Ts>,
+    /// Trade every symbol by this strategy file
+    #[arg(long, value_name = "FILE")]
+    strategy: Option<PathBuf>,
 }
 
 impl SourceArgs {
@@ -89,6 +92,7 @@ impl SourceArgs {
             data: self.data.clone(),
             from: self.from,
             to: self.to,
+            strategy: self.strategy.clone(),
             ..Overrides::default()
         }
     }

@@ -130,8 +130,6 @@ impl Clerk {
         let mut merged = (*old).clone();
         merged.account.risk.clone_from(&new.account.risk);
         merged.strategies.clone_from(&new.strategies);
-        let threshold = |config: &Config| config.model.as_ref().map(|model| model.ensemble.threshold.to_bits());
-        let surer = threshold(&old) != threshold(&new);
         if let (Some(merged), Some(new)) = (&mut merged.model, &new.model) {
             merged.ensemble.threshold = new.ensemble.threshold;
         }
@@ -141,10 +139,7 @@ impl Clerk {
             .iter()
             .enumerate()
             .filter_map(|(at, i)| Ix::from_usize(at).map(|ix| (ix, i.id().symbol)))
-            .filter(|(_, symbol)| {
-                let changed = old.strategies.of(*symbol).hash() != new.strategies.of(*symbol).hash();
-                changed || (surer && new.strategies.asks_model(*symbol))
-            })
+            .filter(|(_, symbol)| old.strategies.of(*symbol).hash() != new.strategies.of(*symbol).hash())
             .collect();
         self.config.store(Arc::new(merged));
         if live.risk != old.account.risk {

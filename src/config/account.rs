@@ -9,6 +9,7 @@ use levibot_core::engine::StrategyPolicy;
 use levibot_core::fills::{PaperSetup, RawPaperSetup};
 
 use super::error::Origin;
+use super::overrides::Overrides;
 use super::raw::{RawAccount, RawPaper, RawStrategies};
 use super::text::Shelf;
 use super::{AccountConfig, ConfigError, MarketConfig, StrategiesConfig, StrategyFile};
@@ -51,9 +52,13 @@ pub(super) fn strategies(
     raw: RawStrategies,
     market: &MarketConfig,
     traded: Option<&[Symbol]>,
+    overrides: &Overrides,
 ) -> Result<StrategiesConfig, ConfigError> {
-    let default = strategy(shelf, raw.default, "`strategy.default`")?;
     let mut symbols = BTreeMap::new();
+    if let Some(file) = &overrides.strategy {
+        return Ok(StrategiesConfig { default: strategy(shelf, file.clone(), "--strategy")?, symbols });
+    }
+    let default = strategy(shelf, raw.default, "`strategy.default`")?;
     for (symbol, file) in raw.symbols {
         market.rules(symbol, "`strategy.symbols`")?;
         // Read even where it is not used, so that a mistake does not wait for the day on which it is.

@@ -241,7 +241,7 @@ impl Entries {
         } = model;
         self.other("model.dir", dir.display());
         self.put("model.ensemble", ensemble_file.display(), Effect::Live, false);
-        self.put("ensemble.threshold", ensemble.threshold, Effect::Live, asked);
+        // The threshold shows in the strategies that take it.
         self.put("ensemble.voting", format!("{:?}", ensemble.voting), Effect::NeedsRestart, asked);
         for keys in &ensemble.members {
             let name = keys.member.name();

@@ -269,8 +269,11 @@ impl Config {
         let run = host::run(at, raw.run, &raw.replay, &variables, overrides)?;
         let account = account::account(at, shelf, raw.account)?;
         let (market, symbols) = market::market(at, shelf, raw.market, &account.currency, overrides)?;
-        let strategies = account::strategies(shelf, raw.strategy, &market, symbols.as_deref())?;
+        let mut strategies = account::strategies(shelf, raw.strategy, &market, symbols.as_deref(), overrides)?;
         let model = model::model(at, shelf, raw.model, &strategies, overrides)?;
+        if let Some(model) = &model {
+            strategies.take_threshold(model.ensemble.threshold);
+        }
         Ok(Self {
             file: path.to_owned(),
             run,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use levibot_core::domain::{ModelVersion, Span, Symbol};
-use levibot_core::engine::{Rule, StrategyPolicy};
 use levibot_core::fusion::Ensemble;
 
 use super::error::Origin;
@@ -52,22 +51,22 @@ pub struct ModelConfig {
     pub digest: Option<String>,
 }
 
-/// Whether a strategy asks the model about its bars.
-const fn asks_model(policy: &StrategyPolicy) -> bool {
-    match policy.keys().rule {
-        Rule::EmaCross => false,
-    }
-}
-
 impl StrategiesConfig {
     /// Whether the strategy of a symbol asks the model.
     pub fn asks_model(&self, symbol: Symbol) -> bool {
-        asks_model(self.of(symbol))
+        self.of(symbol).asks_model()
     }
 
     /// Whether any strategy does.
     pub fn any_asks_model(&self) -> bool {
-        self.symbols.values().chain([&self.default]).any(|strategy| asks_model(&strategy.policy))
+        self.symbols.values().chain([&self.default]).any(|strategy| strategy.policy.asks_model())
+    }
+
+    /// Gives the ensemble's threshold to the strategies that ask the model and name none of their own.
+    pub(super) fn take_threshold(&mut self, threshold: f64) {
+        for strategy in self.symbols.values_mut().chain([&mut self.default]) {
+            strategy.policy = strategy.policy.clone().with_threshold(threshold);
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Overrides {
     pub from: Option<Ts>,
     /// `--to`: bars that close at or before this are traded; read it with [`parse_to`](super::parse_to).
     pub to: Option<Ts>,
+    /// `--strategy`: the strategy file of every symbol.
+    pub strategy: Option<PathBuf>,
     /// `--http-bind`: where the API listens. Turns it on.
     pub http_bind: Option<SocketAddr>,
     /// `--allow-non-loopback`: lets the API listen beyond this machine.

@@ -135,12 +135,12 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     ("risk = \"policies/risk.yaml\"", "risk = \"policies\"", &["`account.risk`", "check that it exists"]),
     (
-        "default = \"policies/strategies/ema_cross.yaml\"",
+        "default = \"policies/strategies/fusion.yaml\"",
         "default = \"none.yaml\"",
         &["none.yaml", "`strategy.default`", "check that it exists"],
     ),
     (
-        "default = \"policies/strategies/ema_cross.yaml\"",
+        "default = \"policies/strategies/fusion.yaml\"",
         "default = \"policies/risk.yaml\"",
         &["`strategy.default`", "risk_policy", "strategy"],
     ),
