@@ -12,6 +12,7 @@ pub mod http;
 pub mod journal;
 pub mod latch;
 pub mod market;
+pub mod nights;
 pub mod registry;
 pub mod risk_manager;
 pub mod store;

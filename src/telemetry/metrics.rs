@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use super::model_metrics::ModelMetrics;
+use super::retrain_metrics::RetrainMetrics;
 
 /// Every status an engine can have, as the registry, the status page and the metrics name it.
 pub const ENGINE_STATUSES: [&str; 7] =
@@ -128,6 +129,7 @@ pub struct Metrics {
     tape_dropped: IntCounter,
     mailbox_full: IntCounterVec,
     model: ModelMetrics,
+    retrain: RetrainMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -146,7 +148,7 @@ impl Maker {
         Ok(made)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> Result<Gauge, MetricsError> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<Gauge, MetricsError> {
         self.add(Gauge::new(name, help))
     }
 
@@ -250,6 +252,7 @@ impl Metrics {
                 &["actor"],
             )?,
             model: ModelMetrics::new(&make)?,
+            retrain: RetrainMetrics::new(&make)?,
             registry,
         })
     }
@@ -400,6 +403,11 @@ impl Metrics {
     /// Those of the fusion model.
     pub const fn model(&self) -> &ModelMetrics {
         &self.model
+    }
+
+    /// Those of the nights in which it is trained again.
+    pub const fn retrain(&self) -> &RetrainMetrics {
+        &self.retrain
     }
 
     /// Everything, in Prometheus' text format.

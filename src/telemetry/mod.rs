@@ -6,12 +6,14 @@ mod log_files;
 pub mod logs;
 pub mod metrics;
 mod model_metrics;
+mod retrain_metrics;
 
 pub use alerts::{AlertChannel, LogChannel};
 pub use clock::{monotonic_now, wall_now};
 pub use logs::{LogError, LogGuard, LogSettings};
 pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};
 pub use model_metrics::{ForecastOutcome, ModelMetrics};
+pub use retrain_metrics::RetrainMetrics;
 
 /// An error with its causes, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
