@@ -113,7 +113,7 @@ class Index:
         for candidate in self.finder.find_all_candidates(name):
             if candidate.link.filename == file:
                 return candidate.link.url_without_fragment
-        fail(4, f"the package index does not offer {file}: see 'pip config list' for the index that is asked")
+        fail(4, f"the package index does not offer {file}, or does not answer: see 'pip config list' for the one that is asked")
 
     def get(self, url, start):
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
@@ -165,7 +165,7 @@ def fetch_part(index, url, part, name):
                 return
             reason = "the connection ended early"
         except (RequestException, HTTPError) as error:
-            reason = str(error)
+            reason = f"the connection broke ({type(error).__name__})" if isinstance(error.__context__, HTTPError) else str(error)
         grown = part.exists() and part.stat().st_size > before
         tries = 0 if grown else tries + 1
         if tries == TRIES_MAX:
