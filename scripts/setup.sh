@@ -192,7 +192,7 @@ check_disk() {
     fail 2 "the build folder $CARGO_TARGET_DIR cannot be made: set CARGO_TARGET_DIR to a folder of your own"
   [ -w "$CARGO_TARGET_DIR" ] ||
     fail 2 "the build folder $CARGO_TARGET_DIR is not writable: set CARGO_TARGET_DIR to a folder of your own"
-  [ ! -d "$CARGO_TARGET_DIR/$profile/deps" ] || needed=1
+  ! compgen -G "$CARGO_TARGET_DIR/$profile/deps/levibot_model-*" >/dev/null || needed=1
   free=$(free_gib "$CARGO_TARGET_DIR")
   if [ "$free" -lt "$needed" ]; then
     fail 5 "$free GiB are free in $CARGO_TARGET_DIR, the build needs $needed: free some or set CARGO_TARGET_DIR"
