@@ -49,6 +49,7 @@ torch_version() {
 check_libtorch() {
   local file version wanted=${levibot_libtorch##*-}
   local remedy="name the folder of libtorch $wanted, or unset LIBTORCH to have it downloaded"
+  [[ "$LIBTORCH" == /* ]] || fail 6 "LIBTORCH is $LIBTORCH, which does not begin with /: $remedy"
   for file in include/torch/csrc/api/include/torch/torch.h lib/libtorch.so lib/libtorch_cpu.so lib/libc10.so; do
     [ -e "$LIBTORCH/$file" ] || fail 6 "LIBTORCH is $LIBTORCH, but there is no $file in it: $remedy"
   done
