@@ -84,13 +84,17 @@ libclang_works() {
       fail 6 "LIBCLANG_PATH is $LIBCLANG_PATH, and there is no libclang: name its folder, or unset LIBCLANG_PATH"
     return 0
   fi
-  found=$(find -L /usr/lib/llvm*/lib* /usr/lib/*-linux-gnu /usr/lib64 /usr/lib64/llvm*/lib* /usr/lib /usr/local/lib -maxdepth 1 \
-    -name 'libclang[-.]*so*' ! -name 'libclang-cpp*' -print -quit 2>/dev/null) || true
-  [ -n "$found" ] && { compgen -G '/usr/lib*/clang/*/include/stddef.h' || compgen -G '/usr/lib*/llvm*/lib*/clang/*/include/stddef.h' ||
-    compgen -G '/usr/local/lib/clang/*/include/stddef.h'; } >/dev/null
+  found=$(find -L /usr/lib/llvm*/lib* /usr/lib/*-linux-gnu /usr/lib64 /usr/lib64/llvm*/lib* /usr/lib /usr/local/lib \
+    -maxdepth 1 -name 'libclang[-.]*so*' ! -name 'libclang-cpp*' -print -quit 2>/dev/null) || true
+  [ -n "$found" ] || return 1
+  compgen -G '/usr/lib*/clang/*/include/stddef.h' || compgen -G '/usr/lib*/llvm*/lib*/clang/*/include/stddef.h' ||
+    compgen -G '/usr/local/lib/clang/*/include/stddef.h'
 }
 
-python_works() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && python3 -m pip --version >/dev/null 2>&1; }
+# What is needed to download: a Python that the pinned pip runs on, and a pip to bring that one.
+python_works() {
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && python3 -m pip --version >/dev/null 2>&1
+}
 python_needed() { libtorch_needed || cmake_needed; }
 
 # --- bringing it ---------------------------------------------------------------------------------------------------

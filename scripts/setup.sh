@@ -98,7 +98,7 @@ missing_packages() {
   cc_works || echo gcc libc6-dev
   cxx_works || echo g++
   have make || echo make
-  libclang_works || echo libclang-dev
+  libclang_works >/dev/null || echo libclang-dev
   ! python_needed || python_works || echo python3 python3-pip
 }
 

@@ -23,9 +23,10 @@ import zipfile
 LOCK = pathlib.Path(__file__).with_name("native.lock")
 TRIES_MAX = 5  # in a row without a byte
 CHUNK_BYTES = 1 << 18
+UNTRUSTED = "does not have the checksum in scripts/native.lock and was deleted: is the package index a trusted one?"
 LARGE_BYTES = 100_000_000
 # Of torch/lib. The others are for Python and for GPUs. All but the first three exist on Arm only.
-LIBRARIES = re.compile(r"torch/lib/(libtorch_cpu|libc10|libgomp|libarm_compute\w*|libgfortran|libnvpl_\w+)\.so(\.\d+)?")
+LIBRARIES = re.compile(r"torch/lib/(libtorch_cpu|libc10|libgomp|libarm_compute\w*|libnvpl_\w+)\.so(\.\d+)?")
 CUDA_LIBRARIES = re.compile(r".*/(libcudart|libcupti)\.so\.13")
 
 
@@ -86,10 +87,10 @@ def fetch_pip(folder, pin):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--disable-pip-version-check", "--dest", str(folder), f"pip=={version}"]
         if subprocess.run(command, stdout=sys.stderr).returncode != 0 or not path.exists():
-            fail(4, f"pip could not download pip {version} (its words are above): check the network and 'pip config list'")
+            fail(4, f"pip could not download pip {version} (its words are above): see the network and 'pip config list'")
     if sha256(path) != checksum:
         path.unlink()
-        fail(7, f"{file} does not have the checksum in scripts/native.lock and was deleted: is the package index a trusted one?")
+        fail(7, f"{file} {UNTRUSTED}")
     return path
 
 
@@ -113,7 +114,7 @@ class Index:
         for candidate in self.finder.find_all_candidates(name):
             if candidate.link.filename == file:
                 return candidate.link.url_without_fragment
-        fail(4, f"the package index does not offer {file}, or does not answer: see 'pip config list' for the one that is asked")
+        fail(4, f"the package index does not offer {file}, or does not answer: 'pip config list' says which is asked")
 
     def get(self, url, start):
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-"}
@@ -165,7 +166,8 @@ def fetch_part(index, url, part, name):
                 return
             reason = "the connection ended early"
         except (RequestException, HTTPError) as error:
-            reason = f"the connection broke ({type(error).__name__})" if isinstance(error.__context__, HTTPError) else str(error)
+            broken = isinstance(error, HTTPError) or isinstance(error.__context__, HTTPError)
+            reason = f"the connection broke ({type(error).__name__})" if broken else str(error)
         grown = part.exists() and part.stat().st_size > before
         tries = 0 if grown else tries + 1
         if tries == TRIES_MAX:
@@ -200,7 +202,7 @@ def fetch(folder, machine, names):
                 break
             part.unlink()
             if attempt == "last":
-                fail(7, f"{file} does not have the checksum in scripts/native.lock: is the package index a trusted one?")
+                fail(7, f"{file} {UNTRUSTED}")
             say(f"{file} does not have the expected checksum: downloading it once more, from the start")
         part.rename(whole)
 
@@ -227,19 +229,28 @@ def licence(name, member):
     return f"licenses/{name}/{rest}" if found else None
 
 
+def library(wanted, member):
+    return f"lib/{pathlib.Path(member).name}" if wanted.fullmatch(member) else None
+
+
 def unpack_cmake(wheel, target):
-    unpack(wheel("cmake"), target, lambda member: member.removeprefix("cmake/data/") if member.startswith("cmake/data/") else licence("cmake", member))
+    def cmake(member):
+        if member.startswith("cmake/data/"):
+            return member.removeprefix("cmake/data/")
+        return licence("cmake", member)
+
+    unpack(wheel("cmake"), target, cmake)
 
 
 def unpack_libtorch(wheel, target):
     def torch(member):
         if member.startswith("torch/include/"):
             return member.removeprefix("torch/")
-        return f"lib/{pathlib.Path(member).name}" if LIBRARIES.fullmatch(member) else licence("torch", member)
+        return library(LIBRARIES, member) or licence("torch", member)
 
     unpack(wheel("torch"), target, torch)
     for name in ("nvidia-cuda-runtime", "nvidia-cuda-cupti"):
-        unpack(wheel(name), target, lambda member: f"lib/{pathlib.Path(member).name}" if CUDA_LIBRARIES.fullmatch(member) else licence(name, member))
+        unpack(wheel(name), target, lambda member: library(CUDA_LIBRARIES, member) or licence(name, member))
 
 
 def main(what, folder, machine, *rest):
