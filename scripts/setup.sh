@@ -5,7 +5,7 @@
 #   --dev   also what the tests can use: rustfmt and clippy (needed), promtool, shellcheck and Python's LightGBM (if they
 #           can be had)
 #
-# Needs: rust 1.95 or later, C and C++ compilers with their libraries' headers, make, libclang; 8 GiB for the build.
+# Needs: rust 1.95 or later, C and C++ compilers with their libraries' headers, make, libclang; 6 GiB for the build.
 # For the model: libtorch 2.13.0 and CMake 3.28 or later. If they are missing they are downloaded once (0.6 GB) by python3
 # with pip from the package index that pip is set up for, checked against scripts/native.lock, and kept in
 # ~/.cache/levibot (XDG_CACHE_HOME). An interrupted download goes on where it stopped.
@@ -17,7 +17,7 @@
 #    2  something is missing, and this user may not install it or it does not exist for this system
 #    3  rust is missing, too old or lacks rustfmt or clippy
 #    4  an installation or a download failed
-#    5  less than 8 GiB free where the build goes (1 GiB when it has been built there before), or less than 2 GiB where
+#    5  less than 6 GiB free where the build goes (1 GiB when it has been built there before), or less than 2 GiB where
 #       the model's libraries go
 #    6  LIBTORCH, CMAKE or LIBCLANG_PATH is set to something that cannot be used
 #    7  a download does not have the checksum that it must have
@@ -186,7 +186,7 @@ check_components() {
 free_gib() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1048576) }'; }
 
 check_disk() {
-  local needed=8 profile=release free
+  local needed=6 profile=release free
   [ "$dev" = no ] || profile=debug
   mkdir -p "$CARGO_TARGET_DIR" 2>/dev/null ||
     fail 2 "the build folder $CARGO_TARGET_DIR cannot be made: set CARGO_TARGET_DIR to a folder of your own"

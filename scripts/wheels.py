@@ -22,6 +22,7 @@ import zipfile
 
 LOCK = pathlib.Path(__file__).with_name("native.lock")
 TRIES_MAX = 5  # in a row without a byte
+ATTEMPTS_MAX = 100  # for a file in one run
 CHUNK_BYTES = 1 << 18
 UNTRUSTED = "does not have the checksum in scripts/native.lock and was deleted: is the package index a trusted one?"
 LARGE_BYTES = 100_000_000
@@ -159,7 +160,7 @@ def fetch_part(index, url, part, name):
     from pip._vendor.urllib3.exceptions import HTTPError
 
     tries = 0
-    while True:
+    for attempt in range(1, ATTEMPTS_MAX + 1):
         before = part.stat().st_size if part.exists() else 0
         try:
             if read_on(index, url, part, name):
@@ -170,7 +171,7 @@ def fetch_part(index, url, part, name):
             reason = f"the connection broke ({type(error).__name__})" if broken else str(error)
         grown = part.exists() and part.stat().st_size > before
         tries = 0 if grown else tries + 1
-        if tries == TRIES_MAX:
+        if tries == TRIES_MAX or attempt == ATTEMPTS_MAX:
             fail(4, f"{name} could not be downloaded: {reason}. Run scripts/setup.sh again; it goes on where it stopped")
         say(f"{name}: {reason}; trying again")
         time.sleep(2**tries if tries else 0.5)
