@@ -3,22 +3,30 @@
 FROM rust:1.95-bookworm AS builder
 WORKDIR /build
 ENV CARGO_TARGET_DIR=/cache/target
+# A layer of its own: compilers, libtorch and CMake stay while the sources change.
 COPY scripts/ scripts/
 RUN scripts/setup.sh
 COPY . .
-# Crates and build outputs stay in BuildKit's cache; the binary is copied out of it.
+# Crates and build outputs stay in BuildKit's cache; the binaries are copied out of it, with the libraries that the model
+# is run with. Without its symbol table libtorch_cpu.so is 90 MB smaller.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/cache/target,sharing=locked \
     . scripts/env.sh && \
-    cargo build --release --locked --package levibot --bin levibot && \
-    install -D --strip /cache/target/release/levibot /out/levibot
+    cargo build --release --locked --workspace --bins && \
+    install -D --strip --target-directory=/out/bin /cache/target/release/levibot /cache/target/release/levibot-model && \
+    install -D --mode=0644 --target-directory=/out/lib/levibot "$LIBTORCH"/lib/*.so* && \
+    strip --strip-unneeded /out/lib/levibot/libtorch_cpu.so && \
+    cp -r "$LIBTORCH/licenses" /out/lib/levibot/licenses && \
+    /out/bin/levibot-model --help >/dev/null
 
 FROM debian:bookworm-slim
 RUN groupadd --system --gid 10001 levibot && \
     useradd --system --uid 10001 --gid levibot --home-dir /app --shell /usr/sbin/nologin levibot && \
     install -d -o levibot -g levibot -m 0750 /app /app/data /app/logs /app/engine_registry
 WORKDIR /app
-COPY --from=builder /out/levibot /usr/local/bin/levibot
+# levibot-model looks for its libraries in ../lib/levibot.
+COPY --from=builder /out/lib/levibot/ /usr/local/lib/levibot/
+COPY --from=builder /out/bin/ /usr/local/bin/
 COPY config/ config/
 COPY policies/ policies/
 COPY --chown=levibot:levibot engine_registry/registry.schema.json engine_registry/

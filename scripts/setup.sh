@@ -2,18 +2,27 @@
 # Makes this machine ready to build levibot. Safe to run again: it installs only what is missing.
 #
 # usage: scripts/setup.sh [--dev] [--help]
-#   --dev   also what the tests can use: rustfmt and clippy (needed), promtool and shellcheck (if they can be had)
+#   --dev   also what the tests can use: rustfmt and clippy (needed), promtool, shellcheck and Python's LightGBM (if they
+#           can be had)
 #
-# Needs: rust 1.95 or later, a C compiler with the C library's headers, 5 GiB for the build.
+# Needs: rust 1.95 or later, C and C++ compilers with their libraries' headers, make, libclang; 6 GiB for the build.
+# For the model: libtorch 2.13.0 and CMake 3.28 or later. If they are missing they are downloaded once (0.6 GB) by python3
+# with pip from the package index that pip is set up for, checked against scripts/native.lock, and kept in
+# ~/.cache/levibot (XDG_CACHE_HOME). An interrupted download goes on where it stopped.
+# Preferred where they are set: LIBTORCH (a folder of libtorch 2.13.0), CMAKE (a program), LIBCLANG_PATH (a folder).
 # Takes where it can: mold, a faster linker.
 #
 # exit codes:
 #    0  ready
-#    2  something is missing and this user may not install it
+#    2  something is missing, and this user may not install it or it does not exist for this system
 #    3  rust is missing, too old or lacks rustfmt or clippy
-#    4  an installation failed
-#    5  less than 5 GiB free where the build goes (1 GiB when it has been built there before)
+#    4  an installation or a download failed
+#    5  less than 6 GiB free where the build goes (1 GiB when it has been built there before), or less than 2 GiB where
+#       the model's libraries go
+#    6  LIBTORCH, CMAKE or LIBCLANG_PATH is set to something that cannot be used
+#    7  a download does not have the checksum that it must have
 #   64  unknown argument
+#  130  interrupted
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -80,24 +89,37 @@ apt_install() {
   as_root "$by" apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-# A C compiler that finds the C library's headers.
+# Compilers that find the headers of their libraries.
 cc_works() { have cc && printf '#include <stdlib.h>\n' | cc -E -x c - >/dev/null 2>&1; }
+cxx_works() { have c++ && printf '#include <vector>\n' | c++ -E -x c++ - >/dev/null 2>&1; }
 
-install_compiler() {
-  local by
+# What the build cannot do without and this machine lacks, by the names of Debian's packages.
+missing_packages() {
+  cc_works || echo gcc libc6-dev
+  cxx_works || echo g++
+  have make || echo make
+  libclang_works >/dev/null || echo libclang-dev
+  ! python_needed || python_works || echo python3 python3-pip
+}
+
+install_packages() {
+  local by missing=$1
   if ! have apt-get; then
-    fail 2 "a C compiler (cc) with the C library's headers is missing. Install it with this system's package manager:" \
-      "gcc glibc-devel (Fedora, openSUSE), gcc musl-dev (Alpine), base-devel (Arch); mold too, if there is one"
+    say "missing, by the names of Debian's packages: $missing. Install them with this system's package manager:" \
+      "gcc-c++ make clang-devel python3-pip (Fedora, openSUSE), base-devel clang python-pip (Arch); mold too, if there is one."
+    fail 2 "Without python3: set LIBTORCH and CMAKE (scripts/setup.sh --help)"
   fi
   by=$(privilege ask)
   if [ "$by" = none ]; then
-    fail 2 "a C compiler is missing and this user may not install one. Run as root:" \
-      "apt-get update && apt-get install -y gcc libc6-dev mold"
+    fail 2 "missing, and this user may not install it. Run as root: apt-get update && apt-get install -y $missing mold"
   fi
-  apt_install "$by" gcc libc6-dev ||
-    fail 4 "apt-get could not install gcc and libc6-dev (its words are above). Check the network and" \
+  # shellcheck disable=SC2086 # a list of names
+  apt_install "$by" $missing ||
+    fail 4 "apt-get could not install $missing (its words are above). Check the network and" \
       "/etc/apt/sources.list, then run scripts/setup.sh again"
-  cc_works || fail 4 "gcc is installed, but cc does not work: run 'cc --version' to see why"
+  missing=$(missing_packages) || exit $?
+  [ -z "$missing" ] || fail 4 "installed, but not to be used: ${missing//$'\n'/ }. Try 'cc --version', 'c++ --version'," \
+    "'python3 -m pip --version' (python 3.10 or later) to see why"
 }
 
 # Debian's package of Prometheus brings promtool, and a server that nobody asked for.
@@ -160,29 +182,38 @@ check_components() {
 
 # --- disk ----------------------------------------------------------------------------------------------------------
 
+# Whole GiB that are free where this folder is.
+free_gib() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1048576) }'; }
+
 check_disk() {
-  local needed=5 profile=release free
+  local needed=6 profile=release free
   [ "$dev" = no ] || profile=debug
   mkdir -p "$CARGO_TARGET_DIR" 2>/dev/null ||
     fail 2 "the build folder $CARGO_TARGET_DIR cannot be made: set CARGO_TARGET_DIR to a folder of your own"
   [ -w "$CARGO_TARGET_DIR" ] ||
     fail 2 "the build folder $CARGO_TARGET_DIR is not writable: set CARGO_TARGET_DIR to a folder of your own"
-  [ ! -d "$CARGO_TARGET_DIR/$profile/deps" ] || needed=1
-  free=$(df -Pk "$CARGO_TARGET_DIR" | awk 'NR == 2 { print int($4 / 1048576) }')
+  ! compgen -G "$CARGO_TARGET_DIR/$profile/deps/levibot_model-*" >/dev/null || needed=1
+  free=$(free_gib "$CARGO_TARGET_DIR")
   if [ "$free" -lt "$needed" ]; then
     fail 5 "$free GiB are free in $CARGO_TARGET_DIR, the build needs $needed: free some or set CARGO_TARGET_DIR"
   fi
 }
 
-# shellcheck source=scripts/env.sh
-. scripts/env.sh
+# shellcheck source=scripts/native.sh
+. scripts/native.sh
 check_rust
 check_disk
-cc_works || install_compiler
+packages=$(missing_packages) || exit $?
+[ -z "$packages" ] || install_packages "${packages//$'\n'/ }"
+install_native
 install_optional mold mold "links take longer"
 if [ "$dev" = yes ]; then
   check_components
   install_optional promtool prometheus "the checks of metrics and alert rules are skipped"
   install_optional shellcheck shellcheck "the check of the scripts is skipped"
+  install_test_python
 fi
-say "ready: $(rustc --version | cut -d' ' -f1,2), $(cc --version | sed -n 1p), build in $CARGO_TARGET_DIR"
+# What was just brought is named now.
+# shellcheck source=scripts/env.sh
+. scripts/env.sh
+say "ready: $(rustc --version | cut -d' ' -f1,2), $(cc --version | sed -n 1p), libtorch in $LIBTORCH, build in $CARGO_TARGET_DIR"

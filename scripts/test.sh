@@ -9,6 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh --dev
 # shellcheck source=scripts/env.sh
 . scripts/env.sh
+if [ -e "$levibot_python/.complete" ]; then
+  # For the tests alone: the daemon refuses variables of this name that it does not know.
+  export LEVIBOT_TEST_PYTHON="$levibot_python/bin/python"
+fi
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -44,6 +48,9 @@ else
 fi
 
 stage lints cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Tests of the daemon start the model's program, which lies beside the daemon's.
+stage programs cargo build --workspace --bins --locked
 
 # The tests come last, so that their own summary stands at the end.
 if have cargo-nextest; then
