@@ -6,3 +6,4 @@
 pub mod dataset;
 pub mod progress;
 pub mod settings;
+pub mod tft;
