@@ -10,4 +10,5 @@ pub mod ensemble;
 pub mod progress;
 pub mod server;
 pub mod settings;
+pub mod tft;
 pub mod versions;
