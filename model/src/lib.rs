@@ -4,5 +4,6 @@
 //! the two talk by frames. `tch` is named in `tft`, `lightgbm3` in `lightgbm`, and nowhere else.
 
 pub mod dataset;
+pub mod lightgbm;
 pub mod progress;
 pub mod settings;
