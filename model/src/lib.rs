@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod dataset;
 pub mod ensemble;
+pub mod lightgbm;
 pub mod progress;
 pub mod server;
 pub mod settings;

@@ -54,6 +54,7 @@ impl ServeArgs {
     fn run(&self) -> Result<(), ServeError> {
         let socket = socket_on_stdin()?;
         end_on_sigterm(&socket)?;
+        crate::tft::fix_threads(self.threads);
         let choice = self.version.map_or(Choice::Follow, Choice::Pinned);
         let options = ServeOptions { models: self.models.clone(), choice, poll: Duration::from_millis(500) };
         serve(&options, socket)

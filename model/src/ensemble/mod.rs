@@ -17,6 +17,7 @@ pub use canary::{CANARY_FILE, CANARY_QUESTIONS_MIN, CANARY_TOLERANCE, Canary, Ca
 pub use error::LoadError;
 use member::{Loader, ask, guarded};
 pub use member::{MemberModel, Said};
+pub use native::{Transformer, Trees};
 pub use save::{FUSION_FILE, save};
 use save::{load_voters, read_json};
 
