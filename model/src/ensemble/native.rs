@@ -86,6 +86,7 @@ impl MemberModel for Transformer {
     }
 
     fn save(&self, path: &Path) -> Result<(), String> {
+        std::fs::create_dir_all(path).map_err(|error| words(&error))?;
         self.0.save(path).map_err(|error| words(&error))
     }
 }

@@ -14,8 +14,6 @@
 mod follow;
 mod reader;
 mod signals;
-#[cfg(test)]
-mod tests;
 mod worker;
 
 use std::io::{self, Write};
