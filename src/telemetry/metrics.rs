@@ -172,7 +172,8 @@ impl Maker {
 }
 
 /// 100 µs to 1 s.
-pub(super) const SECONDS: [f64; 13] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+pub(super) const SECONDS: [f64; 13] =
+    [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 
 /// Does something to the child of these labels. The number of labels is fixed in this file, so the child is always there.
 pub(super) fn with<B: MetricVecBuilder>(of: &MetricVec<B>, labels: &[&str], act: impl FnOnce(&B::M))

@@ -8,7 +8,8 @@ fn another_threshold_is_a_difference_that_counts_at_once() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("ensemble.yaml");
     let text = fs::read_to_string("config/ensemble.yaml").unwrap();
-    fs::write(&file, edited(&edited(&text, "threshold: 0.6", "threshold: 0.65"), "weight: 0.3", "weight: 0.4")).unwrap();
+    fs::write(&file, edited(&edited(&text, "threshold: 0.6", "threshold: 0.65"), "weight: 0.3", "weight: 0.4"))
+        .unwrap();
     let changes = old.diff(&load(edited(LIVE, "config/ensemble.yaml", file.to_str().unwrap())).unwrap());
     let told = |key: &str| changes.iter().find(|c| c.key == key).map(|c| (c.from.as_str(), c.to.as_str(), c.effect));
     assert_eq!(told("ensemble.threshold"), Some(("0.6", "0.65", Effect::Live)));
