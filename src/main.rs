@@ -1,5 +1,6 @@
 //! The command line: one program for the daemon, for asking it, and for looking at its record.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use levibot::app::offline::{audit, replay_record};
 use levibot::app::{AppError, RunRequest, run};
 use levibot::cli::{self, ClientArgs, ClientCommand};
-use levibot::config::{Config, Overrides, PaceKey, environment, parse_to};
+use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
 use levibot_core::domain::{Symbol, Ts};
@@ -33,8 +34,31 @@ enum Command {
     Audit,
     /// Run a record again from its tape and compare every decision and record; 0 when nothing differs, 1 when something does
     ReplayRecord(ReplayArgs),
+    /// Train a version of the fusion model
+    #[command(disable_help_flag = true)]
+    Train(ModelArgs),
+    /// Train a new version and put it in use if it is better
+    #[command(disable_help_flag = true)]
+    Retrain(ModelArgs),
+    /// Ask the model about one bar: members, weights, probability, quantiles
+    #[command(disable_help_flag = true)]
+    Predict(ModelArgs),
+    /// Ask the model about the last bars of a symbol and compare with what came
+    #[command(disable_help_flag = true)]
+    FusionTest(ModelArgs),
+    /// Look at versions of the model and choose one
+    #[command(disable_help_flag = true)]
+    Model(ModelArgs),
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// What is handed over to levibot-model as it is.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// Options of levibot-model; --help shows them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -108,11 +132,27 @@ impl SourceArgs {
 fn main() -> ExitCode {
     // The first look at the clock is the origin of monotonic time.
     clock::monotonic_now();
+    let args = arguments();
+    if cli::is_for_model(&args) {
+        return ExitCode::from(ask_model(&args));
+    }
     let cli = Cli::parse();
     let code = match &cli.command {
         Command::Run(args) => run_daemon(args, &cli.client),
         Command::Audit => run_audit(&cli.client),
         Command::ReplayRecord(args) => run_again(args, &cli.client),
+        Command::Train(ModelArgs { args })
+        | Command::Retrain(ModelArgs { args })
+        | Command::Predict(ModelArgs { args })
+        | Command::FusionTest(ModelArgs { args })
+        | Command::Model(ModelArgs { args }) => {
+            let options = args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+            let _ = writeln!(
+                std::io::stderr(),
+                "levibot: a command of the model stands first, its options after it: {options}"
+            );
+            2
+        }
         Command::Client(command) => ask(command, &cli.client),
     };
     ExitCode::from(code)
@@ -185,6 +225,16 @@ fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
             error.exit_code()
         }
     }
+}
+
+/// Becomes the program of the model; comes back only when that fails.
+fn ask_model(args: &[OsString]) -> u8 {
+    let binary = match model_binary(&environment()) {
+        Ok(binary) => binary,
+        Err(error) => return fail(&AppError::Config(error)),
+    };
+    complain(&cli::hand_over(&binary, args));
+    1
 }
 
 fn say(text: &str) {

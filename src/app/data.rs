@@ -1,5 +1,7 @@
 //! The run's market data, opened as the configuration says.
 
+use std::path::{Path, PathBuf};
+
 use indicatif::{ProgressBar, ProgressStyle};
 use levibot_core::account::AccountSetup;
 use levibot_core::domain::{Feed, Ix, Ts};
@@ -25,7 +27,7 @@ pub(super) struct Source {
 #[derive(Debug)]
 enum Kind {
     Simulated(SimulatorSetup),
-    Files { series: Vec<(Ix, Series)>, from: Option<Ts>, to: Option<Ts> },
+    Files { path: PathBuf, series: Vec<(Ix, Series)>, from: Option<Ts>, to: Option<Ts> },
 }
 
 impl Source {
@@ -43,12 +45,7 @@ impl Source {
         }
     }
 
-    fn read(
-        config: &Config,
-        path: Option<&std::path::Path>,
-        from: Option<Ts>,
-        to: Option<Ts>,
-    ) -> Result<Self, AppError> {
+    fn read(config: &Config, path: Option<&Path>, from: Option<Ts>, to: Option<Ts>) -> Result<Self, AppError> {
         let path = path.ok_or(AppError::NoData)?;
         let mut found = files::discover(path)?;
         if let Some(symbols) = &config.symbols {
@@ -85,7 +82,40 @@ impl Source {
         }
         let first = series.iter().filter_map(|(_, s)| s.bars.first()).map(|b| b.open_ts).min();
         let start = from.max(first).unwrap_or(Ts::EPOCH);
-        Ok(Self { setup, start, digest: mix_words(words.into_iter()), kind: Kind::Files { series, from, to } })
+        Ok(Self {
+            setup,
+            start,
+            digest: mix_words(words.into_iter()),
+            kind: Kind::Files { path: path.to_owned(), series, from, to },
+        })
+    }
+
+    /// The simulated market, where it is one.
+    pub(super) const fn simulated(&self) -> Option<&SimulatorSetup> {
+        match &self.kind {
+            Kind::Simulated(setup) => Some(setup),
+            Kind::Files { .. } => None,
+        }
+    }
+
+    /// Where the price files are, where there are some.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Simulated(_) => None,
+            Kind::Files { path, .. } => Some(path),
+        }
+    }
+
+    /// The most bars of a symbol that close by the start.
+    pub(super) fn bars_before_start(&self) -> usize {
+        let before = |series: &Series| {
+            let end = self.start;
+            series.bars.partition_point(|bar| bar.close_ts(series.timeframe) <= end)
+        };
+        match &self.kind {
+            Kind::Simulated(setup) => usize::try_from(setup.walked_bars()).unwrap_or(usize::MAX),
+            Kind::Files { series, .. } => series.iter().map(|(_, series)| before(series)).max().unwrap_or(0),
+        }
     }
 
     /// The feed from the start, or from where an earlier session of the same run has ended.
@@ -98,7 +128,7 @@ impl Source {
                 }
                 Ok(Box::new(feed))
             }
-            Kind::Files { series, from, to } => {
+            Kind::Files { series, from, to, .. } => {
                 let timeframe = series.first().map_or(levibot_core::domain::Timeframe::HOUR, |(_, s)| s.timeframe);
                 Ok(Box::new(FileFeed::new(series, timeframe, from.max(resume_at), to)?))
             }

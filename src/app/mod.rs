@@ -4,6 +4,8 @@
 //! then engines start and market data flows.
 
 mod data;
+mod first_model;
+mod history;
 mod house;
 mod orders;
 mod projection;
@@ -21,6 +23,7 @@ use levibot_core::domain::Symbol;
 use levibot_core::files::FileError;
 use levibot_core::simulator::SimulatorError;
 
+pub use first_model::ModelError;
 pub use run::run;
 pub use summary::Summary;
 
@@ -77,6 +80,9 @@ pub enum AppError {
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
+    /// The fusion model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
@@ -173,6 +179,7 @@ impl AppError {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
             Self::NoPriceFile { .. } | Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
             Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
+            Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
             _ => 1,

@@ -13,7 +13,7 @@ use super::data::{Source, progress};
 use super::house::{House, pace};
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
-use super::{AppError, RunRequest, Summary};
+use super::{AppError, RunRequest, Summary, first_model};
 use crate::control::{Board, server};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
@@ -24,10 +24,15 @@ use crate::supervisor::{StopAll, Supervisor};
 ///
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
-pub fn run(request: RunRequest) -> Result<Summary, AppError> {
+pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
     let source = Source::open(&request.config)?;
+    let model = first_model::ensure(&mut request.config, &source)?;
     let link = HouseLink::default();
     let house = House::open(&request.config, &source, &link)?;
+    if let Some(model) = &model {
+        let first = house.resume_at.unwrap_or(source.start);
+        first_model::check_in_sample(&request.config, &source, model, first)?;
+    }
     System::new().block_on(Daemon::start_and_serve(request, source, house, link))
 }
 

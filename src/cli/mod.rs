@@ -5,11 +5,13 @@
 
 mod args;
 mod format;
+mod hand_over;
 pub mod render;
 
 use std::io::{self, Write};
 
 pub use args::{AFTER_HELP, ClientArgs, ClientCommand, HaltArg, ScopeArg};
+pub use hand_over::{MODEL_COMMANDS, hand_over, is_for_model};
 use serde::Serialize;
 
 use crate::control::{Answer, Client, ClientError, Question, Request, socket_path};

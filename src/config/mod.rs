@@ -30,7 +30,7 @@ use serde::Deserialize;
 pub use entries::{Change, Effect};
 pub use error::ConfigError;
 pub use model::{ModelConfig, model_binary};
-pub use overrides::{Overrides, environment};
+pub use overrides::{Overrides, arguments, environment};
 pub use text::parse_to;
 
 use error::Origin;

@@ -1,6 +1,7 @@
 //! What stands above the file: the environment and the command line.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -50,6 +51,11 @@ pub fn environment() -> BTreeMap<String, String> {
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .filter(|(name, _)| name.starts_with(PREFIX))
         .collect()
+}
+
+/// The arguments of this process, without its own name.
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
 }
 
 /// The values of the known variables. One that is set to nothing counts as not set.
