@@ -122,12 +122,12 @@ impl ModelError {
 /// What is needed to know of a version.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Metadata {
-    version: ModelVersion,
+    pub(super) version: ModelVersion,
     #[serde(deserialize_with = "time_of_text")]
-    trained_through: Ts,
+    pub(super) trained_through: Ts,
     schema: String,
     timeframe: Timeframe,
-    digest: String,
+    pub(super) digest: String,
 }
 
 fn time_of_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Ts, D::Error> {

@@ -10,9 +10,10 @@ use levibot_core::driver::{Pace, Sequencer};
 use levibot_core::fills::{PaperVenue, VenueAnswer};
 use levibot_core::record::{Envelope, Record};
 
-use super::AppError;
 use super::data::Source;
+use super::{AppError, model};
 use crate::config::{Config, PaceKey};
+use crate::forecaster::Known;
 use crate::house_link::HouseLink;
 use crate::journal::{
     Durability, JOURNAL_FILE, Journal, Notify, Options, TapeOptions, TapeReader, TapeWriter, WhenFull, scan,
@@ -35,6 +36,8 @@ pub(super) struct House {
     pub(super) resume_at: Option<Ts>,
     /// What the venue says of orders that were on their way when the last session ended.
     pub(super) settled: Vec<Report>,
+    /// Forecasts that an earlier run of this replay has on record.
+    pub(super) known: Known,
     /// A sentence for people about what was found.
     pub(super) found: Option<String>,
 }
@@ -62,6 +65,7 @@ impl House {
         let dir = config.run.data_dir.join(run.as_str());
         make_dir(&dir)?;
         let repeated = dir.join(JOURNAL_FILE).exists();
+        let known = model::known(&dir, |symbol| source.setup.ix(symbol))?;
         let options = Options { durability: Durability::AtFlush, when_full: WhenFull::Block, ..Options::default() };
         let journal = Journal::open_verifying(&dir, options, notify(link))?;
         let mut actions = Actions::new();
@@ -83,6 +87,7 @@ impl House {
             dir,
             resume_at: None,
             settled: Vec::new(),
+            known,
             found: repeated.then(|| "this replay has a journal already: it is verified and continued".to_owned()),
         })
     }
@@ -128,6 +133,7 @@ impl House {
             dir,
             resume_at,
             settled,
+            known: Known::default(),
             found,
         })
     }

@@ -7,6 +7,7 @@ mod data;
 mod first_model;
 mod history;
 mod house;
+mod model;
 mod orders;
 mod projection;
 mod run;

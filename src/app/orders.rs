@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Effect, Overrides, environment};
 use crate::control::{Board, Command, Order, Scope};
+use crate::forecaster::{Forecaster, RestartModel};
 use crate::house_link::HouseLink;
 use crate::risk_manager::Tell;
 use crate::supervisor::{EngineCommand, Supervisor, Wish};
@@ -25,6 +26,7 @@ pub(super) struct Clerk {
     pub(super) board: Board,
     pub(super) house: HouseLink,
     pub(super) supervisor: Addr<Supervisor>,
+    pub(super) model: Option<Addr<Forecaster>>,
     /// The configuration in force; engines look up their strategies here when they are made.
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) overrides: Overrides,
@@ -54,9 +56,9 @@ impl Clerk {
 
     async fn carry_out(&self, command: &Command, by: &str) -> Result<String, String> {
         match command {
-            Command::Start(scope) => self.engines(Wish::Start, *scope).await,
+            Command::Start(scope) => self.start(Wish::Start, *scope).await,
             Command::Stop(scope) => self.engines(Wish::Stop, *scope).await,
-            Command::Restart(scope) => self.engines(Wish::Restart, *scope).await,
+            Command::Restart(scope) => self.start(Wish::Restart, *scope).await,
             Command::Pause(scope) => self.engines(Wish::Pause, *scope).await,
             Command::Unpause(scope) => self.engines(Wish::Unpause, *scope).await,
             Command::Halt { level, reason } => self.halt(*level, by, reason).await,
@@ -68,6 +70,16 @@ impl Clerk {
     async fn engines(&self, wish: Wish, scope: Scope) -> Result<String, String> {
         let answer = self.supervisor.send(EngineCommand { wish, scope }).await;
         answer.unwrap_or_else(|error| Err(format!("the supervisor does not answer: {error}")))
+    }
+
+    /// Starting all engines, or starting them again, also starts a model server that was given up.
+    async fn start(&self, wish: Wish, scope: Scope) -> Result<String, String> {
+        let given_up = self.board.status().model.is_some_and(|model| model.state == "quarantined");
+        if let (Some(model), Scope::All, true) = (&self.model, scope, given_up) {
+            let sent = model.send(RestartModel).await;
+            sent.map_err(|error| format!("the model's supervisor does not answer: {error}"))?;
+        }
+        self.engines(wish, scope).await
     }
 
     fn tell(&self, input: Input) -> Result<(), String> {

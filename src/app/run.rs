@@ -13,8 +13,9 @@ use super::data::{Source, progress};
 use super::house::{House, pace};
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
-use super::{AppError, RunRequest, Summary, first_model};
+use super::{AppError, RunRequest, Summary, first_model, model};
 use crate::control::{Board, server};
+use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
 use crate::risk_manager::{HouseEvent, RiskManager, Tell};
@@ -26,14 +27,15 @@ use crate::supervisor::{StopAll, Supervisor};
 /// [`AppError`] when it could not begin, or could not go on.
 pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
     let source = Source::open(&request.config)?;
-    let model = first_model::ensure(&mut request.config, &source)?;
+    let metadata = first_model::ensure(&mut request.config, &source)?;
     let link = HouseLink::default();
     let house = House::open(&request.config, &source, &link)?;
-    if let Some(model) = &model {
+    if let Some(metadata) = &metadata {
         let first = house.resume_at.unwrap_or(source.start);
-        first_model::check_in_sample(&request.config, &source, model, first)?;
+        first_model::check_in_sample(&request.config, &source, metadata, first)?;
     }
-    System::new().block_on(Daemon::start_and_serve(request, source, house, link))
+    let note = model::first_note(&request.config, metadata.as_ref());
+    System::new().block_on(Daemon::start_and_serve(request, source, house, link, note))
 }
 
 /// Everything that runs.
@@ -41,6 +43,7 @@ struct Daemon {
     board: Board,
     house: Addr<RiskManager>,
     supervisor: Addr<Supervisor>,
+    model: Option<Addr<Forecaster>>,
     projection: Projection,
     control: server::ServerHandle,
     http: Option<crate::http::ServerHandle>,
@@ -65,15 +68,22 @@ impl Daemon {
         source: Source,
         house: House,
         link: HouseLink,
+        note: Option<Tell>,
     ) -> Result<Summary, AppError> {
-        let mut daemon = Self::start(&request, source, house, &link).await?;
+        let mut daemon = Self::start(&request, source, house, &link, note).await?;
         let end = daemon.serve(request.limit).await?;
         daemon.end(end).await
     }
 
-    async fn start(request: &RunRequest, source: Source, house: House, link: &HouseLink) -> Result<Self, AppError> {
+    async fn start(
+        request: &RunRequest,
+        source: Source,
+        house: House,
+        link: &HouseLink,
+        note: Option<Tell>,
+    ) -> Result<Self, AppError> {
         let latch = LatchFile::new(&house.dir);
-        let first = first_words(&house, &latch)?;
+        let first = first_words(&house, &latch, note)?;
         let shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
         let mut feed = source.feed(house.resume_at)?;
@@ -82,15 +92,16 @@ impl Daemon {
             tracing::info!("{found}");
         }
         let history = feed.history(WARM_UP_BARS);
-        let Actors { house, supervisor, events } = shared.actors(house, &history, feed, latch, &first);
-        let Faces { projection, control, http } = shared.faces(&supervisor, watch, &dir).await?;
+        let actors = shared.actors(house, &history, feed, latch, &first)?;
+        let Faces { projection, control, http } = shared.faces(&actors, watch, &dir).await?;
+        let Actors { house, supervisor, model, events } = actors;
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;
         }
         let board = shared.board;
         tracing::info!(run = board.info().run, data_dir = %dir.display(), "levibot is up");
         let (pace, began) = (pace(&request.config), Instant::now());
-        Ok(Self { board, house, supervisor, projection, control, http, events, pace, dir, data, began })
+        Ok(Self { board, house, supervisor, model, projection, control, http, events, pace, dir, data, began })
     }
 
     async fn serve(&mut self, limit: Option<Duration>) -> Result<End, AppError> {
@@ -139,6 +150,9 @@ impl Daemon {
         self.house.send(close).await.map_err(|_| gone("the account's thread has ended"))?;
         let closed = last_word.await.map_err(|_| gone("the account did not close"))?;
         let _ = self.supervisor.send(StopAll).await;
+        if let Some(model) = self.model {
+            let _ = model.send(StopModel).await;
+        }
         let store_seq = match self.projection.finish().await {
             Ok(seq) => Some(seq),
             Err(error) => {

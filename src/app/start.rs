@@ -19,10 +19,12 @@ use crate::config::{Config, MarketSource};
 use crate::control::board::{RunInfo, Stamp};
 use crate::control::{Board, Desk, server};
 use crate::engine_host::{EngineFactory, ThreadHost};
+use crate::forecaster::Forecaster;
 use crate::house_link::HouseLink;
 use crate::journal::JournalWatch;
 use crate::latch::LatchFile;
 use crate::market::{Market, Speed};
+use crate::nights::Nights;
 use crate::registry::Registry;
 use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};
 use crate::supervisor::{self, AlertChannels, Supervisor};
@@ -47,6 +49,8 @@ pub(super) struct Shared<'a> {
 pub(super) struct Actors {
     pub(super) house: Addr<RiskManager>,
     pub(super) supervisor: Addr<Supervisor>,
+    /// None where no strategy asks the model.
+    pub(super) model: Option<Addr<Forecaster>>,
     pub(super) events: mpsc::UnboundedReceiver<HouseEvent>,
 }
 
@@ -59,8 +63,8 @@ pub(super) struct Faces {
 
 /// What the account is told before anything else: what became of orders on their way, and a halt that only the latch file
 /// remembers. A halt that only the journal remembers is written to the file: where they disagree, halt wins.
-pub(super) fn first_words(house: &House, latch: &LatchFile) -> Result<Vec<Tell>, AppError> {
-    let mut first = Vec::new();
+pub(super) fn first_words(house: &House, latch: &LatchFile, note: Option<Tell>) -> Result<Vec<Tell>, AppError> {
+    let mut first: Vec<Tell> = note.into_iter().collect();
     if !house.settled.is_empty() {
         first.push(Tell::Input(Input::Venue { reports: house.settled.clone() }));
     }
@@ -111,10 +115,20 @@ impl<'a> Shared<'a> {
         feed: Box<dyn Feed>,
         latch: LatchFile,
         first: &[Tell],
-    ) -> Actors {
+    ) -> Result<Actors, AppError> {
         let config = &self.request.config;
         let supervisor = self.supervisor(halted(&house, first) >= HaltLevel::ReduceOnly);
-        let House { mut sequencer, opening, journal, tape, venue, counts, .. } = house;
+        let House { mut sequencer, opening, journal, tape, venue, counts, known, .. } = house;
+        let shared = super::model::Shared {
+            pace: pace(config),
+            symbols: self.symbols.clone(),
+            known,
+            house: self.link.clone(),
+            board: self.board.clone(),
+            metrics: Arc::clone(&self.metrics),
+            alerts: AlertChannels(self.alerts.clone()),
+        };
+        let model = super::model::forecaster(config, shared)?.map(on_own_thread);
         sequencer.remember(history);
         let venue = on_own_thread(Venue::new(venue, self.link.clone()));
         let market = on_own_thread(Market::new(feed, speed(config), self.link.clone()));
@@ -127,7 +141,7 @@ impl<'a> Shared<'a> {
             pace: pace(config),
             venue: venue.recipient(),
             market: market.recipient(),
-            model: None,
+            model: model.clone().map(Addr::recipient),
             supervisor: supervisor.clone().recipient(),
             board: self.board.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -137,7 +151,7 @@ impl<'a> Shared<'a> {
             counts,
         }));
         self.link.bind(house.clone().recipient());
-        Actors { house, supervisor, events }
+        Ok(Actors { house, supervisor, model, events })
     }
 
     fn supervisor(&self, halted: bool) -> Addr<Supervisor> {
@@ -161,12 +175,7 @@ impl<'a> Shared<'a> {
     }
 
     /// Starts the tables' projection, the control socket with its clerk, and HTTP.
-    pub(super) async fn faces(
-        &self,
-        supervisor: &Addr<Supervisor>,
-        watch: JournalWatch,
-        dir: &Path,
-    ) -> Result<Faces, AppError> {
+    pub(super) async fn faces(&self, actors: &Actors, watch: JournalWatch, dir: &Path) -> Result<Faces, AppError> {
         let config = &self.request.config;
         let parts = projection::Parts {
             watch,
@@ -183,13 +192,18 @@ impl<'a> Shared<'a> {
         let clerk = Clerk {
             board: self.board.clone(),
             house: self.link.clone(),
-            supervisor: supervisor.clone(),
+            supervisor: actors.supervisor.clone(),
+            model: actors.model.clone(),
             config: Arc::clone(&self.live),
             overrides: self.request.overrides.clone(),
             named: self.request.named,
             symbols: self.symbols.clone(),
         };
         actix_rt::spawn(clerk.serve(orders));
+        if let Some(model) = config.model.as_ref().filter(|_| actors.model.is_some()) {
+            let nights = Nights::begin(&model.dir, Arc::clone(&self.metrics), self.alerts.clone());
+            actix_rt::spawn(nights.follow());
+        }
         Ok(Faces { projection, control, http })
     }
 }

@@ -83,8 +83,8 @@ pub struct Words {
     pub answers: Arc<dyn Fn(Answers) -> Tell + Send + Sync>,
     /// Realtime: the model is away for this reason, or back, for the entries of a symbol whose strategy asks it.
     pub away: Arc<dyn Fn(Ix, Option<String>) -> Tell + Send + Sync>,
-    /// Another version answers from now on.
-    pub swapped: Arc<dyn Fn(&Ready) -> Tell + Send + Sync>,
+    /// Another version answers from now on; `None` where nobody need be told.
+    pub swapped: Arc<dyn Fn(&Ready) -> Option<Tell> + Send + Sync>,
 }
 
 impl fmt::Debug for Words {
@@ -315,8 +315,9 @@ impl Forecaster {
         self.watch.accept(&ready);
         if self.told.as_ref() != Some(&ready.digest) {
             self.told = Some(ready.digest.clone());
-            let tell = (self.words.swapped)(&ready);
-            self.say(tell);
+            if let Some(tell) = (self.words.swapped)(&ready) {
+                self.say(tell);
+            }
         }
         let generation = self.watch.generation();
         self.watch(&SupervisionInput::Ready { generation });

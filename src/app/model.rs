@@ -1,0 +1,102 @@
+//! The fusion model of a run: the client of its server, and what the house is told of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use levibot_core::domain::{Event, FreezeCause, Ix, Symbol};
+use levibot_core::driver::{Input, Pace};
+use levibot_core::record::{Envelope, Record};
+
+use super::AppError;
+use super::first_model::Metadata;
+use crate::config::{Config, environment, model_binary};
+use crate::forecaster::{self, Answers, Forecaster, Known, ModelProcess, Pinned, Words};
+use crate::journal::{JOURNAL_FILE, scan};
+use crate::risk_manager::Tell;
+
+/// What a forecaster shares with everybody.
+pub(super) struct Shared {
+    pub(super) pace: Pace,
+    pub(super) symbols: Vec<Symbol>,
+    pub(super) known: Known,
+    pub(super) house: crate::house_link::HouseLink,
+    pub(super) board: crate::control::Board,
+    pub(super) metrics: Arc<crate::telemetry::metrics::Metrics>,
+    pub(super) alerts: crate::supervisor::AlertChannels,
+}
+
+/// The forecaster of a run whose strategies ask the model; `None` where none does.
+pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forecaster>, AppError> {
+    let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
+    let asking = shared.symbols.iter().enumerate().filter(|(_, symbol)| config.strategies.asks_model(**symbol));
+    let asking = asking.filter_map(|(at, _)| Ix::from_usize(at)).collect();
+    let process = ModelProcess {
+        binary: model_binary(&environment())?,
+        models: model.dir.clone(),
+        version: model.version,
+        threads: model.threads,
+    };
+    let parts = forecaster::Parts {
+        pace: shared.pace,
+        symbols: shared.symbols,
+        asking,
+        timeframe: config.market.timeframe,
+        batch_wait: model.batch_wait,
+        deadline: model.deadline,
+        pinned: model.version.map(|version| Pinned { version, digest: model.digest.clone() }),
+        known: shared.known,
+        house: shared.house,
+        words: words(shared.pace),
+        board: shared.board,
+        metrics: shared.metrics,
+        alerts: shared.alerts,
+        supervision: forecaster::SUPERVISION,
+    };
+    Ok(Some(Forecaster::new(parts, Box::new(process))))
+}
+
+fn words(pace: Pace) -> Words {
+    Words {
+        answers: Arc::new(|Answers { answers, .. }| Tell::Input(Input::Forecasts(answers))),
+        away: Arc::new(|instrument, reason| {
+            let cause = FreezeCause::Model;
+            Tell::Input(Input::Control(Event::Freeze { instrument, cause, reason }))
+        }),
+        swapped: Arc::new(move |ready| {
+            // A replay's version stands on record from its start: when its server is ready is no input of it.
+            (pace == Pace::Realtime).then(|| {
+                Tell::Input(Input::Note(Record::Model {
+                    version: ready.version,
+                    digest: ready.digest.clone(),
+                    trained_through: ready.trained_through,
+                }))
+            })
+        }),
+    }
+}
+
+/// The first note of a replay that asks the model: which version answers.
+pub(super) fn first_note(config: &Config, metadata: Option<&Metadata>) -> Option<Tell> {
+    let metadata = metadata.filter(|_| super::house::pace(config) == Pace::Lockstep)?;
+    Some(Tell::Input(Input::Note(Record::Model {
+        version: metadata.version,
+        digest: metadata.digest.clone(),
+        trained_through: metadata.trained_through,
+    })))
+}
+
+/// The forecasts that a journal holds already; of a folder without one, none.
+pub(super) fn known(dir: &Path, ix: impl Fn(Symbol) -> Option<Ix>) -> Result<Known, AppError> {
+    let path = dir.join(JOURNAL_FILE);
+    if !path.exists() {
+        return Ok(Known::default());
+    }
+    let mut known = Vec::new();
+    scan(&path, &mut |envelope: Envelope| {
+        if let Record::Forecasts { bar, forecasts } = envelope.record {
+            let of = forecasts.iter().filter_map(|f| Some((ix(f.symbol)?, bar, f.forecast?)));
+            known.extend(of);
+        }
+    })?;
+    Ok(known.into_iter().collect())
+}
