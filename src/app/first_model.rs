@@ -138,6 +138,8 @@ fn time_of_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Ts, D::Error> 
 /// its digest then is a part of the run's name. Nothing where no strategy asks.
 pub(super) fn ensure(config: &mut Config, source: &Source) -> Result<Option<Metadata>, AppError> {
     let Some(model) = config.model.clone().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
+    // Without the program nobody would answer: better told now than by a server that never comes.
+    model_binary(&environment())?;
     let metadata = match find(&model)? {
         Some(metadata) => metadata,
         None => {
