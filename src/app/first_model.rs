@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::AppError;
 use super::data::{Source, progress};
 use super::history;
-use crate::config::{Config, ModelConfig, PaceKey, environment, model_binary};
+use crate::config::{Config, ModelConfig, environment, model_binary};
 
 /// The link to the version in use.
 const CURRENT: &str = "current";
@@ -122,37 +122,36 @@ impl ModelError {
 /// What is needed to know of a version.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Metadata {
-    version: ModelVersion,
+    /// Which. A replay asks this one and no other.
+    pub(super) version: ModelVersion,
+    /// Close of the last bar that it has learnt from.
     #[serde(deserialize_with = "time_of_text")]
     trained_through: Ts,
     schema: String,
     timeframe: Timeframe,
-    digest: String,
+    /// SHA-256 over its files, hexadecimal: a part of a replay's name.
+    pub(super) digest: String,
 }
 
 fn time_of_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Ts, D::Error> {
     String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// Finds the version that the strategies ask, trains one where there is none and that is wanted, and pins it for a replay:
-/// its digest then is a part of the run's name. Nothing where no strategy asks.
-pub(super) fn ensure(config: &mut Config, source: &Source) -> Result<Option<Metadata>, AppError> {
-    let Some(model) = config.model.clone().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
+/// Finds the version that the strategies ask, and trains one where there is none and that is wanted. Nothing where no
+/// strategy asks.
+pub(super) fn ensure(config: &Config, source: &Source) -> Result<Option<Metadata>, AppError> {
+    let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
     // Without the program nobody would answer: better told now than by a server that never comes.
     model_binary(&environment())?;
-    let metadata = match find(&model)? {
+    let metadata = match find(model)? {
         Some(metadata) => metadata,
         None => {
-            train(config, &model, source)?;
-            let command = Training::of(config, &model, source).text();
-            find(&model)?.ok_or_else(|| ModelError::Missing { dir: model.dir.clone(), command })?
+            train(config, model, source)?;
+            let command = Training::of(config, model, source).text();
+            find(model)?.ok_or_else(|| ModelError::Missing { dir: model.dir.clone(), command })?
         }
     };
-    if let (PaceKey::Lockstep, Some(model)) = (config.run.pace, &mut config.model) {
-        model.version = Some(metadata.version);
-        model.digest = Some(metadata.digest.clone());
-    }
-    check(&model, config.market.timeframe, &metadata)?;
+    check(model, config.market.timeframe, &metadata)?;
     Ok(Some(metadata))
 }
 

@@ -24,11 +24,11 @@ use crate::supervisor::{StopAll, Supervisor};
 ///
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
-pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
+pub fn run(request: RunRequest) -> Result<Summary, AppError> {
     let source = Source::open(&request.config)?;
-    let model = first_model::ensure(&mut request.config, &source)?;
+    let model = first_model::ensure(&request.config, &source)?;
     let link = HouseLink::default();
-    let house = House::open(&request.config, &source, &link)?;
+    let house = House::open(&request.config, &source, model.as_ref(), &link)?;
     if let Some(model) = &model {
         let first = house.resume_at.unwrap_or(source.start);
         first_model::check_in_sample(&request.config, &source, model, first)?;

@@ -9,6 +9,8 @@
 mod desk;
 mod known;
 mod process;
+#[cfg(test)]
+mod samples;
 mod server;
 #[cfg(test)]
 mod tests;
