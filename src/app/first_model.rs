@@ -1,7 +1,7 @@
 //! The version of the fusion model that a run asks: found, checked, and trained where there is none.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use levibot_core::domain::{ModelVersion, Timeframe, Ts};
@@ -142,11 +142,11 @@ fn time_of_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Ts, D::Error> 
 pub(super) fn ensure(config: &Config, source: &Source) -> Result<Option<Metadata>, AppError> {
     let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
     // Without the program nobody would answer: better told now than by a server that never comes.
-    model_binary(&environment())?;
+    let binary = model_binary(&environment())?;
     let metadata = match find(model)? {
         Some(metadata) => metadata,
         None => {
-            train(config, model, source)?;
+            train(config, model, source, &binary)?;
             let command = Training::of(config, model, source).text();
             find(model)?.ok_or_else(|| ModelError::Missing { dir: model.dir.clone(), command })?
         }
@@ -262,7 +262,7 @@ impl Training {
     }
 }
 
-fn train(config: &Config, model: &ModelConfig, source: &Source) -> Result<(), AppError> {
+fn train(config: &Config, model: &ModelConfig, source: &Source, binary: &Path) -> Result<(), AppError> {
     let mut training = Training::of(config, model, source);
     let command = training.text();
     if !model.train_when_missing {
@@ -272,7 +272,6 @@ fn train(config: &Config, model: &ModelConfig, source: &Source) -> Result<(), Ap
     if found < BARS_MIN {
         return Err(ModelError::NotEnough { found, start: source.start, command }.into());
     }
-    let binary = model_binary(&environment())?;
     tracing::info!(models = %model.dir.display(), "there is no version of the model: a first one is trained");
     if let Some(setup) = source.simulated() {
         let bar = progress(u64::from(setup.walked_bars()), "simulating history");
@@ -281,10 +280,9 @@ fn train(config: &Config, model: &ModelConfig, source: &Source) -> Result<(), Ap
     }
     training.config = on_disk(&model.training_file, &model.training_text, &config.run.data_dir, "training.toml")?;
     training.ensemble = on_disk(&model.ensemble_file, &model.ensemble_text, &config.run.data_dir, "ensemble.yaml")?;
-    let mut child = Command::new(&binary);
+    let mut child = Command::new(binary);
     child.args(training.args()).stdin(Stdio::null()).stdout(Stdio::null());
-    let failed = |source| ModelError::Io { doing: "start", path: binary.clone(), source };
-    let status = wait(child.spawn().map_err(failed)?)?;
+    let status = run_to_end(&mut child)?;
     if status.success() { Ok(()) } else { Err(ModelError::Train { status, command }.into()) }
 }
 
@@ -300,13 +298,16 @@ fn on_disk(file: &Path, text: &str, data_dir: &Path, name: &str) -> Result<PathB
     Ok(path)
 }
 
-/// Waits for a training. A signal to end ends it first: nothing goes on behind the back of whoever stopped the daemon.
-fn wait(mut child: Child) -> Result<ExitStatus, AppError> {
+/// Runs a training. A signal to end ends it first: nothing goes on behind the back of whoever stopped the daemon.
+fn run_to_end(command: &mut Command) -> Result<ExitStatus, AppError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Signals)?;
-    let pid = i32::try_from(child.id()).ok().map(Pid::from_raw);
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
+        let path = PathBuf::from(command.get_program());
+        let failed = |source| ModelError::Io { doing: "start", path, source };
+        let mut child = command.spawn().map_err(failed)?;
+        let pid = i32::try_from(child.id()).ok().map(Pid::from_raw);
         let mut stopped: Option<Instant> = None;
         loop {
             if let Some(status) = child.try_wait().map_err(AppError::Signals)? {
