@@ -1,7 +1,7 @@
 //! The version of the fusion model that a run asks: found, checked, and trained where there is none.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use levibot_core::domain::{ModelVersion, Timeframe, Ts};
@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::AppError;
 use super::data::{Source, progress};
 use super::history;
-use crate::config::{Config, ModelConfig, PaceKey, environment, model_binary};
+use crate::config::{Config, ModelConfig, environment, model_binary};
 
 /// The link to the version in use.
 const CURRENT: &str = "current";
@@ -122,11 +122,14 @@ impl ModelError {
 /// What is needed to know of a version.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Metadata {
+    /// Which. A replay asks this one and no other.
     pub(super) version: ModelVersion,
+    /// Close of the last bar that it has learnt from.
     #[serde(deserialize_with = "time_of_text")]
     pub(super) trained_through: Ts,
     schema: String,
     timeframe: Timeframe,
+    /// SHA-256 over its files, hexadecimal: a part of a replay's name.
     pub(super) digest: String,
 }
 
@@ -134,23 +137,21 @@ fn time_of_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Ts, D::Error> 
     String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// Finds the version that the strategies ask, trains one where there is none and that is wanted, and pins it for a replay:
-/// its digest then is a part of the run's name. Nothing where no strategy asks.
-pub(super) fn ensure(config: &mut Config, source: &Source) -> Result<Option<Metadata>, AppError> {
-    let Some(model) = config.model.clone().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
-    let metadata = match find(&model)? {
+/// Finds the version that the strategies ask, and trains one where there is none and that is wanted. Nothing where no
+/// strategy asks.
+pub(super) fn ensure(config: &Config, source: &Source) -> Result<Option<Metadata>, AppError> {
+    let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
+    // Without the program nobody would answer: better told now than by a server that never comes.
+    let binary = model_binary(&environment())?;
+    let metadata = match find(model)? {
         Some(metadata) => metadata,
         None => {
-            train(config, &model, source)?;
-            let command = Training::of(config, &model, source).text();
-            find(&model)?.ok_or_else(|| ModelError::Missing { dir: model.dir.clone(), command })?
+            train(config, model, source, &binary)?;
+            let command = Training::of(config, model, source).text();
+            find(model)?.ok_or_else(|| ModelError::Missing { dir: model.dir.clone(), command })?
         }
     };
-    if let (PaceKey::Lockstep, Some(model)) = (config.run.pace, &mut config.model) {
-        model.version = Some(metadata.version);
-        model.digest = Some(metadata.digest.clone());
-    }
-    check(&model, config.market.timeframe, &metadata)?;
+    check(model, config.market.timeframe, &metadata)?;
     Ok(Some(metadata))
 }
 
@@ -261,7 +262,7 @@ impl Training {
     }
 }
 
-fn train(config: &Config, model: &ModelConfig, source: &Source) -> Result<(), AppError> {
+fn train(config: &Config, model: &ModelConfig, source: &Source, binary: &Path) -> Result<(), AppError> {
     let mut training = Training::of(config, model, source);
     let command = training.text();
     if !model.train_when_missing {
@@ -271,7 +272,6 @@ fn train(config: &Config, model: &ModelConfig, source: &Source) -> Result<(), Ap
     if found < BARS_MIN {
         return Err(ModelError::NotEnough { found, start: source.start, command }.into());
     }
-    let binary = model_binary(&environment())?;
     tracing::info!(models = %model.dir.display(), "there is no version of the model: a first one is trained");
     if let Some(setup) = source.simulated() {
         let bar = progress(u64::from(setup.walked_bars()), "simulating history");
@@ -280,10 +280,9 @@ fn train(config: &Config, model: &ModelConfig, source: &Source) -> Result<(), Ap
     }
     training.config = on_disk(&model.training_file, &model.training_text, &config.run.data_dir, "training.toml")?;
     training.ensemble = on_disk(&model.ensemble_file, &model.ensemble_text, &config.run.data_dir, "ensemble.yaml")?;
-    let mut child = Command::new(&binary);
+    let mut child = Command::new(binary);
     child.args(training.args()).stdin(Stdio::null()).stdout(Stdio::null());
-    let failed = |source| ModelError::Io { doing: "start", path: binary.clone(), source };
-    let status = wait(child.spawn().map_err(failed)?)?;
+    let status = run_to_end(&mut child)?;
     if status.success() { Ok(()) } else { Err(ModelError::Train { status, command }.into()) }
 }
 
@@ -299,13 +298,16 @@ fn on_disk(file: &Path, text: &str, data_dir: &Path, name: &str) -> Result<PathB
     Ok(path)
 }
 
-/// Waits for a training. A signal to end ends it first: nothing goes on behind the back of whoever stopped the daemon.
-fn wait(mut child: Child) -> Result<ExitStatus, AppError> {
+/// Runs a training. A signal to end ends it first: nothing goes on behind the back of whoever stopped the daemon.
+fn run_to_end(command: &mut Command) -> Result<ExitStatus, AppError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Signals)?;
-    let pid = i32::try_from(child.id()).ok().map(Pid::from_raw);
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
+        let path = PathBuf::from(command.get_program());
+        let failed = |source| ModelError::Io { doing: "start", path, source };
+        let mut child = command.spawn().map_err(failed)?;
+        let pid = i32::try_from(child.id()).ok().map(Pid::from_raw);
         let mut stopped: Option<Instant> = None;
         loop {
             if let Some(status) = child.try_wait().map_err(AppError::Signals)? {

@@ -97,7 +97,7 @@ fn where_there_is_none_the_command_that_trains_one_is_told() {
     let source = Source::open(&config).unwrap();
     config.model.as_mut().unwrap().train_when_missing = false;
     let model = config.model.clone().unwrap();
-    let error = train(&config, &model, &source).unwrap_err();
+    let error = train(&config, &model, &source, Path::new("none")).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let text = error.to_string();
     for part in ["`levibot train --data ", "/data/history --symbols ADAUSDT,AVAX", "--timeframe 15m --config config/"] {
@@ -110,16 +110,106 @@ fn where_there_is_none_the_command_that_trains_one_is_told() {
 #[test]
 fn what_no_strategy_asks_needs_no_version() {
     let dir = TempDir::new().unwrap();
-    let mut config = config(dir.path());
-    let before = config.clone();
+    let config = config(dir.path());
     let source = Source::open(&config).unwrap();
-    assert_eq!(ensure(&mut config, &source).unwrap(), None);
-    assert_eq!(config, before);
+    assert_eq!(ensure(&config, &source).unwrap(), None);
+    assert!(!config.run.data_dir.exists());
 }
 
 #[test]
-fn a_training_is_waited_for_and_its_end_is_passed_on() {
-    let run = |code: &str| wait(Command::new("sh").args(["-c", code]).spawn().unwrap());
+fn a_training_is_waited_for_and_ended_with_the_daemon() {
+    let run = |code: &str| run_to_end(Command::new("sh").args(["-c", code]));
     assert!(run("exit 0").unwrap().success());
     assert_eq!(run("exit 7").unwrap().code(), Some(7));
+    // The shell ends the daemon, which ends the shell.
+    let dir = TempDir::new().unwrap();
+    let ended = dir.path().join("ended");
+    let code =
+        format!("trap 'echo yes > {}; exit 0' TERM; kill -TERM $PPID; while :; do sleep 0.01; done", ended.display());
+    let error = run(&code).unwrap_err();
+    assert!(matches!(error, AppError::Model(ModelError::Interrupted)) && error.exit_code() == 1, "{error}");
+    assert_eq!(fs::read_to_string(ended).unwrap(), "yes\n");
+    let missing = run_to_end(&mut Command::new("/no/such")).unwrap_err();
+    assert!(missing.to_string().contains("cannot start /no/such"), "{missing}");
+}
+
+/// A program that keeps its arguments and leaves a version.
+fn trainer(dir: &Path, exit: u8) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let binary = dir.join("levibot-model");
+    let args = dir.join("args");
+    fs::write(&binary, format!("#!/bin/sh\necho \"$*\" > {}\nexit {exit}\n", args.display())).unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    binary
+}
+
+#[test]
+fn a_first_version_is_trained_on_the_simulated_past() {
+    let dir = TempDir::new().unwrap();
+    let mut config = config(dir.path());
+    config.symbols = Some(vec!["BTCUSDT".parse().unwrap(), "ETHUSDT".parse().unwrap()]);
+    // Only built in: nothing of the kind is on disk.
+    config.model.as_mut().unwrap().training_file = dir.path().join("none.toml");
+    let (source, model) = (Source::open(&config).unwrap(), config.model.clone().unwrap());
+    train(&config, &model, &source, &trainer(dir.path(), 0)).unwrap();
+
+    let args = fs::read_to_string(dir.path().join("args")).unwrap();
+    let history = dir.path().join("data/history");
+    let wanted = format!(
+        "train --data {} --symbols BTCUSDT,ETHUSDT --timeframe 15m --config {} --ensemble config/ensemble.yaml \
+         --models {} --promote\n",
+        history.display(),
+        history.join("training.toml.builtin").display(),
+        dir.path().join("models").display()
+    );
+    assert_eq!(args, wanted);
+    let builtin = fs::read_to_string(history.join("training.toml.builtin")).unwrap();
+    assert_eq!(builtin, fs::read_to_string("config/training-quick.toml").unwrap());
+    let found = levibot_core::files::discover(&history).unwrap();
+    let (symbol, files) = found.first_key_value().unwrap();
+    let series = levibot_core::files::load(*symbol, files, None).unwrap().series;
+    assert_eq!((found.len(), series.bars.len()), (2, 60 * 96), "60 days of quarters of an hour");
+    assert_eq!(series.bars.last().unwrap().close_ts(series.timeframe), source.start, "and nothing of the run");
+
+    let error = train(&config, &model, &source, &trainer(dir.path(), 9)).unwrap_err();
+    assert!(error.to_string().contains("exit status: 9") && error.exit_code() == 1, "{error}");
+}
+
+#[test]
+fn a_replay_learns_from_the_same_files_strictly_before_its_start() {
+    let dir = TempDir::new().unwrap();
+    let prices = dir.path().join("prices");
+    fs::create_dir(&prices).unwrap();
+    // 2020-01-01 in hours.
+    let (first, hours) = (438_288, 2_000);
+    let line = |n: i64| format!("{},1,1.1,0.9,1,5\n", (first + n) * 3_600_000);
+    let text: String =
+        std::iter::once("open_time,open,high,low,close,volume\n".to_owned()).chain((0..hours).map(line)).collect();
+    fs::write(prices.join("BTCUSDT.csv"), text).unwrap();
+    let replay = |from: i64| {
+        let from = Some(Ts::from_secs((first + from) * 3_600));
+        let overrides = Overrides {
+            data: Some(prices.clone()),
+            from,
+            data_dir: Some(dir.path().join("data")),
+            ..Overrides::default()
+        };
+        Config::load(Path::new("config/replay.toml"), &overrides, &std::collections::BTreeMap::new()).unwrap()
+    };
+    let binary = trainer(dir.path(), 0);
+    let attempt = |from: i64| {
+        let config = replay(from);
+        let source = Source::open(&config).unwrap();
+        train(&config, &config.model.clone().unwrap(), &source, &binary)
+    };
+    attempt(1_500).unwrap();
+    let args = fs::read_to_string(dir.path().join("args")).unwrap();
+    let to = Ts::from_secs((first + 1_500) * 3_600);
+    assert!(
+        args.contains(&format!("--data {} --symbols BTCUSDT --timeframe 1h --to {to} ", prices.display())),
+        "{args}"
+    );
+    let error = attempt(999).unwrap_err();
+    assert!(error.to_string().contains("there are 999 bars") && error.to_string().contains("start later"), "{error}");
+    assert_eq!(error.exit_code(), 2);
 }

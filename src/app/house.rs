@@ -11,6 +11,7 @@ use levibot_core::fills::{PaperVenue, VenueAnswer};
 use levibot_core::record::{Envelope, Record};
 
 use super::data::Source;
+use super::first_model::Metadata;
 use super::{AppError, model};
 use crate::config::{Config, PaceKey};
 use crate::forecaster::Known;
@@ -50,17 +51,25 @@ pub(super) const fn pace(config: &Config) -> Pace {
 }
 
 impl House {
-    pub(super) fn open(config: &Config, source: &Source, link: &HouseLink) -> Result<Self, AppError> {
+    pub(super) fn open(
+        config: &Config,
+        source: &Source,
+        model: Option<&Metadata>,
+        link: &HouseLink,
+    ) -> Result<Self, AppError> {
         match pace(config) {
-            Pace::Lockstep => Self::replay(config, source, link),
+            Pace::Lockstep => Self::replay(config, source, model, link),
             Pace::Realtime => Self::recover(config, source, link),
         }
     }
 
     /// A replay is its own recovery: it is done again from its start, compared with what stands in its journal, and
     /// goes on where that ends. Its name is made of everything that decides its outcome.
-    fn replay(config: &Config, source: &Source, link: &HouseLink) -> Result<Self, AppError> {
-        let name = sha256(&[config.hash().as_bytes(), &source.digest.to_le_bytes()]);
+    fn replay(config: &Config, source: &Source, model: Option<&Metadata>, link: &HouseLink) -> Result<Self, AppError> {
+        let (hash, data) = (config.hash(), source.digest.to_le_bytes());
+        let mut parts = vec![hash.as_bytes(), &data];
+        parts.extend(model.map(|model| model.digest.as_bytes()));
+        let name = sha256(&parts);
         let run: RunId = format!("replay-{}", hex(&name[..6])).parse().map_err(AppError::Name)?;
         let dir = config.run.data_dir.join(run.as_str());
         make_dir(&dir)?;

@@ -17,6 +17,8 @@ use crate::risk_manager::Tell;
 /// What a forecaster shares with everybody.
 pub(super) struct Shared {
     pub(super) pace: Pace,
+    /// The version that was found before the start.
+    pub(super) found: Option<Metadata>,
     pub(super) symbols: Vec<Symbol>,
     pub(super) known: Known,
     pub(super) house: crate::house_link::HouseLink,
@@ -30,10 +32,15 @@ pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forec
     let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
     let asking = shared.symbols.iter().enumerate().filter(|(_, symbol)| config.strategies.asks_model(**symbol));
     let asking = asking.filter_map(|(at, _)| Ix::from_usize(at)).collect();
+    // A replay asks the version that its name is made of and no other, whichever comes into use meanwhile.
+    let pinned = match (shared.pace, shared.found) {
+        (Pace::Lockstep, Some(found)) => Some(Pinned { version: found.version, digest: Some(found.digest) }),
+        _ => model.version.map(|version| Pinned { version, digest: None }),
+    };
     let process = ModelProcess {
         binary: model_binary(&environment())?,
         models: model.dir.clone(),
-        version: model.version,
+        version: pinned.as_ref().map(|pinned| pinned.version),
         threads: model.threads,
     };
     let parts = forecaster::Parts {
@@ -43,7 +50,7 @@ pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forec
         timeframe: config.market.timeframe,
         batch_wait: model.batch_wait,
         deadline: model.deadline,
-        pinned: model.version.map(|version| Pinned { version, digest: model.digest.clone() }),
+        pinned,
         known: shared.known,
         house: shared.house,
         words: words(shared.pace),

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::data::{Source, progress};
+use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
@@ -25,17 +26,16 @@ use crate::supervisor::{StopAll, Supervisor};
 ///
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
-pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
+pub fn run(request: RunRequest) -> Result<Summary, AppError> {
     let source = Source::open(&request.config)?;
-    let metadata = first_model::ensure(&mut request.config, &source)?;
+    let metadata = first_model::ensure(&request.config, &source)?;
     let link = HouseLink::default();
-    let house = House::open(&request.config, &source, &link)?;
+    let house = House::open(&request.config, &source, metadata.as_ref(), &link)?;
     if let Some(metadata) = &metadata {
         let first = house.resume_at.unwrap_or(source.start);
         first_model::check_in_sample(&request.config, &source, metadata, first)?;
     }
-    let note = model::first_note(&request.config, metadata.as_ref());
-    System::new().block_on(Daemon::start_and_serve(request, source, house, link, note))
+    System::new().block_on(Daemon::start_and_serve(request, source, house, link, metadata))
 }
 
 /// Everything that runs.
@@ -68,9 +68,9 @@ impl Daemon {
         source: Source,
         house: House,
         link: HouseLink,
-        note: Option<Tell>,
+        found: Option<Metadata>,
     ) -> Result<Summary, AppError> {
-        let mut daemon = Self::start(&request, source, house, &link, note).await?;
+        let mut daemon = Self::start(&request, source, house, &link, found).await?;
         let end = daemon.serve(request.limit).await?;
         daemon.end(end).await
     }
@@ -80,19 +80,19 @@ impl Daemon {
         source: Source,
         house: House,
         link: &HouseLink,
-        note: Option<Tell>,
+        found: Option<Metadata>,
     ) -> Result<Self, AppError> {
         let latch = LatchFile::new(&house.dir);
-        let first = first_words(&house, &latch, note)?;
+        let first = first_words(&house, &latch, model::first_note(&request.config, found.as_ref()))?;
         let shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
         let mut feed = source.feed(house.resume_at)?;
-        let (dir, watch, found) = (house.dir.clone(), house.journal.watch(), house.found.clone());
-        if let Some(found) = found {
+        let (dir, watch) = (house.dir.clone(), house.journal.watch());
+        if let Some(found) = &house.found {
             tracing::info!("{found}");
         }
         let history = feed.history(WARM_UP_BARS);
-        let actors = shared.actors(house, &history, feed, latch, &first)?;
+        let actors = shared.actors(house, &history, feed, latch, &first, found)?;
         let Faces { projection, control, http } = shared.faces(&actors, watch, &dir).await?;
         let Actors { house, supervisor, model, events } = actors;
         for tell in first {

@@ -11,6 +11,7 @@ use levibot_core::engine::{Core, EngineSetup, EngineStep, Snapshot};
 use tokio::sync::mpsc;
 
 use super::data::Source;
+use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::orders::Clerk;
 use super::projection::{self, Projection};
@@ -115,12 +116,14 @@ impl<'a> Shared<'a> {
         feed: Box<dyn Feed>,
         latch: LatchFile,
         first: &[Tell],
+        found: Option<Metadata>,
     ) -> Result<Actors, AppError> {
         let config = &self.request.config;
         let supervisor = self.supervisor(halted(&house, first) >= HaltLevel::ReduceOnly);
         let House { mut sequencer, opening, journal, tape, venue, counts, known, .. } = house;
         let shared = super::model::Shared {
             pace: pace(config),
+            found,
             symbols: self.symbols.clone(),
             known,
             house: self.link.clone(),

@@ -237,7 +237,6 @@ impl Entries {
             train_when_missing,
             in_sample,
             version,
-            digest,
         } = model;
         self.other("model.dir", dir.display());
         self.put("model.ensemble", ensemble_file.display(), Effect::Live, false);
@@ -257,9 +256,6 @@ impl Entries {
         self.other("model.in_sample", in_sample);
         if let Some(version) = version {
             self.put("model.version", version, Effect::NeedsRestart, asked);
-        }
-        if let Some(digest) = digest {
-            self.put("model.digest", digest, Effect::NeedsRestart, asked);
         }
     }
 

@@ -46,9 +46,6 @@ pub struct ModelConfig {
     pub in_sample: bool,
     /// The version to answer with; `None`: the one in use.
     pub version: Option<ModelVersion>,
-    /// SHA-256 of the version that answers a replay, hexadecimal. Found out before the start, and a part of the hash of
-    /// the configuration from then on.
-    pub digest: Option<String>,
 }
 
 impl StrategiesConfig {
@@ -127,7 +124,6 @@ pub(super) fn model(
         train_when_missing: raw.train_when_missing,
         in_sample: raw.in_sample || overrides.in_sample,
         version: raw.version,
-        digest: None,
     }))
 }
 

@@ -9,6 +9,8 @@
 mod desk;
 mod known;
 mod process;
+#[cfg(test)]
+mod samples;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -277,7 +279,7 @@ impl Forecaster {
     /// Realtime: entries of those who ask wait while the model is away.
     fn tell_presence(&mut self) {
         let away = !self.watch.is_up();
-        if self.pace == Pace::Lockstep || self.away == Some(away) {
+        if self.over || self.pace == Pace::Lockstep || self.away == Some(away) {
             return;
         }
         self.away = Some(away);

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -80,6 +81,8 @@ pub struct ServerLink {
     socket: UnixStream,
     frames: SyncSender<Vec<u8>>,
     reader: Option<JoinHandle<()>>,
+    /// Nobody listens to it any more.
+    left: Arc<AtomicBool>,
 }
 
 impl ServerLink {
@@ -95,19 +98,20 @@ impl ServerLink {
             (reading.map_err(system("copy a socket"))?, writing.map_err(system("copy a socket"))?);
         let process = host.start(theirs)?;
         let (frames, waiting) = sync_channel(FRAMES_MAX);
+        let left = Arc::<AtomicBool>::default();
         let threads = || {
             Builder::new().name("model-writer".to_owned()).spawn(move || write(writing, &waiting))?;
-            let process = Arc::clone(&process);
+            let (process, mouth) = (Arc::clone(&process), Mouth { to, left: Arc::clone(&left) });
             let read = move || {
-                let cause = hear(&mut reading, generation, &to);
+                let cause = hear(&mut reading, generation, &mouth);
                 let _ = reading.shutdown(Shutdown::Both);
                 let ended = wait_for_end(&*process);
-                deliver(&to, ServerSays::Gone { generation, cause: cause.unwrap_or(ended) });
+                mouth.say(ServerSays::Gone { generation, cause: cause.unwrap_or(ended) });
             };
             Builder::new().name("model-reader".to_owned()).spawn(read)
         };
         match threads() {
-            Ok(reader) => Ok(Self { process, socket: ours, frames, reader: Some(reader) }),
+            Ok(reader) => Ok(Self { process, socket: ours, frames, reader: Some(reader), left }),
             Err(error) => {
                 process.kill();
                 wait_for_end(&*process);
@@ -133,6 +137,7 @@ impl ServerLink {
 
     /// Closes the connection, upon which the server ends by itself, or by force after two seconds. Waits for that.
     pub(super) fn close(mut self) {
+        self.left.store(true, Ordering::Release);
         let _ = self.socket.shutdown(Shutdown::Both);
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
@@ -142,6 +147,7 @@ impl ServerLink {
 
 impl Drop for ServerLink {
     fn drop(&mut self) {
+        self.left.store(true, Ordering::Release);
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
@@ -157,7 +163,7 @@ fn write(mut socket: UnixStream, frames: &Receiver<Vec<u8>>) {
 }
 
 /// Passes on what the server says until there is no more; gives what is wrong with the stream itself.
-fn hear(socket: &mut UnixStream, generation: u64, to: &Recipient<ServerSays>) -> Option<String> {
+fn hear(socket: &mut UnixStream, generation: u64, mouth: &Mouth) -> Option<String> {
     loop {
         let payload = match read_frame(socket) {
             Ok(Some(payload)) => payload,
@@ -170,7 +176,7 @@ fn hear(socket: &mut UnixStream, generation: u64, to: &Recipient<ServerSays>) ->
         };
         match decode(&payload) {
             Ok(word) => {
-                if !deliver(to, ServerSays::Word { generation, word: Box::new(word) }) {
+                if !mouth.say(ServerSays::Word { generation, word: Box::new(word) }) {
                     return None;
                 }
             }
@@ -197,14 +203,23 @@ fn wait_for_end(process: &dyn ServerProcess) -> String {
     }
 }
 
-/// Nothing is dropped: a full mailbox is waited for. `false` when nobody listens any more.
-fn deliver(to: &Recipient<ServerSays>, mut says: ServerSays) -> bool {
-    loop {
-        match to.try_send(says) {
-            Ok(()) => return true,
-            Err(SendError::Closed(_)) => return false,
-            Err(SendError::Full(back)) => says = back,
+/// The reader's way to whoever listens.
+struct Mouth {
+    to: Recipient<ServerSays>,
+    left: Arc<AtomicBool>,
+}
+
+impl Mouth {
+    /// Nothing is dropped: a full mailbox is waited for. `false` when nobody listens any more.
+    fn say(&self, mut says: ServerSays) -> bool {
+        while !self.left.load(Ordering::Acquire) {
+            match self.to.try_send(says) {
+                Ok(()) => return true,
+                Err(SendError::Closed(_)) => return false,
+                Err(SendError::Full(back)) => says = back,
+            }
+            std::thread::sleep(LOOK_EVERY);
         }
-        std::thread::sleep(LOOK_EVERY);
+        false
     }
 }

@@ -187,6 +187,11 @@ impl Home {
         self.start(args).wait()
     }
 
+    /// The same with variables of the environment.
+    pub(crate) fn levibot_with(&self, args: &[&str], vars: &[(&str, &str)]) -> Outcome {
+        self.start_with(args, vars).wait()
+    }
+
     /// A command about the data folder.
     pub(crate) fn ask(&self, args: &[&str]) -> Outcome {
         let data = self.data();
@@ -208,10 +213,15 @@ impl Home {
     }
 
     fn start(&self, args: &[&str]) -> Daemon<'_> {
+        self.start_with(args, &[])
+    }
+
+    fn start_with(&self, args: &[&str], vars: &[(&str, &str)]) -> Daemon<'_> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let [out, err] = ["out", "err"].map(|name| self.path(&format!("{name}.{number}")));
         let mut command = self.command(args);
+        command.envs(vars.iter().copied());
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap();
         Daemon { home: self, child, out, err }
