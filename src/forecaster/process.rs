@@ -23,6 +23,8 @@ const LINES_MAX: usize = 3;
 const LINE_BYTES_MAX: u64 = 4_096;
 /// What the dynamic linker ends with when a library is missing, as shells do for a missing program.
 const NO_LIBRARY: i32 = 127;
+/// The signal that nobody can hear.
+const KILL: i32 = 9;
 
 /// How the server is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,10 @@ fn how(status: ExitStatus, words: &VecDeque<String>) -> String {
             "{ended}: a native library is missing{line}: run scripts/setup.sh, which brings libtorch, and start levibot \
              with scripts/run.sh"
         );
+    }
+    // Who was killed has said nothing about it.
+    if status.signal() == Some(KILL) {
+        return ended;
     }
     match words.iter().map(String::as_str).collect::<Vec<_>>().join("; ") {
         said if said.is_empty() => ended,

@@ -74,7 +74,8 @@ fn it_ends_when_the_socket_is_closed_and_when_it_is_killed() {
     drop(ours);
     assert_eq!(end_of(&*process), "exit code 0");
 
-    let (process, _ours, _dir) = started("exec sleep 1000");
+    let (process, mut ours, _dir) = started(r"echo ready >&2; printf '\1\0\0\0x' >&0; exec sleep 1000");
+    assert!(read_frame(&mut ours).unwrap().is_some());
     process.kill();
     assert_eq!(end_of(&*process), "killed by signal 9");
     process.kill();
