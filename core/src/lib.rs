@@ -15,6 +15,8 @@ pub mod fills;
 pub mod forecast;
 pub mod frames;
 pub mod fusion;
+pub mod labels;
 pub mod record;
 pub mod simulator;
+pub mod statistics;
 pub mod supervision;

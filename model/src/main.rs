@@ -1,3 +1,10 @@
 //! The program of the fusion model; `levibot` hands its model commands over to it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use levibot_model::cli::Cli;
+
+fn main() -> ExitCode {
+    ExitCode::from(Cli::parse().run())
+}

@@ -2,18 +2,7 @@
 
 use levibot_core::domain::{Bar, Symbol, Timeframe, Ts};
 use levibot_core::forecast::{INPUTS, WINDOW};
-
-/// What became of a bar: known only after the horizon has passed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome {
-    /// ln(close after the horizon / close).
-    pub log_return: f64,
-    /// Whether the price rose (`true`) or fell (`false`) by more than a round trip costs; `None` for a move in between,
-    /// which nobody could have earned anything with.
-    pub label: Option<bool>,
-    /// Close of the bar that decided it.
-    pub resolves: Ts,
-}
+use levibot_core::labels::Outcome;
 
 /// One symbol's bars with their rows and outcomes, one of each a bar.
 #[derive(Debug, Clone)]
