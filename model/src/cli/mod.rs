@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use levibot_core::domain::ModelVersion;
 
+use crate::nightly::RetrainArgs;
 use crate::server::{Choice, ServeError, ServeOptions, end_on_sigterm, serve, socket_on_stdin};
+use crate::training::TrainArgs;
 
 /// The fusion model of levibot.
 #[derive(Debug, Parser)]
@@ -20,6 +22,8 @@ pub struct Cli {
 enum Command {
     /// Answer the daemon's questions over the socket on standard input
     Serve(ServeArgs),
+    Train(TrainArgs),
+    Retrain(RetrainArgs),
 }
 
 #[derive(Debug, Args)]
@@ -39,6 +43,8 @@ impl Cli {
     /// Does what was asked and gives the exit code.
     pub fn run(&self) -> u8 {
         match &self.command {
+            Command::Train(args) => args.run(),
+            Command::Retrain(args) => args.run(),
             Command::Serve(args) => match args.run() {
                 Ok(()) => 0,
                 Err(error) => {

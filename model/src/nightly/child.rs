@@ -70,7 +70,11 @@ pub enum ChildError {
 }
 
 fn minutes(limit: Duration) -> String {
-    if limit.as_secs() >= 120 { format!("{} min", limit.as_secs() / 60) } else { format!("{:.1} s", limit.as_secs_f64()) }
+    if limit.as_secs() >= 120 {
+        format!("{} min", limit.as_secs() / 60)
+    } else {
+        format!("{:.1} s", limit.as_secs_f64())
+    }
 }
 
 fn tail(last: &[String]) -> String {

@@ -196,7 +196,9 @@ pub fn decide(challenger: &Contender, champion: Option<&Contender>, brier_base: 
         None => {
             let base = brier_base.unwrap_or(0.25);
             if brier > base + BRIER_SLACK {
-                return Err(format!("its Brier score {brier:.4} is worse than {base:.4}, that of always saying the base rate"));
+                return Err(format!(
+                    "its Brier score {brier:.4} is worse than {base:.4}, that of always saying the base rate"
+                ));
             }
             Ok(format!("nothing was in use; its Brier score {brier:.4} is not worse than the base rate's {base:.4}"))
         }
@@ -206,10 +208,16 @@ pub fn decide(challenger: &Contender, champion: Option<&Contender>, brier_base: 
             };
             let (new_text, old_text) = (percent(mean), percent(old_mean));
             if mean <= old_mean {
-                return Err(format!("it earned {new_text} a call net of costs, version {} in use {old_text}", old.version));
+                return Err(format!(
+                    "it earned {new_text} a call net of costs, version {} in use {old_text}",
+                    old.version
+                ));
             }
             if brier > old_brier + BRIER_SLACK {
-                return Err(format!("its Brier score {brier:.4} is worse than {old_brier:.4} of version {} in use", old.version));
+                return Err(format!(
+                    "its Brier score {brier:.4} is worse than {old_brier:.4} of version {} in use",
+                    old.version
+                ));
             }
             Ok(format!(
                 "it earned {new_text} a call net of costs, version {} {old_text}; Brier score {brier:.4} against {old_brier:.4}",

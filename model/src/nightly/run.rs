@@ -13,8 +13,9 @@ use super::history::{Night, Outcome};
 use super::store::{self, Collected, StoreError};
 use crate::ensemble::{LoadError, Loaded};
 use crate::progress::Progress;
+use crate::server::chain;
 use crate::settings::Settings;
-use crate::training::{Interrupt, StageTime, chain, line};
+use crate::training::{Interrupt, StageTime, line};
 use crate::versions::{VersionError, Versions};
 
 /// What is to be done in a night.
@@ -220,7 +221,9 @@ impl Course<'_> {
         self.collected = store::collect(data, store, symbols, *timeframe, *as_of)?;
         for Collected { symbol, new, bars, gaps, longest_step_secs, through } in &self.collected {
             let hours = longest_step_secs / 3_600.0;
-            line(&format!("  {symbol}: {new} new, {bars} bars through {through}, {gaps} gaps (longest step {hours:.1} h)"));
+            line(&format!(
+                "  {symbol}: {new} new, {bars} bars through {through}, {gaps} gaps (longest step {hours:.1} h)"
+            ));
         }
         Ok(())
     }
@@ -260,7 +263,8 @@ impl Course<'_> {
         self.backtest_sharpe = challenger.metadata().backtest_sharpe;
         let champion = self.champion.and_then(|version| {
             let loaded = self.versions.open(&version).map_err(LoadError::from).and_then(Loaded::load);
-            let unusable = |error| line(&format!("  version {version} in use cannot be compared with: {}", chain(&error)));
+            let unusable =
+                |error| line(&format!("  version {version} in use cannot be compared with: {}", chain(&error)));
             loaded.map_err(unusable).ok()
         });
         let ground = Ground {

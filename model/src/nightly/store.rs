@@ -72,7 +72,11 @@ pub fn collect(
     let same = fs::canonicalize(data).ok().zip(fs::canonicalize(store).ok()).is_some_and(|(a, b)| a == b);
     let one = |symbol: &Symbol| {
         let none = || StoreError::NoSymbol { path: data.to_owned(), symbol: *symbol };
-        let fresh = closed(files::load(*symbol, offered.get(symbol).ok_or_else(none)?, Some(timeframe))?.series.bars, timeframe, as_of);
+        let fresh = closed(
+            files::load(*symbol, offered.get(symbol).ok_or_else(none)?, Some(timeframe))?.series.bars,
+            timeframe,
+            as_of,
+        );
         if same {
             return Ok(told(*symbol, timeframe, &fresh, 0));
         }

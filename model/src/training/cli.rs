@@ -181,6 +181,7 @@ fn tell_people(trained: &Trained) {
         percent(test.at_coverage.mean_call),
         test.at_coverage.sharpe.unwrap_or(f64::NAN)
     );
-    text += &format!("  {}; {}", if *promoted { "in use now" } else { "not in use" }, folder.join(REPORT_HTML).display());
+    text +=
+        &format!("  {}; {}", if *promoted { "in use now" } else { "not in use" }, folder.join(REPORT_HTML).display());
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }

@@ -11,6 +11,7 @@ use super::limits::LimitError;
 use super::show::line;
 use crate::dataset::{DatasetError, LeakCheck};
 use crate::ensemble::LoadError;
+use crate::server::chain;
 use crate::settings::SettingsError;
 use crate::versions::VersionError;
 
@@ -44,11 +45,12 @@ pub enum TrainError {
         source: io::Error,
     },
     /// The file of members cannot be meant.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: it cannot be used", path.display())]
     Ensemble {
         /// Which file.
         path: PathBuf,
-        /// What is wrong; it stands in the text.
+        /// What is wrong.
+        #[source]
         source: EnsembleError,
     },
     /// A limit that cannot be set.
@@ -82,7 +84,9 @@ pub enum TrainError {
         reason: String,
     },
     /// Votes from which no fusion can be made.
-    #[error("the votes cannot be fused: a member gave numbers that are no probabilities; train with another learning_rate")]
+    #[error(
+        "the votes cannot be fused: a member gave numbers that are no probabilities; train with another learning_rate"
+    )]
     Fusion,
     /// The version cannot be written, or does not answer as it did in memory.
     #[error(transparent)]
@@ -94,7 +98,10 @@ pub enum TrainError {
 
 fn leaks(check: &LeakCheck) -> String {
     let one = |leak: &crate::dataset::Leak| {
-        format!("{} of {} at {} is {} with and {} without later bars", leak.feature, leak.symbol, leak.at, leak.full, leak.truncated)
+        format!(
+            "{} of {} at {} is {} with and {} without later bars",
+            leak.feature, leak.symbol, leak.at, leak.full, leak.truncated
+        )
     };
     check.leaks.iter().take(3).map(one).collect::<Vec<_>>().join(", ")
 }
@@ -109,20 +116,6 @@ impl TrainError {
             Self::Save(_) | Self::Version(_) => exit::WRITE,
         }
     }
-}
-
-/// An error with its causes, each once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Says on standard error what went wrong, and gives the exit code back.

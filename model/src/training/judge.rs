@@ -49,7 +49,9 @@ pub enum JudgeError {
         after: Ts,
     },
     /// No bar in the range has an outcome.
-    #[error("no bar from {from} on has a known outcome: give later data, or wait until {horizon_bars} more bars have closed")]
+    #[error(
+        "no bar from {from} on has a known outcome: give later data, or wait until {horizon_bars} more bars have closed"
+    )]
     Nothing {
         /// The start of the range.
         from: Ts,
@@ -150,5 +152,10 @@ pub(crate) fn forecast(
 /// A sample as the daemon would ask about it.
 pub(crate) fn question(table: &Table, sample: Sample) -> Asked {
     let window = table.window(sample).to_vec();
-    Asked { symbol: table.series_of(sample).symbol, bar: table.close_ts(sample), features: window_hash(&window), window }
+    Asked {
+        symbol: table.series_of(sample).symbol,
+        bar: table.close_ts(sample),
+        features: window_hash(&window),
+        window,
+    }
 }

@@ -7,13 +7,14 @@ use levibot_core::features::FeatureId;
 use levibot_core::forecast::Asked;
 use levibot_core::fusion::MemberKeys;
 
-use super::error::{TrainError, chain};
+use super::error::TrainError;
 use super::judge::{ASK_AT_ONCE, question};
 use super::report::{Curve, Importance};
 use crate::dataset::{Sample, Table};
 use crate::ensemble::{MemberModel, Transformer, Trees};
 use crate::lightgbm::LightGbm;
 use crate::progress::Progress;
+use crate::server::chain;
 use crate::settings::Settings;
 use crate::tft::{Tft, TftEpoch, TftHistory};
 
@@ -52,7 +53,8 @@ pub(super) fn learn(
             let own = &settings.lightgbm;
             let model = LightGbm::train(table, training, stopping, columns, own, seed, threads, progress)
                 .map_err(|error| failed(&error))?;
-            told(Member::Lightgbm, Box::new(Trees(model)), String::new(), vec![], table, stopping)
+            let note = format!("{} trees kept of at most {}", model.trees(), own.trees);
+            told(Member::Lightgbm, Box::new(Trees(model)), note, Vec::new(), table, stopping)
         }
         Member::Tft => {
             let own = &settings.tft;

@@ -12,8 +12,8 @@ mod show;
 mod weights;
 
 pub use cli::TrainArgs;
+pub(crate) use error::complain;
 pub use error::{TrainError, exit};
-pub(crate) use error::{chain, complain};
 pub(crate) use evaluation::time_text;
 pub use evaluation::{Evaluation, Rules};
 pub use judge::{JudgeError, Range, evaluate_version, unseen_from};

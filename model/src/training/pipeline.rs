@@ -79,8 +79,8 @@ pub struct Trained {
 /// # Errors
 /// [`TrainError::EnsembleRead`] or [`TrainError::Ensemble`], naming the file.
 pub fn read_ensemble(path: &Path) -> Result<Ensemble, TrainError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| TrainError::EnsembleRead { path: path.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| TrainError::EnsembleRead { path: path.to_owned(), source })?;
     Ensemble::from_yaml(&text).map_err(|source| TrainError::Ensemble { path: path.to_owned(), source })
 }
 
@@ -234,10 +234,12 @@ fn write(
     let at = now();
     let draft = versions.begin(at)?;
     let report = report(plan, show, &work, draft.version(), at);
-    let json = report.json().map_err(|error| TrainError::Save(crate::ensemble::LoadError::Content {
-        path: draft.folder().join(REPORT_JSON),
-        reason: error.to_string(),
-    }))?;
+    let json = report.json().map_err(|error| {
+        TrainError::Save(crate::ensemble::LoadError::Content {
+            path: draft.folder().join(REPORT_JSON),
+            reason: error.to_string(),
+        })
+    })?;
     draft.write(REPORT_JSON, &json)?;
     draft.write(REPORT_HTML, report.html().as_bytes())?;
     let seal = seal(plan, &work, &report)?;
@@ -264,8 +266,13 @@ fn canary(work: &Work<'_>) -> Vec<Asked> {
     samples.iter().step_by(every).take(CANARY).map(|sample| question(&work.built.table, *sample)).collect()
 }
 
-fn report(plan: &TrainPlan, show: &Show, work: &Work<'_>, version: levibot_core::domain::ModelVersion, at: Ts) -> Report {
-    let table = &work.built.table;
+fn report(
+    plan: &TrainPlan,
+    show: &Show,
+    work: &Work<'_>,
+    version: levibot_core::domain::ModelVersion,
+    at: Ts,
+) -> Report {
     let mut warnings = Vec::new();
     if plan.ensemble.member(Member::Sentiment).is_some() {
         warnings.push(
@@ -292,7 +299,10 @@ fn report(plan: &TrainPlan, show: &Show, work: &Work<'_>, version: levibot_core:
 }
 
 fn data_report(plan: &TrainPlan, built: &Built) -> DataReport {
-    let short = built.left_out.iter().map(|one| format!("{}: {} bars in the range, {} are needed", one.symbol, one.bars, one.needed));
+    let short = built
+        .left_out
+        .iter()
+        .map(|one| format!("{}: {} bars in the range, {} are needed", one.symbol, one.bars, one.needed));
     let absent = built.absent.iter().map(|symbol| format!("{symbol}: no file"));
     DataReport {
         path: plan.data.display().to_string(),

@@ -64,15 +64,8 @@ impl Show {
 
     fn with(face: Face) -> Self {
         let now = Instant::now();
-        let state = State {
-            bar: None,
-            stage: String::new(),
-            steps: 0,
-            done: 0,
-            began: now,
-            line_at: now,
-            times: Vec::new(),
-        };
+        let state =
+            State { bar: None, stage: String::new(), steps: 0, done: 0, began: now, line_at: now, times: Vec::new() };
         Self { face, state: Mutex::new(state) }
     }
 

@@ -1,8 +1,6 @@
 //! How often calls came true, and how well probabilities mean what they say.
 
-use levibot_core::statistics::{
-    Judged, Z95, brier, calibration_error, effective_size, log_loss, reliability, wilson,
-};
+use levibot_core::statistics::{Judged, Z95, brier, calibration_error, effective_size, log_loss, reliability, wilson};
 use serde::{Deserialize, Serialize};
 
 use super::{Told, interval, share, surest};

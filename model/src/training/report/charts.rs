@@ -42,7 +42,8 @@ pub(super) fn accuracy(evaluation: &Evaluation) -> String {
     });
     let (low, high) = span_of(all.flatten());
     let place = |at: usize| at as f64 + 0.5;
-    let mut chart = Chart::new((0.0, skill.len() as f64), (low - 0.01, high + 0.01)).grid_y(|y| format!("{:.1} %", y * 100.0));
+    let mut chart =
+        Chart::new((0.0, skill.len() as f64), (low - 0.01, high + 0.01)).grid_y(|y| format!("{:.1} %", y * 100.0));
     for (at, one) in skill.iter().enumerate() {
         chart = chart.label_at(place(at), &format!("surest {:.0} %", one.coverage * 100.0));
         if let Some([low, high]) = one.interval {
@@ -79,7 +80,8 @@ pub(super) fn equity(portfolios: [&Portfolio; 2]) -> String {
 pub(super) fn curves(member: &MemberReport) -> String {
     let longest = member.curves.iter().map(|curve| curve.values.len()).max().unwrap_or(0);
     let values = span_of(member.curves.iter().flat_map(|curve| curve.values.iter().copied()));
-    let mut chart = Chart::new((1.0, longest as f64), values).grid_y(|y| format!("{y:.4}")).ticks_x(|x| format!("{x:.0}"));
+    let mut chart =
+        Chart::new((1.0, longest as f64), values).grid_y(|y| format!("{y:.4}")).ticks_x(|x| format!("{x:.0}"));
     for (class, Curve { values, .. }) in ["a", "b", "c"].into_iter().cycle().zip(&member.curves) {
         chart = chart.line(class, (1..).map(f64::from).zip(values.iter().copied()));
     }

@@ -86,7 +86,8 @@ fn headline(test: &Evaluation) -> String {
         ("net a call, surest 20 %", percent(test.at_coverage.mean_call, 3)),
         ("max drawdown, surest 20 %", percent(Some(test.at_coverage.max_drawdown), 1)),
     ];
-    let one = |(name, value): (&str, String)| format!("<div><b>{}</b><span>{}</span></div>", escape(&value), escape(name));
+    let one =
+        |(name, value): (&str, String)| format!("<div><b>{}</b><span>{}</span></div>", escape(&value), escape(name));
     format!("<div class=\"figures\">{}</div>\n", figures.map(one).concat())
 }
 
@@ -108,7 +109,17 @@ fn skill_row(name: String, one: &Skill) -> Vec<String> {
 }
 
 const SKILL_HEADS: [&str; 12] = [
-    "", "calls", "independent", "accuracy", "95 % interval", "any move", "always up", "EMA 12/26", "Brier", "log loss", "ECE",
+    "",
+    "calls",
+    "independent",
+    "accuracy",
+    "95 % interval",
+    "any move",
+    "always up",
+    "EMA 12/26",
+    "Brier",
+    "log loss",
+    "ECE",
     "confidence from",
 ];
 
@@ -124,9 +135,15 @@ fn skill(report: &Report) -> String {
         percent(test.up, 1),
         number(test.brier_base, 4),
     );
-    let accuracy = charts::accuracy(test) + &key(&[("a", "model, with interval"), ("b", "always up"), ("c", "EMA 12/26")]);
+    let accuracy =
+        charts::accuracy(test) + &key(&[("a", "model, with interval"), ("b", "always up"), ("c", "EMA 12/26")]);
     section("Accuracy by coverage", false, &accuracy)
-        + &section("Reliability", false, &(charts::reliability(test) + "<p class=\"soft\">Across: probability that was said. Up: how often the price rose. On the dashed line they agree.</p>"))
+        + &section(
+            "Reliability",
+            false,
+            &(charts::reliability(test)
+                + "<p class=\"soft\">Across: probability that was said. Up: how often the price rose. On the dashed line they agree.</p>"),
+        )
         + &section("Calls against always-up and EMA cross", true, &(table(&SKILL_HEADS, rows) + &note))
 }
 
@@ -148,8 +165,17 @@ fn portfolios(report: &Report) -> String {
         ]
     };
     let heads = [
-        "", "calls", "coverage", "net a call", "win rate net", "95 % interval", "Sharpe", "trials", "net in all",
-        "max drawdown", "turnover a day",
+        "",
+        "calls",
+        "coverage",
+        "net a call",
+        "win rate net",
+        "95 % interval",
+        "Sharpe",
+        "trials",
+        "net in all",
+        "max drawdown",
+        "turnover a day",
     ];
     let body = charts::equity(both)
         + &key(&[("a", &both[0].rule), ("b", &both[1].rule)])
@@ -196,8 +222,11 @@ fn learning(member: &MemberReport) -> String {
     let names: Vec<(&str, &str)> =
         ["a", "b", "c"].into_iter().cycle().zip(member.curves.iter().map(|curve| curve.name.as_str())).collect();
     let curves = if member.curves.is_empty() { String::new() } else { charts::curves(member) + &key(&names) };
-    section(&format!("How {} learnt", member.name.name()), false, &(curves + &format!("<p>{}</p>", escape(&member.note))))
-        + &section(&format!("What {} looks at", member.name.name()), false, &charts::importance(member))
+    section(
+        &format!("How {} learnt", member.name.name()),
+        false,
+        &(curves + &format!("<p>{}</p>", escape(&member.note))),
+    ) + &section(&format!("What {} looks at", member.name.name()), false, &charts::importance(member))
 }
 
 fn time(report: &Report) -> String {
@@ -227,7 +256,11 @@ fn leak(report: &Report) -> String {
     let check = &report.leak_check;
     let verdict = if check.is_clean() {
         let text = "No row knows of bars after it";
-        format!("<p class=\"good\">{text}: {} rows computed again from data cut at {} instants are the same, bit for bit.</p>", check.rows, check.instants.len())
+        format!(
+            "<p class=\"good\">{text}: {} rows computed again from data cut at {} instants are the same, bit for bit.</p>",
+            check.rows,
+            check.instants.len()
+        )
     } else {
         "<p class=\"bad\">Rows differ when the future is cut away.</p>".to_owned()
     };
@@ -238,7 +271,8 @@ fn data(report: &Report) -> String {
     let list = |lines: &[String]| -> String {
         format!("<ul>{}</ul>", lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect::<String>())
     };
-    let mut body = format!("<p>{}: {} bars</p>", escape(&report.data.path), report.data.bars) + &list(&report.data.files);
+    let mut body =
+        format!("<p>{}: {} bars</p>", escape(&report.data.path), report.data.bars) + &list(&report.data.files);
     if !report.data.left_out.is_empty() {
         body += &format!("<h3>Left out</h3>{}", list(&report.data.left_out));
     }

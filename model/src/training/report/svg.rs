@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn numbers_that_cannot_be_drawn_are_left_out() {
         let points = [(0.0, f64::NAN), (0.5, 1.0), (f64::INFINITY, 2.0)];
-        let chart = Chart::new(span_of([f64::NAN]), span_of([])).line("a", points).grid_y(|y| y.to_string()).finish("x");
+        let chart =
+            Chart::new(span_of([f64::NAN]), span_of([])).line("a", points).grid_y(|y| y.to_string()).finish("x");
         assert!(!chart.contains("NaN") && !chart.contains("inf"), "{chart}");
     }
 }
