@@ -88,7 +88,10 @@ fn prepared() -> PathBuf {
 
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = { let entry = entry.unwrap(); (entry.path(), to.join(entry.file_name())) };
+        let (from, to) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
         if from.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(&from).unwrap(), &to).unwrap();
         } else if from.is_dir() {
@@ -185,7 +188,8 @@ fn train(versions: &Versions, table: &Table, settings: &Settings, seed: u64, nam
     let (training, validation) = (&split.training, &split.validation);
     let trees = LightGbm::train(table, training, validation, &all, &settings.lightgbm, seed, 1, &Silent).unwrap();
     let (tft, _) = Tft::train(table, training, validation, &past, &settings.tft, seed, 1, &Silent).unwrap();
-    let part = |member, weight| MemberFusion { member, weight, calibration: Calibration { slope: 0.8, intercept: 0.01 } };
+    let part =
+        |member, weight| MemberFusion { member, weight, calibration: Calibration { slope: 0.8, intercept: 0.01 } };
     let voters = Voters {
         members: vec![(Member::Lightgbm, Box::new(Trees(trees))), (Member::Tft, Box::new(Transformer(tft)))],
         fusion: Fusion {

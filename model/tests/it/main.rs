@@ -1,7 +1,7 @@
 //! Tests of the whole program `levibot-model`: real versions, real processes.
 
-mod cli;
 mod child;
+mod cli;
 mod home;
 mod server;
 mod swap;

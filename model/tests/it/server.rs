@@ -4,7 +4,8 @@ use std::io::Write;
 
 use levibot_core::domain::Timeframe;
 use levibot_core::forecast::{
-    Batch, FromModel, INPUTS, PROTOCOL_VERSION, QUESTIONS_MAX, Refusal, ToModel, WINDOW, encode, schema_hash, window_hash,
+    Batch, FromModel, INPUTS, PROTOCOL_VERSION, QUESTIONS_MAX, Refusal, ToModel, WINDOW, encode, schema_hash,
+    window_hash,
 };
 use levibot_core::frames::FRAME_BYTES_MAX;
 use nix::sys::signal::{Signal, kill};
@@ -88,7 +89,8 @@ fn a_question_that_cannot_be_meant_is_refused_and_costs_the_others_nothing() {
 fn a_stream_out_of_step_ends_the_server_with_words() {
     let home = Home::new();
     let questions = home.questions(1);
-    let too_many = Batch { id: 1, timeframe: Timeframe::HOUR, questions: vec![questions[0].clone(); QUESTIONS_MAX + 1] };
+    let too_many =
+        Batch { id: 1, timeframe: Timeframe::HOUR, questions: vec![questions[0].clone(); QUESTIONS_MAX + 1] };
     let mut too_many = encode(&ToModel::Forecast(too_many)).unwrap();
     assert!(too_many.len() <= FRAME_BYTES_MAX, "the limit of questions is what is tested");
     let mut length = u32::try_from(too_many.len()).unwrap().to_le_bytes().to_vec();
@@ -120,7 +122,8 @@ fn a_stream_out_of_step_ends_the_server_with_words() {
 #[test]
 fn sigterm_ends_it_in_order_and_a_killed_one_leaves_nothing_behind() {
     let home = Home::new();
-    let signal = |server: &Server, signal| kill(Pid::from_raw(i32::try_from(server.child.id()).unwrap()), signal).unwrap();
+    let signal =
+        |server: &Server, signal| kill(Pid::from_raw(i32::try_from(server.child.id()).unwrap()), signal).unwrap();
     let mut server = Server::start(&home.models(), &[]);
     server.ready();
     // Ctrl-C in a terminal reaches the whole group: the daemon decides when its model ends.
