@@ -109,7 +109,8 @@ impl Table {
         }
         progress.end();
         if series.is_empty() {
-            let longest = left_out.iter().max_by_key(|short| short.bars);
+            // Of several, the first: `max_by_key` takes the last.
+            let longest = left_out.iter().rev().max_by_key(|short| short.bars);
             let Some(LeftOut { symbol, bars, needed }) = longest.cloned() else {
                 return Err(no_symbol(wanted, &[]));
             };

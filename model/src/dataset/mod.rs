@@ -8,6 +8,8 @@ mod split;
 mod table;
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub(crate) mod walk;
 
 pub use build::{Built, LeftOut, Wanted};
