@@ -111,7 +111,7 @@ fn a_random_walk_gives_no_skill_and_no_profit() {
     let trees = grow(&table, &split, 2);
     let (judged, net, _) = judge(&table, &split, &trees);
     let n = effective_size(judged.len(), HORIZON, 1.0);
-    let bounds = binomial_bounds(n as u32, 0.5, 0.01).unwrap();
+    let bounds = binomial_bounds(n, 0.5, 0.01).unwrap();
     let share = accuracy(&judged, 1.0).unwrap().share();
     assert!(bounds.hold(share), "{share} of {n} effective, {bounds:?}");
     let net_mean = net.iter().sum::<f64>() / net.len() as f64;
@@ -203,6 +203,25 @@ fn what_cannot_be_learnt_from_is_refused_before_native_code_sees_it() {
     let (text, error) = train(&broken, &split.training, input_ids());
     assert!(matches!(error, LightGbmError::NotFinite { .. }), "{text}");
     assert!(text.contains("AAA, bar of") || text.contains("BBB, bar of") || text.contains("CCC, bar of"), "{text}");
+}
+
+#[test]
+fn where_nothing_can_be_split_the_answer_is_the_share_of_rises() {
+    let (table, split) = table(&walks(1_200));
+    let mut flat = table.clone();
+    for series in &mut flat.series {
+        series.rows.fill(1.0);
+    }
+    let trees = grow(&flat, &split, 1);
+    let labels: Vec<bool> = split.training.iter().filter_map(|sample| table.outcome(*sample)?.label).collect();
+    let rises = labels.iter().filter(|up| **up).count() as f64 / labels.len() as f64;
+    let p = trees.predict(flat.row(split.test[0])).unwrap()[0];
+    assert!((p - rises).abs() < 1e-6, "{p} {rises}");
+    assert!(trees.importance().unwrap().iter().all(|(_, gain)| gain.abs() < 1e-12));
+    let dir = TempDir::new().unwrap();
+    trees.save(&dir.path().join("flat")).unwrap();
+    let again = LightGbm::load(&dir.path().join("flat"), input_ids()).unwrap();
+    assert_eq!(again.predict(flat.row(split.test[0])).unwrap()[0].to_bits(), p.to_bits());
 }
 
 #[test]

@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What runtimes say when they are refused memory.
 const OUT_OF_MEMORY: [&str; 5] =
-    ["memory allocation of", "bad_alloc", "not enough memory", "Cannot allocate memory", "can't allocate memory"];
+    ["memory allocation of", "bad_alloc", "not enough memory", "llocate memory", "Thread creation failed"];
 
 /// Why a training in a child gave no version.
 #[derive(Debug, thiserror::Error)]

@@ -79,14 +79,14 @@ const RUNNING: u8 = 11;
 const NOT_NOTED: u8 = 25;
 
 impl RetrainArgs {
-    /// Does a night and gives the exit code, as in the help.
-    pub fn run(&self) -> u8 {
-        match self.night() {
+    /// Does a night, writes the alert to `out`, and gives the exit code, as in the help.
+    pub fn run(&self, out: &mut dyn Write) -> u8 {
+        match self.night(out) {
             Ok(code) | Err(code) => code,
         }
     }
 
-    fn night(&self) -> Result<u8, u8> {
+    fn night(&self, out: &mut dyn Write) -> Result<u8, u8> {
         let interrupt = Interrupt::listen().map_err(|error| complain(&error, exit::FAILED))?;
         let plan = self.plan()?;
         let settings = crate::settings::Settings::read(&plan.config).map_err(|error| complain(&error, exit::USAGE))?;
@@ -98,7 +98,7 @@ impl RetrainArgs {
         };
         let show = Show::on_stderr();
         let (night, failed) = retrain(&plan, &settings, &ensemble, &interrupt, &show, &wall_now);
-        self.tell(&night);
+        self.tell(&night, out);
         history::append(&plan.models, &night).map_err(|error| complain(&error, NOT_NOTED))?;
         Ok(match (night.outcome, failed) {
             (Outcome::Deployed, _) => 0,
@@ -133,9 +133,9 @@ impl RetrainArgs {
         })
     }
 
-    /// The alert, or the whole night, on standard output. Nobody reading it is no reason to fail.
-    fn tell(&self, night: &Night) {
+    /// The alert, or the whole night. Nobody reading it is no reason to fail.
+    fn tell(&self, night: &Night, out: &mut dyn Write) {
         let text = if self.json { serde_json::to_string(night).unwrap_or_default() } else { night.text.clone() };
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let _ = writeln!(out, "{text}");
     }
 }

@@ -89,15 +89,15 @@ struct Summary<'a> {
 }
 
 impl TrainArgs {
-    /// Trains and gives the exit code, as in the help.
-    pub fn run(&self) -> u8 {
-        match self.train() {
+    /// Trains, writes a summary to `out` and what went wrong to standard error, and gives the exit code, as in the help.
+    pub fn run(&self, out: &mut dyn Write) -> u8 {
+        match self.train(out) {
             Ok(()) => exit::DONE,
             Err(error) => complain(&error, error.exit_code()),
         }
     }
 
-    fn train(&self) -> Result<(), TrainError> {
+    fn train(&self, out: &mut dyn Write) -> Result<(), TrainError> {
         if self.dies_with_parent {
             die_with_parent();
         }
@@ -109,7 +109,7 @@ impl TrainArgs {
         let plan = self.plan()?;
         let show = Show::on_stderr();
         let trained = train(&plan, &show, &interrupt, &wall_now)?;
-        self.tell(&trained, show.times());
+        self.tell(&trained, show.times(), out);
         Ok(())
     }
 
@@ -131,10 +131,10 @@ impl TrainArgs {
         })
     }
 
-    fn tell(&self, trained: &Trained, stages: Vec<StageTime>) {
+    fn tell(&self, trained: &Trained, stages: Vec<StageTime>, out: &mut dyn Write) {
         let Trained { metadata, folder, report, promoted } = trained;
         if !self.json {
-            tell_people(trained);
+            tell_people(trained, out);
             return;
         }
         let summary = Summary {
@@ -151,11 +151,11 @@ impl TrainArgs {
         };
         let text = serde_json::to_string(&summary).unwrap_or_default();
         // Nobody reading it is no reason to fail: the version is there.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let _ = writeln!(out, "{text}");
     }
 }
 
-fn tell_people(trained: &Trained) {
+fn tell_people(trained: &Trained, out: &mut dyn Write) {
     let Trained { metadata, folder, report, promoted } = trained;
     let Report { test, warnings, .. } = report;
     warnings.iter().chain(&test.warnings).for_each(|warning| line(&format!("note: {warning}")));
@@ -183,5 +183,5 @@ fn tell_people(trained: &Trained) {
     );
     text +=
         &format!("  {}; {}", if *promoted { "in use now" } else { "not in use" }, folder.join(REPORT_HTML).display());
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(out, "{text}");
 }

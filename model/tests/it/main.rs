@@ -3,5 +3,6 @@
 mod child;
 mod cli;
 mod home;
+mod nights;
 mod server;
 mod swap;

@@ -1,0 +1,56 @@
+//! How outcomes are written.
+
+use std::io::Write;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use levibot_core::domain::Ts;
+use serde::Serialize;
+
+use super::CliError;
+
+/// What stands where there is no value.
+pub(super) const NOTHING: &str = "-";
+
+/// A table whose first row is its head.
+pub(super) fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(head.iter().copied());
+    table
+}
+
+/// A table of names and values.
+pub(super) fn pairs(rows: &[(&str, String)]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    for (name, value) in rows {
+        table.add_row([*name, value.as_str()]);
+    }
+    table
+}
+
+/// A line, or several.
+pub(super) fn say(out: &mut dyn Write, text: &dyn std::fmt::Display) -> Result<(), CliError> {
+    writeln!(out, "{text}").map_err(CliError::Write)
+}
+
+/// JSON for programs.
+pub(super) fn json(out: &mut dyn Write, value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::Write(error.into()))?;
+    say(out, &text)
+}
+
+/// A share as percent.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+/// A number or nothing.
+pub(super) fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// `2025-10-14 12:30:00`, UTC, without fractions.
+pub(super) fn time(ts: Ts) -> String {
+    Ts::from_secs(ts.secs()).to_string().replace('T', " ").trim_end_matches('Z').to_owned()
+}
