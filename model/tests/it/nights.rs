@@ -46,7 +46,8 @@ impl Place {
         for (key, symbol) in [(1, "AAAUSDT"), (2, "BBBUSDT")] {
             fs::write(place.path("data").join(format!("{symbol}.csv")), prices(key, &step)).unwrap();
         }
-        let quick = [("test = 0.08", "test = 0.25"), ("trees = 200", "trees = 40"), ("leaf_rows = 400", "leaf_rows = 50")];
+        let quick =
+            [("test = 0.08", "test = 0.25"), ("trees = 200", "trees = 40"), ("leaf_rows = 400", "leaf_rows = 50")];
         place.settings("quick.toml", &quick);
         fs::write(place.path("trees.yaml"), TREES).unwrap();
         place
@@ -137,7 +138,8 @@ fn a_planted_trend_is_learnt_by_both_members_and_told_in_full() {
         ("windows_per_epoch = 12000", "windows_per_epoch = 1500"),
     ];
     place.settings("small.toml", &small);
-    let both = TREES.replace("{name: sentiment", "{name: tft, weight: 0.3, features: [price_history]}, {name: sentiment");
+    let both =
+        TREES.replace("{name: sentiment", "{name: tft, weight: 0.3, features: [price_history]}, {name: sentiment");
     fs::write(place.path("both.yaml"), both).unwrap();
     let output = place.command("train", "small.toml", "both.yaml").arg("--json").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
@@ -157,7 +159,10 @@ fn a_planted_trend_is_learnt_by_both_members_and_told_in_full() {
     for wanted in ["Reliability", "How tft learnt", "Leak check", "AAAUSDT", "Hyperparameters", "absent"] {
         assert!(html.contains(wanted), "{wanted}");
     }
-    assert!(!html.contains("http") && !html.contains("<script") && !html.contains("NaN"), "one page, nothing from elsewhere");
+    assert!(
+        !html.contains("http") && !html.contains("<script") && !html.contains("NaN"),
+        "one page, nothing from elsewhere"
+    );
     let report: Value = serde_json::from_slice(&fs::read(opened.folder.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["leak_check"]["leaks"], serde_json::json!([]));
 }
@@ -206,14 +211,20 @@ fn the_gate_takes_the_better_one_and_refuses_the_worse_one() {
     let (code, text) = run("blind.yaml", BARS, &["--keep", "1", "--json"]);
     assert_eq!(code, Some(10), "{text}");
     let night = place.noted();
-    assert!(night.outcome == Outcome::Refused && night.text.contains("the challenger was refused: it earned"), "{night:?}");
+    assert!(
+        night.outcome == Outcome::Refused && night.text.contains("the challenger was refused: it earned"),
+        "{night:?}"
+    );
     assert_eq!(place.current(), Some(good));
     assert_eq!(place.versions().names().unwrap(), [blind, good], "the one in use and the one before it stay");
 }
 
 /// Settings under which training does not end by itself.
 fn slow(place: &Place) {
-    place.settings("slow.toml", &[("epochs = 4", "epochs = 1000"), ("patience = 2 ", "patience = 100 "), ("trees = 200", "trees = 5")]);
+    place.settings(
+        "slow.toml",
+        &[("epochs = 4", "epochs = 1000"), ("patience = 2 ", "patience = 100 "), ("trees = 200", "trees = 5")],
+    );
     fs::write(place.path("tft.yaml"), TREES.replace("name: lightgbm", "name: tft")).unwrap();
 }
 
@@ -246,7 +257,11 @@ fn a_second_night_does_nothing_and_a_killed_child_changes_nothing() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGKILL).unwrap();
     let first = first.wait_with_output().unwrap();
     assert_eq!(first.status.code(), Some(21), "{}", told(&first));
-    assert!(told(&first).contains("❌ Nightly retrain failed at train: training was ended by SIGKILL"), "{}", told(&first));
+    assert!(
+        told(&first).contains("❌ Nightly retrain failed at train: training was ended by SIGKILL"),
+        "{}",
+        told(&first)
+    );
     assert_eq!((place.current(), place.versions().names().unwrap()), before);
     assert_eq!(place.noted().outcome, Outcome::Failed);
 }
@@ -255,7 +270,9 @@ fn a_second_night_does_nothing_and_a_killed_child_changes_nothing() {
 fn too_long_and_too_much_memory_end_it_with_a_remedy() {
     let place = Place::of_trends();
     slow(&place);
-    for (limit, wanted) in [(["--time-max", "2s"], "raise --time-max"), (["--memory-max", "48MiB"], "raise --memory-max")] {
+    for (limit, wanted) in
+        [(["--time-max", "2s"], "raise --time-max"), (["--memory-max", "48MiB"], "raise --memory-max")]
+    {
         let output = place.night("slow.toml", "tft.yaml", hour(BARS), &limit).output().unwrap();
         assert_eq!(output.status.code(), Some(21), "{}", told(&output));
         assert!(place.noted().text.contains(wanted), "{}", told(&output));

@@ -94,7 +94,7 @@ fn symbols_that_move_as_one_are_worth_one() {
 
 #[test]
 fn figures_come_back_from_json() {
-    let table = table(300);
+    let table = table(150);
     let samples = samples(&table);
     let found = Evaluation::of(&table, &samples, &said(&table, &samples, false), RULES).unwrap();
     let json = serde_json::to_string(&found).unwrap();
