@@ -4,7 +4,7 @@ use tch::nn::{Init, Path};
 use tch::{TchError, Tensor};
 
 /// Added to the variance in layer normalisation.
-pub(super) const EPSILON: f64 = 1e-5;
+const EPSILON: f64 = 1e-5;
 
 /// Share of activations that are dropped in this pass: nothing while forecasting.
 #[derive(Debug, Clone, Copy)]

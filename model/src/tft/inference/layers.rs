@@ -66,14 +66,41 @@ impl Linear {
     }
 }
 
-/// Adds to `out` the weights of each input times the input; `weight` has a row as long as `out` for each.
+/// Adds to `out` the weights of each input times the input; `weight` has a row as long as `out` for each. Every output is
+/// added up in the order of the inputs; blocks of outputs are computed side by side.
 pub(super) fn multiply(x: &[f32], weight: &[f32], out: &mut [f32]) {
-    for (x, row) in x.iter().zip(weight.chunks_exact(out.len())) {
-        out.iter_mut().zip(row).for_each(|(out, weight)| *out += x * weight);
+    let width = out.len();
+    let (wide, rest) = out.as_chunks_mut::<16>();
+    let mut start = 0;
+    for block in wide {
+        add_products(x, weight, width, start, block);
+        start += block.len();
+    }
+    let (narrow, rest) = rest.as_chunks_mut::<4>();
+    for block in narrow {
+        add_products(x, weight, width, start, block);
+        start += block.len();
+    }
+    for out in rest {
+        add_products(x, weight, width, start, std::array::from_mut(out));
+        start += 1;
     }
 }
 
+/// The part of [`multiply`] for the outputs from `start` on.
+#[inline]
+fn add_products<const N: usize>(x: &[f32], weight: &[f32], width: usize, start: usize, out: &mut [f32; N]) {
+    let mut sums = *out;
+    for (x, row) in x.iter().zip(weight.chunks_exact(width)) {
+        if let Some(row) = row.get(start..).and_then(<[f32]>::first_chunk::<N>) {
+            sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += x * weight);
+        }
+    }
+    *out = sums;
+}
+
 /// Adds numbers, place by place.
+#[inline]
 pub(super) fn add(to: &mut [f32], x: &[f32]) {
     to.iter_mut().zip(x).for_each(|(to, x)| *to += x);
 }
@@ -173,7 +200,7 @@ impl Lstm {
     }
 
     /// Hidden states of all steps; `state` and `cell` are those before, and afterwards those after.
-    pub(super) fn forward(&self, x: &[f32], state: &mut Vec<f32>, cell: &mut [f32]) -> Vec<f32> {
+    pub(super) fn forward(&self, x: &[f32], state: &mut [f32], cell: &mut [f32]) -> Vec<f32> {
         let width = cell.len();
         let mut out = Vec::with_capacity(x.len());
         for from_input in self.input.forward(x).chunks_exact(4 * width) {
@@ -181,7 +208,8 @@ impl Lstm {
             add(&mut gates, from_input);
             let (sigmoids, rest) = gates.split_at_mut(2 * width);
             let (candidates, outputs) = rest.split_at_mut(width);
-            sigmoids.iter_mut().chain(&mut *outputs).for_each(|x| *x = sigmoid(*x));
+            sigmoids.iter_mut().for_each(|x| *x = sigmoid(*x));
+            outputs.iter_mut().for_each(|x| *x = sigmoid(*x));
             candidates.iter_mut().for_each(|x| *x = tanh(*x));
             let (inputs, forgets) = sigmoids.split_at(width);
             for (at, cell) in cell.iter_mut().enumerate() {
