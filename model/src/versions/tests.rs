@@ -99,7 +99,8 @@ fn what_is_missing_cut_short_or_altered_is_named() {
             fs::write(path, text.replacen(from, to, 1)).unwrap();
         }
     };
-    let cases: [(&str, &dyn Fn(&Path), &str); 9] = [
+    type Change<'a> = &'a dyn Fn(&Path);
+    let cases: [(&str, Change<'_>, &str); 9] = [
         (
             "tft/weights",
             &|path| fs::write(path, [7; 999]).unwrap(),

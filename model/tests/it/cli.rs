@@ -45,7 +45,8 @@ fn predict_says_what_a_server_says_and_why() {
     server.ask(1, vec![asked]);
     let forecast = server.answer().forecasts.remove(0).unwrap();
     assert_eq!(said["prob_up"].as_f64().unwrap().to_bits(), forecast.prob_up.to_bits());
-    assert_eq!(said["members"][1]["calibrated"].as_f64().unwrap(), forecast.votes[1].unwrap().probability);
+    let calibrated = said["members"][1]["calibrated"].as_f64().unwrap();
+    assert_eq!(calibrated.to_bits(), forecast.votes[1].unwrap().probability.to_bits());
     assert_eq!((&said["absent"], &said["in_sample"]), (&serde_json::json!(["sentiment"]), &false.into()));
     let speaks = forecast.confidence() >= said["threshold"].as_f64().unwrap();
     assert_eq!(said["verdict"], if speaks { "trade" } else { "abstain" });
