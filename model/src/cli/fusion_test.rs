@@ -84,8 +84,8 @@ impl FusionTestArgs {
             return Err(CliError::NothingToJudge { symbol, version, through, forced });
         }
         if samples.len() < wanted {
-            let through = metadata.trained_through;
-            notes.push(format!("{} of {wanted} bars: what came before {through} is left out", samples.len()));
+            let which = if self.in_sample { "no others have an outcome" } else { "no others come after its training" };
+            notes.push(format!("{} of {wanted} bars: {which}", samples.len()));
         }
         let rows = judge(&loaded, &table, &samples)?;
         if rows.iter().any(|row| row.in_sample) {

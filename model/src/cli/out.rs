@@ -11,27 +11,40 @@ use super::CliError;
 /// What stands where there is no value.
 pub(super) const NOTHING: &str = "-";
 
-/// A table whose first row is its head.
-pub(super) fn table(head: &[&str]) -> Table {
+/// Width where it cannot be asked for.
+const WIDTH: u16 = 120;
+
+fn empty() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
+    table
+}
+
+/// A table whose first row is its head.
+pub(super) fn table(head: &[&str]) -> Table {
+    let mut table = empty();
     table.set_header(head.iter().copied());
     table
 }
 
 /// A table of names and values.
 pub(super) fn pairs(rows: &[(&str, String)]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = empty();
     for (name, value) in rows {
         table.add_row([*name, value.as_str()]);
     }
     table
 }
 
-/// A line, or several.
+/// A line, or several. Whoever reads may have gone away, as `head` does: that is no failure of ours.
 pub(super) fn say(out: &mut dyn Write, text: &dyn std::fmt::Display) -> Result<(), CliError> {
-    writeln!(out, "{text}").map_err(CliError::Write)
+    match writeln!(out, "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(CliError::Write),
+    }
 }
 
 /// JSON for programs.

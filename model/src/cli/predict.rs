@@ -211,7 +211,7 @@ fn members(asked: &Asked, explanation: &Explanation) -> Vec<MemberLine> {
             weight: vote.weight,
             effect_is: match member {
                 Member::Lightgbm => "added to the log odds of a rise",
-                Member::Tft | Member::Sentiment => "share of attention among its inputs",
+                Member::Tft | Member::Sentiment => "weight among its variables, mean over the window",
             },
             top: top.collect(),
         })
