@@ -5,6 +5,7 @@ mod skill;
 
 use std::collections::BTreeMap;
 
+use levibot_core::domain::hash::unit_draw;
 use levibot_core::domain::{Symbol, Ts};
 use levibot_core::features::FeatureId;
 use levibot_core::forecast::input_ids;
@@ -23,6 +24,8 @@ pub const COVERAGE_TRADED: f64 = 0.2;
 /// Accuracy over every bar, on bars of [`LEAK_SECS`] or more, above which nobody should believe it.
 const LEAK_ACCURACY: f64 = 0.65;
 const LEAK_SECS: u32 = 900;
+/// Share of calls of the rarer side under which the model does not tell bars apart.
+const ONE_SIDED: f64 = 0.02;
 /// Independent outcomes under which figures say little: at 100 the 95 % interval of a share is 20 points wide.
 const EFFECTIVE_MIN: f64 = 100.0;
 
@@ -146,7 +149,8 @@ impl Evaluation {
             at_coverage: portfolio::trade(table, &surest, &range, format!("surest {:.0} %", COVERAGE_TRADED * 100.0)),
             warnings: Vec::new(),
         };
-        evaluation.warnings = evaluation.doubts(table);
+        let ups = told.iter().filter(|told| told.says_up()).count();
+        evaluation.warnings = evaluation.doubts(table, share(ups, told.len()).unwrap_or(0.5));
         Some(evaluation)
     }
 
@@ -155,8 +159,17 @@ impl Evaluation {
         self.skill.first()
     }
 
-    fn doubts(&self, table: &Table) -> Vec<String> {
+    /// What must be said besides the figures; `ups` is the share of calls that say up.
+    fn doubts(&self, table: &Table, ups: f64) -> Vec<String> {
         let mut doubts = Vec::new();
+        if !(ONE_SIDED..=1.0 - ONE_SIDED).contains(&ups) {
+            let side = if ups > 0.5 { "up" } else { "down" };
+            doubts
+                .push(format!("nearly every call says {side}: the accuracy is that of always saying so, not of skill"));
+        }
+        if self.at_threshold.calls == 0 {
+            doubts.push("no bar reaches the threshold: with this version the daemon would not trade".to_owned());
+        }
         let accuracy = self.full().and_then(|skill| skill.accuracy);
         if let Some(accuracy) = accuracy.filter(|x| *x > LEAK_ACCURACY && table.timeframe.secs() >= LEAK_SECS) {
             doubts.push(format!(
@@ -225,15 +238,17 @@ fn design(table: &Table, told: &[Told]) -> f64 {
     design_effect(outcomes.len(), mean(&correlations).unwrap_or(0.0))
 }
 
-/// The share `coverage` of bars on which the model is surest, at least one; of equally sure ones, those that stand first.
+/// The share `coverage` of bars on which the model is surest, at least one. Which of equally sure ones are taken is drawn
+/// by time and symbol, so that none is preferred; the same bars are drawn every time.
 fn surest<'a>(told: &[&'a Told], coverage: f64) -> Vec<&'a Told> {
-    let mut sorted = told.to_vec();
-    sorted.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
+    let lot = |told: &Told| unit_draw(u64::from(told.sample.series), told.close.nanos().cast_unsigned());
+    let mut sorted: Vec<(f64, f64, &Told)> = told.iter().map(|told| (told.confidence(), lot(told), *told)).collect();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
     let wanted = coverage * sorted.len() as f64;
     let count = (1..sorted.len()).find(|count| *count as f64 >= wanted).unwrap_or(sorted.len());
-    sorted.truncate(count);
-    sorted.sort_by_key(|told| told.sample);
-    sorted
+    let mut taken: Vec<&Told> = sorted.into_iter().take(count).map(|(_, _, told)| told).collect();
+    taken.sort_by_key(|told| told.sample);
+    taken
 }
 
 fn share(part: usize, whole: usize) -> Option<f64> {

@@ -13,6 +13,11 @@ fn percent(value: f64) -> String {
     format!("{:.0} %", value * 100.0)
 }
 
+/// A number of rounds; nothing between two of them.
+fn whole(value: f64) -> String {
+    if (value - value.round()).abs() < 1e-9 { format!("{value:.0}") } else { String::new() }
+}
+
 pub(super) fn day(ts: Ts) -> String {
     ts.to_string().chars().take(10).collect()
 }
@@ -80,10 +85,12 @@ pub(super) fn equity(portfolios: [&Portfolio; 2]) -> String {
 pub(super) fn curves(member: &MemberReport) -> String {
     let longest = member.curves.iter().map(|curve| curve.values.len()).max().unwrap_or(0);
     let values = span_of(member.curves.iter().flat_map(|curve| curve.values.iter().copied()));
-    let mut chart =
-        Chart::new((1.0, longest as f64), values).grid_y(|y| format!("{y:.4}")).ticks_x(|x| format!("{x:.0}"));
+    let mut chart = Chart::new((1.0, longest as f64), values).grid_y(|y| format!("{y:.4}")).ticks_x(whole);
     for (class, Curve { values, .. }) in ["a", "b", "c"].into_iter().cycle().zip(&member.curves) {
         chart = chart.line(class, (1..).map(f64::from).zip(values.iter().copied()));
+        if let [only] = values[..] {
+            chart = chart.dot(class, (1.0, only), 4.0, &format!("{only:.4}"));
+        }
     }
     chart.finish(&format!("How {} learnt", member.name.name()))
 }
