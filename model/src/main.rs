@@ -6,5 +6,5 @@ use clap::Parser;
 use levibot_model::cli::Cli;
 
 fn main() -> ExitCode {
-    ExitCode::from(Cli::parse().run())
+    ExitCode::from(Cli::parse().run(&mut std::io::stdout()))
 }

@@ -34,17 +34,20 @@ pub fn wilson(hits: f64, n: f64, z: f64) -> Option<Bounds> {
     Some(Bounds { low: ((middle - reach) / scale).max(0.0), high: ((middle + reach) / scale).min(1.0) })
 }
 
+/// Up to so many outcomes [`binomial_bounds`] is exact.
+const EXACT_MAX: u32 = 1_000_000;
+
 /// The shares within which a hit rate lies by chance: the quantiles `alpha / 2` and `1 - alpha / 2` of the binomial
-/// distribution over n, exact (no normal approximation). Each tail outside holds at most `alpha / 2`. `None` unless
-/// n > 0, 0 < p < 1 and 0 < alpha < 1.
+/// distribution over n, so that each tail outside holds at most `alpha / 2`. Exact, without a normal approximation, up to
+/// a million outcomes; for more the bounds are those of a million, which are wider. `None` unless n is at least 1, 0 < p < 1 and 0 < alpha < 1.
 ///
-/// `n` is the number of independent outcomes: where they overlap, that of [`effective_size`] rounded down.
-pub fn binomial_bounds(n: u32, p: f64, alpha: f64) -> Option<Bounds> {
+/// `n` is the number of independent outcomes, rounded down: where they overlap, that of [`effective_size`].
+pub fn binomial_bounds(n: f64, p: f64, alpha: f64) -> Option<Bounds> {
     let inside = |x: f64| x > 0.0 && x < 1.0;
-    if n == 0 || !inside(p) || !inside(alpha) {
+    if !(n >= 1.0 && inside(p) && inside(alpha)) {
         return None;
     }
-    let weights = relative_weights(n, p);
+    let weights = relative_weights(n.min(f64::from(EXACT_MAX)).floor(), p);
     let total: f64 = weights.iter().sum();
     let quantile = |share: f64| {
         let mut sum = 0.0;
@@ -53,24 +56,24 @@ pub fn binomial_bounds(n: u32, p: f64, alpha: f64) -> Option<Bounds> {
             sum += weight / total;
             sum >= share - 1e-12
         };
-        weights.iter().position(reached).unwrap_or(weights.len() - 1) as f64 / f64::from(n)
+        weights.iter().position(reached).unwrap_or(weights.len() - 1) as f64 / (weights.len() - 1) as f64
     };
     Some(Bounds { low: quantile(alpha / 2.0), high: quantile(1.0 - alpha / 2.0) })
 }
 
 /// Weights of 0 to n hits, up to a common factor: from the mode outwards by the ratio of neighbours, so that nothing
-/// overflows and what underflows is nothing.
-fn relative_weights(n: u32, p: f64) -> Vec<f64> {
+/// overflows and what underflows is nothing. `n` is whole.
+fn relative_weights(n: f64, p: f64) -> Vec<f64> {
     let odds = p / (1.0 - p);
-    let n_real = f64::from(n);
-    let mut weights = vec![0.0; n as usize + 1];
-    let mode = (0..n).take_while(|k| f64::from(k + 1) <= (n_real + 1.0) * p).count();
+    let hits = || (0..=EXACT_MAX).map(f64::from).take_while(|k| *k <= n);
+    let mode = hits().skip(1).take_while(|k| *k <= (n + 1.0) * p).count();
+    let mut weights = vec![0.0; hits().count()];
     weights[mode] = 1.0;
-    for k in mode..n as usize {
-        weights[k + 1] = weights[k] * odds * (n_real - k as f64) / (k as f64 + 1.0);
+    for k in mode..weights.len() - 1 {
+        weights[k + 1] = weights[k] * odds * (n - k as f64) / (k as f64 + 1.0);
     }
     for k in (0..mode).rev() {
-        weights[k] = weights[k + 1] * (k as f64 + 1.0) / ((n_real - k as f64) * odds);
+        weights[k] = weights[k + 1] * (k as f64 + 1.0) / ((n - k as f64) * odds);
     }
     weights
 }
@@ -115,20 +118,23 @@ mod tests {
     #[test]
     fn chance_is_bounded_as_the_binomial_distribution_says() {
         // By hand: of 10 fair coins 1 or fewer heads are 11/1024 = 1.07 %, 2 or fewer are 56/1024 = 5.5 %.
-        let bounds = binomial_bounds(10, 0.5, 0.05).unwrap();
+        let bounds = binomial_bounds(10.0, 0.5, 0.05).unwrap();
         assert!(near(bounds.low, 0.2, 1e-12) && near(bounds.high, 0.8, 1e-12), "{bounds:?}");
         // The 2.5 % and 97.5 % quantiles of 100 fair coins are 40 and 60.
-        let bounds = binomial_bounds(100, 0.5, 0.05).unwrap();
+        let bounds = binomial_bounds(100.0, 0.5, 0.05).unwrap();
         assert!(near(bounds.low, 0.4, 1e-12) && near(bounds.high, 0.6, 1e-12), "{bounds:?}");
         // A tail of exactly alpha / 2: of 2 fair coins none or both are 1/4 each.
-        let bounds = binomial_bounds(2, 0.5, 0.5).unwrap();
+        let bounds = binomial_bounds(2.0, 0.5, 0.5).unwrap();
         assert!(near(bounds.low, 0.0, 1e-12) && near(bounds.high, 0.5, 1e-12), "{bounds:?}");
         // With many, the normal approximation p +- z sqrt(p (1 - p) / n) comes near.
-        let bounds = binomial_bounds(200_000, 0.52, 0.05).unwrap();
+        let bounds = binomial_bounds(200_000.0, 0.52, 0.05).unwrap();
         let reach = Z95 * (0.52_f64 * 0.48 / 200_000.0).sqrt();
         assert!(near(bounds.low, 0.52 - reach, 1e-5) && near(bounds.high, 0.52 + reach, 1e-5), "{bounds:?}");
         assert!(bounds.hold(0.52) && !bounds.hold(0.53));
-        assert!(binomial_bounds(0, 0.5, 0.05).is_none() && binomial_bounds(5, 1.0, 0.05).is_none());
+        assert_eq!(binomial_bounds(10.9, 0.5, 0.05), binomial_bounds(10.0, 0.5, 0.05));
+        assert_eq!(binomial_bounds(1e9, 0.5, 0.05), binomial_bounds(1e6, 0.5, 0.05));
+        assert!(binomial_bounds(0.9, 0.5, 0.05).is_none() && binomial_bounds(f64::NAN, 0.5, 0.05).is_none());
+        assert!(binomial_bounds(0.0, 0.5, 0.05).is_none() && binomial_bounds(5.0, 1.0, 0.05).is_none());
     }
 
     #[test]

@@ -1,16 +1,35 @@
 //! The command line.
 
-use std::path::PathBuf;
+mod data;
+mod error;
+mod fusion_test;
+mod judge;
+mod model;
+mod out;
+mod predict;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use levibot_core::domain::ModelVersion;
 
-use crate::server::{Choice, ServeError, ServeOptions, end_on_sigterm, serve, socket_on_stdin};
+pub use error::CliError;
 
-/// The fusion model of levibot.
+use crate::ensemble::Loaded;
+use crate::nightly::RetrainArgs;
+use crate::server::{Choice, ServeOptions, chain, end_on_sigterm, serve, socket_on_stdin};
+use crate::tft::fix_threads;
+use crate::training::TrainArgs;
+use crate::versions::Versions;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 refused or failed; 2 the command line, the configuration or the data are wrong.";
+
+/// The fusion model of levibot: its versions, what they say, and how good they are.
 #[derive(Debug, Parser)]
-#[command(name = "levibot-model", version)]
+#[command(name = "levibot-model", version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,48 +39,108 @@ pub struct Cli {
 enum Command {
     /// Answer the daemon's questions over the socket on standard input
     Serve(ServeArgs),
+    Train(TrainArgs),
+    Retrain(RetrainArgs),
+    /// Say what a version thinks of one bar, and why
+    Predict(predict::PredictArgs),
+    /// Hold the last decisions of a version against what happened
+    FusionTest(fusion_test::FusionTestArgs),
+    /// List, compare, check and choose versions
+    #[command(subcommand)]
+    Model(model::ModelCommand),
 }
 
 #[derive(Debug, Args)]
 struct ServeArgs {
-    /// The folder of versions
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    models: PathBuf,
-    /// Answer with this version for ever; without it with the one in use, also when that changes
-    #[arg(long, value_name = "VERSION")]
-    version: Option<ModelVersion>,
+    #[command(flatten)]
+    which: Which,
     /// Threads of native code
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
 }
 
+/// The folder of versions.
+#[derive(Debug, Args)]
+struct Folder {
+    /// The folder of versions
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    models: PathBuf,
+}
+
+/// Which version.
+#[derive(Debug, Args)]
+struct Which {
+    #[command(flatten)]
+    folder: Folder,
+    /// This version; without it the one in use
+    #[arg(long, value_name = "VERSION")]
+    version: Option<ModelVersion>,
+}
+
+impl Folder {
+    fn versions(&self) -> Versions {
+        Versions::new(&self.models)
+    }
+}
+
+impl Which {
+    fn load(&self) -> Result<Loaded, CliError> {
+        // One thread: a single question gains nothing from more, and the last bits stay the same everywhere.
+        fix_threads(1);
+        let versions = self.folder.versions();
+        let opened = match &self.version {
+            Some(version) => versions.open(version)?,
+            None => versions.open_current()?,
+        };
+        Ok(Loaded::load(opened)?)
+    }
+}
+
 impl Cli {
-    /// Does what was asked and gives the exit code.
-    pub fn run(&self) -> u8 {
-        match &self.command {
-            Command::Serve(args) => match args.run() {
-                Ok(()) => 0,
-                Err(error) => {
-                    complain(&error);
-                    error.exit_code()
-                }
-            },
+    /// Does what was asked, writes the outcome to `out` and what went wrong to standard error, and gives the exit code.
+    pub fn run(&self, out: &mut dyn Write) -> u8 {
+        let done = match &self.command {
+            // These have exit codes of their own.
+            Command::Train(args) => return args.run(out),
+            Command::Retrain(args) => return args.run(out),
+            Command::Serve(args) => args.run().map_err(CliError::from),
+            Command::Predict(args) => args.run(out),
+            Command::FusionTest(args) => args.run(out),
+            Command::Model(command) => command.run(out),
+        };
+        match done {
+            Ok(()) => 0,
+            Err(error) => {
+                // Whoever reads may have gone away: that is no failure of ours.
+                let _ = writeln!(std::io::stderr(), "levibot-model: {}", chain(&error));
+                error.exit_code()
+            }
         }
     }
 }
 
 impl ServeArgs {
-    fn run(&self) -> Result<(), ServeError> {
+    fn run(&self) -> Result<(), crate::server::ServeError> {
         let socket = socket_on_stdin()?;
         end_on_sigterm(&socket)?;
-        crate::tft::fix_threads(self.threads);
-        let choice = self.version.map_or(Choice::Follow, Choice::Pinned);
-        let options = ServeOptions { models: self.models.clone(), choice, poll: Duration::from_millis(500) };
-        serve(&options, socket)
+        fix_threads(self.threads);
+        let choice = self.which.version.map_or(Choice::Follow, Choice::Pinned);
+        let models = self.which.folder.models.clone();
+        serve(&ServeOptions { models, choice, poll: Duration::from_millis(500) }, socket)
     }
 }
 
-fn complain(error: &dyn std::error::Error) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "levibot-model: {}", crate::server::chain(error));
+/// The ensemble's configuration: the file that was named, else `config/ensemble.yaml`, else what ships with the program.
+fn ensemble(file: Option<&Path>) -> Result<levibot_core::fusion::Ensemble, CliError> {
+    const SHIPPED: &str = include_str!("../../../config/ensemble.yaml");
+    let usual = Path::new("config/ensemble.yaml");
+    let path = file.or_else(|| usual.exists().then_some(usual));
+    let text = match path {
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|source| CliError::Read { path: path.to_owned(), source })?
+        }
+        None => SHIPPED.to_owned(),
+    };
+    let path = path.unwrap_or(usual).to_owned();
+    levibot_core::fusion::Ensemble::from_yaml(&text).map_err(|source| CliError::Ensemble { path, source })
 }

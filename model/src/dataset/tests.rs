@@ -1,5 +1,7 @@
 //! Tests of building, splitting and the check for leaks.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers, and features that are bounded")]
+
 use std::fs;
 
 use levibot_core::domain::hash::unit_draw;

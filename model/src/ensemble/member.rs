@@ -27,7 +27,7 @@ pub trait MemberModel: Debug {
     fn say(&self, asked: &[&Asked]) -> Result<Vec<Said>, String>;
 
     /// How much each of its inputs had to do with the answer, the largest first. The unit is the member's own: additions
-    /// to the logit for trees, shares of attention for the transformer.
+    /// to the log odds for trees, weights of variables for the transformer.
     ///
     /// # Errors
     /// The words of native code.

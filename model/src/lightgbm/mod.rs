@@ -1,8 +1,9 @@
 //! Gradient-boosted trees over the row of one bar (LightGBM, Ke et al. 2017). The only room that names `lightgbm3`.
 //!
 //! What native code is shown has been checked before: shape and finiteness of every row, both classes, and for a file
-//! the seal over its bytes, since LightGBM reads a damaged model as far as it gets. One instance belongs to one thread
-//! (the native handle cannot be sent); a second thread loads its own.
+//! the seal over its bytes. LightGBM 4.7 reads a damaged model as far as it gets: of 30 files cut short 27 ended the process
+//! (segmentation fault or abort), and most files with one altered byte were loaded and answered. One instance belongs to
+//! one thread (the native handle cannot be sent); a second thread loads its own.
 
 mod error;
 mod file;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use levibot_core::domain::Direction;
-use levibot_core::files::Series;
+use levibot_core::domain::{Direction, Timeframe};
+use levibot_core::files::{FileError, Series};
 use levibot_core::forecast::{INPUTS, input_ids};
 use levibot_core::statistics::{
     Call, Judged, Overlapping, accuracy, binomial_bounds, brier, effective_size, evaluate, sharpe, std_dev,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::dataset::walk::{market, normal, walk, wanted};
-use crate::dataset::{EngineRows, Part, Split};
+use crate::dataset::{EngineRows, Part, RowSource, Split, SymbolRows};
 use crate::progress::Silent;
 use crate::settings::SplitSettings;
 
@@ -92,7 +92,7 @@ fn judge(table: &Table, split: &Split, trees: &LightGbm) -> (Vec<Judged>, Vec<f6
 #[test]
 fn a_planted_signal_is_learnt() {
     let (table, split) = table(&[trending("AAA", 3_000, 1), trending("BBB", 3_000, 2)]);
-    let trees = grow(&table, &split, 2);
+    let trees = grow(&table, &split, 1);
     let (judged, net, hits) = judge(&table, &split, &trees);
     let share = accuracy(&judged, 1.0).unwrap().share();
     let surest = accuracy(&judged, 0.2).unwrap().share();
@@ -108,16 +108,44 @@ fn a_planted_signal_is_learnt() {
 #[test]
 fn a_random_walk_gives_no_skill_and_no_profit() {
     let (table, split) = table(&walks(4_000));
-    let trees = grow(&table, &split, 2);
+    let trees = grow(&table, &split, 1);
     let (judged, net, _) = judge(&table, &split, &trees);
     let n = effective_size(judged.len(), HORIZON, 1.0);
-    let bounds = binomial_bounds(n as u32, 0.5, 0.01).unwrap();
+    let bounds = binomial_bounds(n, 0.5, 0.01).unwrap();
     let share = accuracy(&judged, 1.0).unwrap().share();
     assert!(bounds.hold(share), "{share} of {n} effective, {bounds:?}");
     let net_mean = net.iter().sum::<f64>() / net.len() as f64;
     let error = std_dev(&net).unwrap() / (net.len() as f64).sqrt();
     assert!(net_mean < 2.6 * error, "no profit beyond chance: {net_mean} +- {error}");
     assert!(brier(&judged).unwrap() > 0.245);
+}
+
+/// Rows of engines in which the distance to an average is replaced by the return of the bar that comes next.
+#[derive(Debug)]
+struct NextBar;
+
+impl RowSource for NextBar {
+    #[expect(clippy::cast_possible_truncation, reason = "a log return")]
+    fn rows(&self, data: &[Series], timeframe: Timeframe) -> Result<Vec<SymbolRows>, FileError> {
+        let mut all = EngineRows.rows(data, timeframe)?;
+        let place = places(&[FeatureId::EmaGap200]).unwrap()[0];
+        for rows in &mut all {
+            for (at, pair) in rows.bars.windows(2).enumerate() {
+                rows.rows[at * INPUTS + place] = (pair[1].close / pair[0].close).ln() as f32;
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[test]
+fn the_same_walk_gives_itself_away_when_a_row_knows_the_next_bar() {
+    let table = Table::of(&walks(4_000), &wanted(HORIZON, COST), &NextBar, &Silent).unwrap().0;
+    let split = Split::new(&table, &SPLIT).unwrap();
+    let (judged, net, _) = judge(&table, &split, &grow(&table, &split, 1));
+    let bounds = binomial_bounds(effective_size(judged.len(), HORIZON, 1.0), 0.5, 0.01).unwrap();
+    let share = accuracy(&judged, 1.0).unwrap().share();
+    assert!(share > bounds.high && sharpe(&net, 8_766.0).unwrap() > 10.0, "{share} {bounds:?}");
 }
 
 #[test]
@@ -206,9 +234,28 @@ fn what_cannot_be_learnt_from_is_refused_before_native_code_sees_it() {
 }
 
 #[test]
+fn where_nothing_can_be_split_the_answer_is_the_share_of_rises() {
+    let (table, split) = table(&walks(1_200));
+    let mut flat = table.clone();
+    for series in &mut flat.series {
+        series.rows.fill(1.0);
+    }
+    let trees = grow(&flat, &split, 1);
+    let labels: Vec<bool> = split.training.iter().filter_map(|sample| table.outcome(*sample)?.label).collect();
+    let rises = labels.iter().filter(|up| **up).count() as f64 / labels.len() as f64;
+    let p = trees.predict(flat.row(split.test[0])).unwrap()[0];
+    assert!((p - rises).abs() < 1e-6, "{p} {rises}");
+    assert!(trees.importance().unwrap().iter().all(|(_, gain)| gain.abs() < 1e-12));
+    let dir = TempDir::new().unwrap();
+    trees.save(&dir.path().join("flat")).unwrap();
+    let again = LightGbm::load(&dir.path().join("flat"), input_ids()).unwrap();
+    assert_eq!(again.predict(flat.row(split.test[0])).unwrap()[0].to_bits(), p.to_bits());
+}
+
+#[test]
 fn a_file_gives_the_same_answers_and_a_damaged_one_is_refused() {
     let (table, split) = table(&[trending("AAA", 1_500, 1), walk("BBB", 1_500, 2)]);
-    let trees = grow(&table, &split, 2);
+    let trees = grow(&table, &split, 1);
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("lightgbm.txt");
     trees.save(&path).unwrap();
@@ -253,7 +300,7 @@ fn pythons_lightgbm_reads_the_file_and_gives_the_same_answers() {
         return;
     };
     let (table, split) = table(&[trending("AAA", 1_500, 1), walk("BBB", 1_500, 2)]);
-    let trees = grow(&table, &split, 2);
+    let trees = grow(&table, &split, 1);
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("lightgbm.txt");
     trees.save(&path).unwrap();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 const ROWS_MAX: usize = 8_192;
 
 /// The symbol's number and the bits of the columns that are read: the whole of what the selection depends on.
-pub(super) type Key = Box<[u32]>;
+type Key = Box<[u32]>;
 
 /// At most two generations of [`ROWS_MAX`] rows. When the younger is full it becomes the older, which is forgotten.
 #[derive(Debug, Default)]

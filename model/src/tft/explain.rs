@@ -2,11 +2,12 @@
 
 use levibot_core::features::FeatureId;
 use levibot_core::forecast::{INPUTS, WINDOW};
-use tch::{TchError, Tensor, no_grad};
+use tch::{Kind, TchError, Tensor, no_grad};
 
 use super::inputs::KNOWN;
 use super::layers::Dropout;
-use super::predict::{check, shaped};
+use super::network::Said;
+use super::predict::check;
 use super::selection::STATICS;
 use super::{Tft, TftError, TftInput};
 
@@ -35,6 +36,18 @@ impl Tft {
     }
 
     fn explained(&self, input: &TftInput<'_>) -> Result<TftExplanation, TftError> {
+        let (said, [past, future, statics]) = self.computed(input)?;
+        let mean = |weights: &Tensor| numbers(&weights.f_mean_dim([1_i64].as_slice(), false, Kind::Float)?);
+        Ok(TftExplanation {
+            past: self.inputs.columns.iter().copied().zip(mean(&past)?).collect(),
+            future: KNOWN.into_iter().zip(mean(&future)?).collect(),
+            statics: STATICS.into_iter().zip(numbers(&statics)?).collect(),
+            attention: numbers(&said.attention.f_select(1, -1)?)?,
+        })
+    }
+
+    /// What the network as it was trained says of one bar, and the weights of past, future and static variables.
+    pub(super) fn computed(&self, input: &TftInput<'_>) -> Result<(Said, [Tensor; 3]), TftError> {
         let inputs = &self.inputs;
         let places = inputs.places();
         let (mut past, mut known) = (Vec::new(), Vec::new());
@@ -45,20 +58,13 @@ impl Tft {
         let number = inputs.number(input.symbol);
         let ids = Tensor::f_from_slice(&[i64::try_from(number).unwrap_or(0)])?;
         let levels = Tensor::f_from_slice(&[inputs.levels()[number]])?.f_reshape([1, 1])?;
-        let (context, statics) = self.network.context(&ids, &levels, Dropout::NONE)?;
+        let (context, of_statics) = self.network.context(&ids, &levels, Dropout::NONE)?;
         let past = shaped(&past, [1, inputs.window, places.len()])?;
         let known = shaped(&known, [1, inputs.steps.len(), KNOWN.len()])?;
         let (past, of_past) = self.network.select_past(&past, &context.selection, Dropout::NONE)?;
         let (future, of_future) = self.network.select_future(&known, &context.selection, Dropout::NONE)?;
         let said = self.network.forecast(&past, &future, &context, Dropout::NONE)?;
-        let of_past = numbers(&of_past.f_mean_dim([1_i64].as_slice(), false, tch::Kind::Float)?)?;
-        let of_future = numbers(&of_future.f_mean_dim([1_i64].as_slice(), false, tch::Kind::Float)?)?;
-        Ok(TftExplanation {
-            past: inputs.columns.iter().copied().zip(of_past).collect(),
-            future: KNOWN.into_iter().zip(of_future).collect(),
-            statics: STATICS.into_iter().zip(numbers(&statics)?).collect(),
-            attention: numbers(&said.attention.f_select(1, -1)?)?,
-        })
+        Ok((said, [of_past, of_future, of_statics]))
     }
 }
 
@@ -66,4 +72,9 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let mut numbers = vec![0.0; tensor.numel()];
     tensor.f_contiguous()?.f_copy_data(&mut numbers, tensor.numel())?;
     Ok(numbers)
+}
+
+/// A tensor of three dimensions with these values.
+fn shaped(values: &[f32], shape: [usize; 3]) -> Result<Tensor, TchError> {
+    Tensor::f_from_slice(values)?.f_reshape(shape.map(|n| i64::try_from(n).unwrap_or(i64::MAX)))
 }

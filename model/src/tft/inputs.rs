@@ -242,6 +242,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "sines and cosines")]
     fn the_calendar_of_a_future_bar_is_what_features_will_say_of_it() {
         let timeframe: Timeframe = "4h".parse().unwrap();
         for n in 0..50 {

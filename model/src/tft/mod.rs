@@ -1,14 +1,15 @@
 //! The Temporal Fusion Transformer (Lim, Arik, Loeff, Pfister 2021), small: a window of past bars and the calendar of
 //! future ones in, the probability of a rise and quantiles of the log return out. The only place that names `tch`.
 //!
-//! The same question gives the same bits, whatever else was asked before or together with it: native code is only ever
-//! called with batches of one size. It still depends on the processor's instruction set and on the number of threads.
+//! It is trained by libtorch and forecasts in plain arithmetic: the same question gives the same bits, whatever else was
+//! asked before or together with it, with any number of threads and on any processor.
 
 mod attention;
 mod batches;
 mod cache;
 mod error;
 mod explain;
+mod inference;
 mod inputs;
 mod layers;
 mod loss;
@@ -30,17 +31,17 @@ use std::sync::{Mutex, PoisonError};
 
 use levibot_core::domain::{Symbol, Timeframe};
 use levibot_core::features::FeatureId;
+use tch::Device;
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor, no_grad};
 
 use cache::Cache;
+use inference::Inference;
 use inputs::{Inputs, KNOWN};
-use layers::Dropout;
 use loss::QUANTILES;
-use network::{Context, Network, Shape};
+use network::{Network, Shape};
 
-/// Fixes the number of threads that libtorch computes with, for the whole process. A caller does so once, before
-/// anything is trained or forecast: the last bits of a result depend on it.
+/// Fixes the number of threads that libtorch computes with, for the whole process. Training does so itself; forecasts
+/// do not depend on it.
 pub fn fix_threads(threads: u32) {
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(1));
 }
@@ -53,8 +54,7 @@ pub struct Tft {
     heads: u32,
     weights: VarStore,
     network: Network,
-    /// That of every symbol's number, in order.
-    contexts: Context,
+    inference: Inference,
     cache: Mutex<Cache>,
 }
 
@@ -81,11 +81,8 @@ impl Tft {
 
     /// Ready to forecast, once its weights have their values.
     fn new(inputs: Inputs, hidden: u32, heads: u32, weights: VarStore, network: Network) -> Result<Self, TftError> {
-        let contexts = no_grad(|| {
-            let (ids, levels) = all_symbols(&inputs)?;
-            network.context(&ids, &levels, Dropout::NONE).map(|(contexts, _)| contexts)
-        })?;
-        Ok(Self { inputs, hidden, heads, weights, network, contexts, cache: Mutex::default() })
+        let inference = Inference::new(&weights, hidden as usize, heads as usize, &inputs.levels())?;
+        Ok(Self { inputs, hidden, heads, weights, network, inference, cache: Mutex::default() })
     }
 
     /// A network without knowledge: its weights are drawn from libtorch's generator.
@@ -107,11 +104,4 @@ impl Tft {
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The numbers of all symbols, `[vocabulary]`, and their levels, `[vocabulary, 1]`.
-fn all_symbols(inputs: &Inputs) -> Result<(Tensor, Tensor), tch::TchError> {
-    let count = i64::try_from(inputs.vocabulary()).unwrap_or(i64::MAX);
-    let ids = Tensor::f_arange(count, (Kind::Int64, Device::Cpu))?;
-    Ok((ids, Tensor::f_from_slice(&inputs.levels())?.f_reshape([-1, 1])?))
 }

@@ -57,19 +57,6 @@ pub(super) struct Context {
     pub(super) enrichment: Tensor,
 }
 
-impl Context {
-    /// That of some of its rows.
-    pub(super) fn rows(&self, ids: &Tensor) -> Result<Self, TchError> {
-        let take = |tensor: &Tensor| tensor.f_index_select(0, ids);
-        Ok(Self {
-            selection: take(&self.selection)?,
-            state: take(&self.state)?,
-            cell: take(&self.cell)?,
-            enrichment: take(&self.enrichment)?,
-        })
-    }
-}
-
 /// What the network says of a batch.
 #[derive(Debug)]
 pub(super) struct Said {

@@ -36,6 +36,10 @@ impl Home {
         Self { dir }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub(crate) fn models(&self) -> PathBuf {
         self.dir.path().join("models")
     }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use levibot_core::forecast::schema_hash;
+
 use super::fixtures::{hasty, input, samples};
 use crate::tft::{Tft, TftError, TftInput};
 
@@ -81,7 +83,7 @@ fn a_description_that_cannot_be_meant_is_refused_even_with_a_fitting_digest() {
         ("\"window\": 10", "\"window\": 0", "window"),
         ("\"AAA\"", "\"CCC\"", "symbols are not in order"),
         ("\"rsi_14\"", "\"log_return_1\"", "columns are not those"),
-        ("\"schema\": ", "\"schema\": 1", "layout of features"),
+        (&format!("\"schema\": {}", schema_hash()), "\"schema\": 1", "layout of features"),
         ("\"volatility_floor\": ", "\"volatility_floor\": -", "volatility floor"),
     ] {
         let error = edited(dir.path(), from, to).unwrap_err();
@@ -99,7 +101,7 @@ fn weights_that_are_not_finite_or_not_the_model_s_are_refused() {
     std::fs::copy(other.path().join(FILES[1]), dir.path().join(FILES[1])).unwrap();
     assert!(matches!(Tft::load(dir.path()), Err(TftError::File { .. })));
     let mut weights = model.weights.trainable_variables();
-    tch::no_grad(|| weights[3].fill_(f64::NAN));
+    let _ = tch::no_grad(|| weights[3].fill_(f64::NAN));
     model.save(dir.path()).unwrap();
     let error = Tft::load(dir.path()).unwrap_err().to_string();
     assert!(error.contains("not finite"), "{error}");
