@@ -89,7 +89,7 @@ impl Scene {
             }),
             swapped: Arc::new(move |ready| {
                 c.lock().unwrap().swapped.push(ready.digest.clone());
-                Tell::JournalMoved
+                Some(Tell::JournalMoved)
             }),
         };
         let mut parts = Parts {
