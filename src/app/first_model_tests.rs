@@ -157,7 +157,7 @@ fn a_first_version_is_trained_on_the_simulated_past() {
     let history = dir.path().join("data/history");
     let wanted = format!(
         "train --data {} --symbols BTCUSDT,ETHUSDT --timeframe 15m --config {} --ensemble config/ensemble.yaml \
-         --models {} --promote\n",
+         --models {} --promote --dies-with-parent\n",
         history.display(),
         history.join("training.toml.builtin").display(),
         dir.path().join("models").display()
