@@ -6,8 +6,9 @@
 # crontab (every night at 3):
 #   0 3 * * * /path/to/levibot/scripts/nightly_retrain.sh >> /path/to/log 2>&1
 #
-# Without options it trains on 15-minute bars of every symbol in data/default/history (LEVIBOT_DATA names another folder)
-# into models (LEVIBOT_MODELS). Paths in options are relative to the repository. Exit codes and steps: docs/nightly.md.
+# Without options it is for the default run: it collects the simulated market's bars into data/default/history, trains on
+# every symbol there, and puts the version into models/default. For prices of your own give --data, --symbols and --models.
+# Paths in options are relative to the repository. Exit codes and steps: docs/nightly.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,20 +20,26 @@ export LC_ALL=C.UTF-8
 
 say() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"; }
 
+levibot="$CARGO_TARGET_DIR/release/levibot"
 model="$CARGO_TARGET_DIR/release/levibot-model"
-if [ ! -x "$model" ]; then
-  say "nightly retrain: $model is not there; build it once: scripts/setup.sh && . scripts/env.sh && cargo build --release --workspace" >&2
-  exit 2
-fi
+for program in "$levibot" "$model"; do
+  if [ ! -x "$program" ]; then
+    say "nightly retrain: $program is not there; build it once: scripts/setup.sh && . scripts/env.sh && cargo build --release --workspace" >&2
+    exit 2
+  fi
+done
 
 given=" $* "
 # Whether an option was given, as `--name value` or `--name=value`.
 has() { case "$given" in *" $1 "* | *" $1="*) return 0 ;; *) return 1 ;; esac }
 
 options=()
-data="${LEVIBOT_DATA:-data/default/history}"
-has --data || options+=(--data "$data")
-has --models || options+=(--models "${LEVIBOT_MODELS:-models}")
+data=data/default/history
+if ! has --data; then
+  "$levibot" collect || exit 20
+  options+=(--data "$data")
+fi
+has --models || options+=(--models models/default)
 has --memory-max || options+=(--memory-max 6GiB)
 if ! has --symbols; then
   if has --data; then
@@ -49,7 +56,7 @@ if ! has --symbols; then
     case ",$symbols," in *",$symbol,"*) ;; *) symbols="${symbols:+$symbols,}$symbol" ;; esac
   done
   if [ -z "$symbols" ]; then
-    say "nightly retrain: $data holds no price files; run the daemon first, or set LEVIBOT_DATA" >&2
+    say "nightly retrain: $data holds no price files" >&2
     exit 2
   fi
   options+=(--symbols "$symbols")

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use levibot::app::offline::{audit, replay_record};
+use levibot::app::offline::{audit, collect, replay_record};
 use levibot::app::{AppError, RunRequest, run};
 use levibot::cli::{self, ClientArgs, ClientCommand};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
@@ -49,6 +49,8 @@ enum Command {
     /// Look at versions of the model and choose one
     #[command(disable_help_flag = true)]
     Model(ModelArgs),
+    /// Write the simulated market's bars up to now as price files, for `retrain` to learn from; the daemon may run
+    Collect(ReplayArgs),
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -141,6 +143,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run_daemon(args, &cli.client),
         Command::Audit => run_audit(&cli.client),
         Command::ReplayRecord(args) => run_again(args, &cli.client),
+        Command::Collect(args) => run_collect(args, &cli.client),
         Command::Train(ModelArgs { args })
         | Command::Retrain(ModelArgs { args })
         | Command::Predict(ModelArgs { args })
@@ -212,6 +215,19 @@ fn run_again(args: &ReplayArgs, client: &ClientArgs) -> u8 {
             let json = serde_json::to_string_pretty(&outcome).unwrap_or_default();
             say(&if client.json { json } else { outcome.to_string() });
             u8::from(outcome.different > 0)
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run_collect(args: &ReplayArgs, client: &ClientArgs) -> u8 {
+    let collected =
+        args.source.load(&args.source.overrides(client.data_dir.clone())).and_then(|config| collect(&config));
+    match collected {
+        Ok(outcome) => {
+            let json = serde_json::to_string_pretty(&outcome).unwrap_or_default();
+            say(&if client.json { json } else { outcome.to_string() });
+            0
         }
         Err(error) => fail(&error),
     }

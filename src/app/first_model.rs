@@ -275,7 +275,7 @@ fn train(config: &Config, model: &ModelConfig, source: &Source, binary: &Path) -
     tracing::info!(models = %model.dir.display(), "there is no version of the model: a first one is trained");
     if let Some(setup) = source.simulated() {
         let bar = progress(u64::from(setup.walked_bars()), "simulating history");
-        history::write(setup, &training.data, || bar.inc(1))?;
+        history::write(setup, source.start, &training.data, |_| bar.inc(1))?;
         bar.finish_and_clear();
     }
     training.config = on_disk(&model.training_file, &model.training_text, &config.run.data_dir, "training.toml")?;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use levibot_core::domain::{Ix, Symbol};
+use levibot_core::domain::{Ix, Symbol, Ts};
 use levibot_core::simulator::{SimulatorSetup, walk_history};
 
 use super::AppError;
@@ -14,9 +14,14 @@ use super::first_model::ModelError;
 /// First line of each file.
 const COLUMNS: &str = "open_time,open,high,low,close,volume";
 
-/// Writes all bars before the simulation's start to `dir/SYMBOL.csv`, replacing what is there; calls `walked` after each
-/// frame. The folder appears whole: it is written beside its place and renamed.
-pub(super) fn write(setup: &SimulatorSetup, dir: &Path, mut walked: impl FnMut()) -> Result<(), AppError> {
+/// Writes all bars of the simulation that close up to `until` to `dir/SYMBOL.csv`, replacing what is there; tells `walked`
+/// after each frame how many bars it had. The folder appears whole: it is written beside its place and renamed.
+pub(super) fn write(
+    setup: &SimulatorSetup,
+    until: Ts,
+    dir: &Path,
+    mut walked: impl FnMut(usize),
+) -> Result<(), AppError> {
     let failed = |doing, path: &Path| {
         let path = path.to_owned();
         move |source| AppError::from(ModelError::Io { doing, path, source })
@@ -29,7 +34,7 @@ pub(super) fn write(setup: &SimulatorSetup, dir: &Path, mut walked: impl FnMut()
         files.insert(one.ix, open(&beside, one.symbol).map_err(failed("write", &beside))?);
     }
     let mut fault = None;
-    walk_history(setup, |frame| {
+    walk_history(setup, until, |frame| {
         for (ix, bar) in &frame.bars {
             let at = bar.open_ts.nanos() / 1_000_000;
             let line = format!("{at},{},{},{},{},{}\n", bar.open, bar.high, bar.low, bar.close, bar.volume);
@@ -37,7 +42,7 @@ pub(super) fn write(setup: &SimulatorSetup, dir: &Path, mut walked: impl FnMut()
                 fault = line_to(&mut files, *ix, &line).err();
             }
         }
-        walked();
+        walked(frame.bars.len());
     })?;
     for mut file in files.into_values() {
         if fault.is_none() {
@@ -71,7 +76,7 @@ fn line_to(files: &mut BTreeMap<Ix, BufWriter<File>>, ix: Ix, line: &str) -> std
 #[cfg(test)]
 mod tests {
     use super::*;
-    use levibot_core::domain::{Bar, Span, Timeframe, Ts};
+    use levibot_core::domain::{Bar, Span, Timeframe};
     use levibot_core::files;
     use levibot_core::simulator::crypto_symbols;
 
@@ -91,9 +96,9 @@ mod tests {
             symbols: crypto_symbols()[..2].to_vec(),
         };
         let mut wanted: Vec<Vec<Bar>> = vec![Vec::new(); 2];
-        walk_history(&setup, |frame| frame.bars.iter().for_each(|(ix, bar)| wanted[ix.at()].push(*bar))).unwrap();
+        walk_history(&setup, setup.start, |frame| frame.bars.iter().for_each(|(ix, bar)| wanted[ix.at()].push(*bar))).unwrap();
         let mut count = 0;
-        write(&setup, &place, || count += 1).unwrap();
+        write(&setup, setup.start, &place, |_| count += 1).unwrap();
         assert_eq!(count, 1_100);
         let found = files::discover(&place).unwrap();
         assert_eq!(found.len(), 2, "nothing is left over: {found:?}");

@@ -55,6 +55,9 @@ pub enum AppError {
     /// No price files given.
     #[error("`market.source` is files and no file is given: add --data FOLDER, or set `market.files.path`")]
     NoData,
+    /// Prices that come from files need no collecting.
+    #[error("prices come from files here and are collected already: give their folder to `levibot retrain --data`")]
+    NothingToCollect,
     /// A symbol that is asked for has no price file.
     #[error(
         "no price file for {symbol} in {}: name files like {symbol}.csv.gz, or leave the symbol out of --symbols",

@@ -30,14 +30,14 @@ pub struct SimulatedFeed {
     past: VecDeque<Frame>,
 }
 
-/// Gives every frame of the walk before `setup.start` to `each`, the oldest first, without keeping any: what a model can
-/// learn from before the feed begins. Takes time in proportion to the steps in it.
+/// Gives every frame of the walk that closes up to `until` to `each`, the oldest first, without keeping any: what a model
+/// can learn from. Takes time in proportion to the steps in it.
 ///
 /// # Errors
 /// [`SimulatorError`] when the settings cannot be simulated.
-pub fn walk_history(setup: &SimulatorSetup, mut each: impl FnMut(&Frame)) -> Result<(), SimulatorError> {
+pub fn walk_history(setup: &SimulatorSetup, until: Ts, mut each: impl FnMut(&Frame)) -> Result<(), SimulatorError> {
     let mut feed = SimulatedFeed::at_its_beginning(setup)?;
-    while feed.now < setup.start {
+    while feed.now + setup.quote_every <= until {
         feed.advance(|_, _| ());
         if let Some(frame) = feed.close_bars() {
             each(&frame);

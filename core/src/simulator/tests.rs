@@ -258,13 +258,13 @@ fn spreads_widen_when_prices_move_more() {
 fn history_is_walked_whole_and_ends_with_the_bars_that_the_feed_remembers() {
     let setup = SimulatorSetup { history_bars: 1_500, trend: 0.4, ..minutes() };
     let mut walked = Vec::new();
-    walk_history(&setup, |frame| walked.push(frame.clone())).unwrap();
+    walk_history(&setup, setup.start, |frame| walked.push(frame.clone())).unwrap();
     assert_eq!(walked.len(), 1_500);
     assert_eq!((walked[0].ts, walked[1_499].ts), (START - Span::MINUTE.times(1_499), START));
     let mut feed = SimulatedFeed::new(&setup).unwrap();
     assert_eq!(feed.history(usize::MAX), walked[1_500 - usize::from(WARM_UP_BARS)..]);
     let mut few = 0;
-    walk_history(&minutes(), |_| few += 1).unwrap();
+    walk_history(&minutes(), minutes().start, |_| few += 1).unwrap();
     assert_eq!(few, u32::from(WARM_UP_BARS), "never less than engines are primed with");
 }
 
@@ -276,7 +276,7 @@ fn surest_calls_right(trend: f64) -> f64 {
     let timeframe: Timeframe = "15m".parse().unwrap();
     let setup = SimulatorSetup { timeframe, quote_every, history_bars, trend, symbols, ..minutes() };
     let mut closes: Vec<Vec<f64>> = vec![Vec::new(); 6];
-    walk_history(&setup, |frame| frame.bars.iter().for_each(|(ix, bar)| closes[ix.at()].push(bar.close))).unwrap();
+    walk_history(&setup, setup.start, |frame| frame.bars.iter().for_each(|(ix, bar)| closes[ix.at()].push(bar.close))).unwrap();
     let pair = |c: &[f64]| ((c[32] / c[0]).ln(), (c[44] / c[32]).ln());
     let mut calls: Vec<(f64, f64)> = closes.iter().flat_map(|c| c.windows(45).map(pair)).collect();
     calls.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));

@@ -1,6 +1,7 @@
-//! What is done with a record while no daemon is needed: recompute it, and run it again.
+//! What needs no running daemon: recompute a record, run it again, collect the market's bars.
 
 mod audit;
+mod collect;
 mod replay_record;
 
 use std::path::{Path, PathBuf};
@@ -28,4 +29,5 @@ fn run_folder(dir: &Path) -> Result<PathBuf, AppError> {
 }
 
 pub use audit::{AuditOutcome, audit};
+pub use collect::{Collected, collect};
 pub use replay_record::{ReplayOutcome, replay_record};
