@@ -96,7 +96,8 @@ mod tests {
             symbols: crypto_symbols()[..2].to_vec(),
         };
         let mut wanted: Vec<Vec<Bar>> = vec![Vec::new(); 2];
-        walk_history(&setup, setup.start, |frame| frame.bars.iter().for_each(|(ix, bar)| wanted[ix.at()].push(*bar))).unwrap();
+        walk_history(&setup, setup.start, |frame| frame.bars.iter().for_each(|(ix, bar)| wanted[ix.at()].push(*bar)))
+            .unwrap();
         let mut count = 0;
         write(&setup, setup.start, &place, |_| count += 1).unwrap();
         assert_eq!(count, 1_100);

@@ -116,9 +116,7 @@ pub(super) fn toml_of<T: DeserializeOwned>(
 /// # Errors
 /// [`ParseTsError`] when the text is no time.
 pub fn parse_to(text: &str) -> Result<Ts, ParseTsError> {
-    let ts: Ts = text.parse()?;
-    let date_alone = !text.trim().contains(['T', 't', ' ', ':']);
-    Ok(if date_alone { ts + Span::DAY } else { ts })
+    Ts::parse_end(text)
 }
 
 /// A length of time as text with its unit, such as `50ms`, `5s`, `1m 30s`.

@@ -158,6 +158,20 @@ impl fmt::Display for Ts {
     }
 }
 
+impl Ts {
+    /// Reads the end of a range. A date alone means the end of that day, which is therefore inside: `2022-12-31` is
+    /// 2023-01-01T00:00:00Z, the instant at which the last bar of the day closes. Anything else is read as text of an
+    /// instant.
+    ///
+    /// # Errors
+    /// [`ParseTsError`] when the text is no time.
+    pub fn parse_end(text: &str) -> Result<Self, ParseTsError> {
+        let ts: Self = text.parse()?;
+        let date_alone = !text.trim().contains(['T', 't', ' ', ':']);
+        Ok(if date_alone { ts + Span::DAY } else { ts })
+    }
+}
+
 impl FromStr for Ts {
     type Err = ParseTsError;
 

@@ -293,6 +293,7 @@ mod tests {
 
     const SHIPPED: &str = include_str!("../../../policies/strategies/ema_cross.yaml");
     const FUSION: &str = include_str!("../../../policies/strategies/fusion.yaml");
+    const HOURLY: &str = include_str!("../../../policies/strategies/fusion_hourly.yaml");
 
     #[test]
     fn the_shipped_file_loads() {
@@ -337,6 +338,8 @@ mod tests {
     fn a_strategy_of_the_model_takes_the_threshold_of_the_ensemble_unless_it_has_its_own() {
         let policy = StrategyPolicy::from_yaml(FUSION).unwrap();
         assert!(policy.asks_model() && policy.keys().threshold.is_none());
+        let hourly = StrategyPolicy::from_yaml(HOURLY).unwrap();
+        assert_eq!(hourly.clone().with_threshold(0.6), hourly, "it has its own");
         let taken = policy.clone().with_threshold(0.6);
         assert_eq!(taken.keys().threshold, Some(0.6));
         assert_ne!(taken.hash(), policy.hash());

@@ -276,7 +276,8 @@ fn surest_calls_right(trend: f64) -> f64 {
     let timeframe: Timeframe = "15m".parse().unwrap();
     let setup = SimulatorSetup { timeframe, quote_every, history_bars, trend, symbols, ..minutes() };
     let mut closes: Vec<Vec<f64>> = vec![Vec::new(); 6];
-    walk_history(&setup, setup.start, |frame| frame.bars.iter().for_each(|(ix, bar)| closes[ix.at()].push(bar.close))).unwrap();
+    walk_history(&setup, setup.start, |frame| frame.bars.iter().for_each(|(ix, bar)| closes[ix.at()].push(bar.close)))
+        .unwrap();
     let pair = |c: &[f64]| ((c[32] / c[0]).ln(), (c[44] / c[32]).ln());
     let mut calls: Vec<(f64, f64)> = closes.iter().flat_map(|c| c.windows(45).map(pair)).collect();
     calls.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));

@@ -92,8 +92,8 @@ pub(super) struct ValidateArgs {
     /// Judge bars that close at or after this; what the version has learnt from is left out all the same
     #[arg(long, value_name = "TIME")]
     from: Option<Ts>,
-    /// Look at nothing after this
-    #[arg(long, value_name = "TIME")]
+    /// Look at nothing after this; a date alone means the end of that day
+    #[arg(long, value_name = "TIME", value_parser = Ts::parse_end)]
     to: Option<Ts>,
     /// The ensemble's configuration, for the threshold
     #[arg(long, value_name = "FILE")]

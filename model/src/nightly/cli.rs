@@ -51,7 +51,7 @@ pub struct RetrainArgs {
     #[arg(long, value_name = "DIR", default_value = "models")]
     models: PathBuf,
     /// Nothing after this is looked at; without it, now
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = Ts::parse_end)]
     as_of: Option<Ts>,
     /// The store that new bars are added to and that is trained on; without it, `history` in the folder of versions
     #[arg(long, value_name = "DIR")]

@@ -43,8 +43,8 @@ pub struct TrainArgs {
     /// Learn from bars that close at or after this, such as 2020-01-01
     #[arg(long, value_name = "TIME")]
     from: Option<Ts>,
-    /// Look at nothing after this
-    #[arg(long, value_name = "TIME")]
+    /// Look at nothing after this; a date alone means the end of that day
+    #[arg(long, value_name = "TIME", value_parser = Ts::parse_end)]
     to: Option<Ts>,
     /// How a version is trained
     #[arg(long, value_name = "FILE", default_value = "config/training.toml")]
