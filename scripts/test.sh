@@ -55,7 +55,7 @@ stage programs cargo build --workspace --bins --locked
 # The tests come last, so that their own summary stands at the end.
 if have cargo-nextest; then
   stage examples cargo test --doc --workspace --locked --quiet
-  stage tests cargo nextest run --workspace --locked
+  stage tests cargo nextest run --workspace --locked --no-fail-fast
 else
   stage tests cargo test --workspace --locked
 fi

@@ -110,7 +110,9 @@ fn where_there_is_none_the_command_that_trains_one_is_told() {
 #[test]
 fn what_no_strategy_asks_needs_no_version() {
     let dir = TempDir::new().unwrap();
-    let config = config(dir.path());
+    let mut config = config(dir.path());
+    let rule = fs::read_to_string("policies/strategies/ema_cross.yaml").unwrap();
+    config.strategies.default.policy = levibot_core::engine::StrategyPolicy::from_yaml(&rule).unwrap();
     let source = Source::open(&config).unwrap();
     assert_eq!(ensure(&config, &source).unwrap(), None);
     assert!(!config.run.data_dir.exists());

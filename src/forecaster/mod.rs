@@ -78,6 +78,9 @@ pub struct RestartModel;
 #[rtype(result = "()")]
 pub struct StopModel;
 
+/// What the house is told of a version that answers from now on; `None` where it need not be.
+pub type Swapped = dyn Fn(&Ready) -> Option<Tell> + Send + Sync;
+
 /// How the house is told.
 #[derive(Clone)]
 pub struct Words {
@@ -85,8 +88,8 @@ pub struct Words {
     pub answers: Arc<dyn Fn(Answers) -> Tell + Send + Sync>,
     /// Realtime: the model is away for this reason, or back, for the entries of a symbol whose strategy asks it.
     pub away: Arc<dyn Fn(Ix, Option<String>) -> Tell + Send + Sync>,
-    /// Another version answers from now on; `None` where nobody need be told.
-    pub swapped: Arc<dyn Fn(&Ready) -> Option<Tell> + Send + Sync>,
+    /// Another version answers from now on.
+    pub swapped: Arc<Swapped>,
 }
 
 impl fmt::Debug for Words {
