@@ -38,6 +38,7 @@ data=data/default/history
 if ! has --data; then
   "$levibot" collect || exit 20
   options+=(--data "$data")
+  has --config || options+=(--config config/training-quick.toml)
 fi
 has --models || options+=(--models models/default)
 has --memory-max || options+=(--memory-max 6GiB)

@@ -5,6 +5,7 @@
 //! outcomes and costs, and at the same coverage, so that a version cannot win by speaking more or less often.
 
 use levibot_core::domain::{ModelVersion, Symbol, Ts};
+use levibot_core::statistics::std_dev;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetError;
@@ -16,6 +17,10 @@ use crate::training::{Evaluation, JudgeError, Range, Rules, forecast, resolved, 
 pub const CALLS_MIN: u64 = 200;
 /// How much worse the Brier score over all bars may be: than the champion's, or than the base rate's where there is none.
 pub const BRIER_SLACK: f64 = 0.002;
+
+/// Smallest standard deviation of its probabilities over all bars. A version that says nearly the same of every bar knows
+/// nothing: what its surest calls earn is luck.
+pub const SPREAD_MIN: f64 = 0.002;
 
 /// One version's figures on the bars of the gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,9 @@ pub struct Contender {
     pub win_rate: Option<f64>,
     /// Annualised Sharpe ratio of acting on them, net of costs.
     pub sharpe: Option<f64>,
+    /// Standard deviation of its probabilities over all bars.
+    #[serde(default)]
+    pub spread: Option<f64>,
     /// Accuracy over all labelled bars.
     pub accuracy: Option<f64>,
     /// Brier score over all labelled bars.
@@ -134,14 +142,16 @@ pub fn judge(
     };
     let samples = resolved(&table, from, Some(&symbols));
     let rules = Rules { threshold: ground.threshold, round_trip_cost: new.round_trip_cost };
-    let judged = |loaded: &Loaded| -> Result<Option<Evaluation>, JudgeError> {
+    let judged = |loaded: &Loaded| -> Result<Option<(Evaluation, Contender)>, JudgeError> {
         let prob_up = forecast(loaded, &table, &samples, progress)?;
-        Ok(Evaluation::of(&table, &samples, &prob_up, rules))
+        let evaluation = Evaluation::of(&table, &samples, &prob_up, rules);
+        Ok(evaluation.map(|evaluation| {
+            let contender = contender(loaded, &evaluation, std_dev(&prob_up));
+            (evaluation, contender)
+        }))
     };
-    let Some(of_new) = judged(challenger)? else { return Ok(silent(too_little(0))) };
-    let of_old = champion.map(&judged).transpose()?.flatten();
-    let challenger = contender(challenger, &of_new);
-    let champion = champion.zip(of_old.as_ref()).map(|(loaded, of_old)| contender(loaded, of_old));
+    let Some((of_new, challenger)) = judged(challenger)? else { return Ok(silent(too_little(0))) };
+    let champion = champion.map(&judged).transpose()?.flatten().map(|(_, contender)| contender);
     let decision = decide(&challenger, champion.as_ref(), of_new.brier_base);
     Ok(Verdict {
         accepted: decision.is_ok(),
@@ -155,7 +165,7 @@ pub fn judge(
     })
 }
 
-fn contender(loaded: &Loaded, evaluation: &Evaluation) -> Contender {
+fn contender(loaded: &Loaded, evaluation: &Evaluation, spread: Option<f64>) -> Contender {
     let (metadata, surest) = (loaded.metadata(), &evaluation.at_coverage);
     Contender {
         version: metadata.version,
@@ -164,6 +174,7 @@ fn contender(loaded: &Loaded, evaluation: &Evaluation) -> Contender {
         mean_call: surest.mean_call,
         win_rate: surest.win_rate,
         sharpe: surest.sharpe,
+        spread,
         accuracy: evaluation.full().and_then(|skill| skill.accuracy),
         brier: evaluation.full().and_then(|skill| skill.brier),
     }
@@ -178,7 +189,8 @@ fn too_little(calls: u64) -> String {
 
 /// The rule: why the challenger is accepted, or why it is refused.
 ///
-/// With fewer than [`CALLS_MIN`] calls nothing is concluded, and the old version stays. Against a champion, the mean net
+/// With fewer than [`CALLS_MIN`] calls nothing is concluded, and the old version stays. A version whose probabilities have a
+/// spread under [`SPREAD_MIN`] is refused. Against a champion, the mean net
 /// return a call at a coverage of 20 % must be higher, and the Brier score over all bars not worse by more than
 /// [`BRIER_SLACK`]. Without one, the Brier score must not be worse than that of the base rate by more.
 ///
@@ -191,6 +203,11 @@ pub fn decide(challenger: &Contender, champion: Option<&Contender>, brier_base: 
     let (Some(mean), Some(brier)) = (challenger.mean_call, challenger.brier) else {
         return Err("no bar moved by more than a round trip costs: there is nothing to judge on".to_owned());
     };
+    if let Some(spread) = challenger.spread.filter(|spread| *spread < SPREAD_MIN) {
+        return Err(format!(
+            "it says nearly the same of every bar (standard deviation {spread:.5}, {SPREAD_MIN} is asked): it knows nothing"
+        ));
+    }
     let percent = |mean: f64| format!("{:+.3} %", mean * 100.0);
     match champion {
         None => {
@@ -239,6 +256,7 @@ mod tests {
             mean_call: Some(mean),
             win_rate: Some(0.5),
             sharpe: None,
+            spread: Some(0.02),
             accuracy: Some(0.5),
             brier: Some(brier),
         }
@@ -274,6 +292,9 @@ mod tests {
     fn without_figures_nothing_is_concluded() {
         let blind = Contender { mean_call: None, brier: None, ..contender(500, 0.0, 0.0) };
         assert!(decide(&blind, None, None).is_err());
+        let same = Contender { spread: Some(0.001), ..contender(500, 0.1, 0.1) };
+        assert!(decide(&same, None, Some(0.25)).unwrap_err().contains("nearly the same of every bar"));
+        assert!(decide(&same, Some(&contender(500, 0.0, 0.25)), Some(0.25)).is_err(), "whatever it earned");
         assert!(decide(&contender(500, 0.1, 0.1), Some(&blind), Some(0.25)).is_err());
     }
 }

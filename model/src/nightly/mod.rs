@@ -10,7 +10,7 @@ mod store;
 
 pub use child::{ChildError, ChildPlan};
 pub use cli::RetrainArgs;
-pub use gate::{BRIER_SLACK, CALLS_MIN, Contender, GateError, Ground, Verdict, decide, judge};
+pub use gate::{BRIER_SLACK, CALLS_MIN, Contender, GateError, Ground, SPREAD_MIN, Verdict, decide, judge};
 pub use history::{HISTORY_FILE, HistoryError, Night, Outcome, append};
 pub use lock::{LockError, NightLock};
 pub use run::{NightPlan, Step, retrain};
