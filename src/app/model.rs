@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use levibot_core::account::State;
 use levibot_core::domain::{Event, FreezeCause, Ix, Symbol};
 use levibot_core::driver::{Input, Pace};
 use levibot_core::record::{Envelope, Record};
@@ -90,6 +91,20 @@ pub(super) fn first_note(config: &Config, metadata: Option<&Metadata>) -> Option
         digest: metadata.digest.clone(),
         trained_through: metadata.trained_through,
     })))
+}
+
+/// Frees entries that an earlier session froze because the model was away, where the strategy does not ask it any more:
+/// nobody else would.
+pub(super) fn thawed(config: &Config, state: &State) -> Vec<Tell> {
+    let mut tells = Vec::new();
+    for (at, book) in state.books().iter().enumerate() {
+        let is_stale = book.frozen().contains_key(&FreezeCause::Model) && !config.strategies.asks_model(book.symbol());
+        if let (true, Some(instrument)) = (is_stale, Ix::from_usize(at)) {
+            let event = Event::Freeze { instrument, cause: FreezeCause::Model, reason: None };
+            tells.push(Tell::Input(Input::Control(event)));
+        }
+    }
+    tells
 }
 
 /// The forecasts that a journal holds already; of a folder without one, none.

@@ -136,6 +136,11 @@ impl Clerk {
         if changes.is_empty() {
             return Ok("nothing has changed".to_owned());
         }
+        if self.model.is_none() && new.strategies.any_asks_model() {
+            let why =
+                "nothing has changed: a strategy asks the model, and this daemon was started without one; restart it";
+            return Err(why.to_owned());
+        }
         let setup =
             new.account_setup(&self.symbols).map_err(|error| format!("nothing has changed: {}", chain(&error)))?;
         // Only what can change live is taken over; the rest stays as it was until the restart.

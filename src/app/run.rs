@@ -83,7 +83,9 @@ impl Daemon {
         found: Option<Metadata>,
     ) -> Result<Self, AppError> {
         let latch = LatchFile::new(&house.dir);
-        let first = first_words(&house, &latch, model::first_note(&request.config, found.as_ref()))?;
+        let mut notes = model::thawed(&request.config, house.sequencer.account().state());
+        notes.extend(model::first_note(&request.config, found.as_ref()));
+        let first = first_words(&house, &latch, notes)?;
         let shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
         let mut feed = source.feed(house.resume_at)?;

@@ -64,8 +64,8 @@ pub(super) struct Faces {
 
 /// What the account is told before anything else: what became of orders on their way, and a halt that only the latch file
 /// remembers. A halt that only the journal remembers is written to the file: where they disagree, halt wins.
-pub(super) fn first_words(house: &House, latch: &LatchFile, note: Option<Tell>) -> Result<Vec<Tell>, AppError> {
-    let mut first: Vec<Tell> = note.into_iter().collect();
+pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) -> Result<Vec<Tell>, AppError> {
+    let mut first = notes;
     if !house.settled.is_empty() {
         first.push(Tell::Input(Input::Venue { reports: house.settled.clone() }));
     }

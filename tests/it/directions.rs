@@ -39,7 +39,7 @@ struct Word {
     why: &'static str,
 }
 
-const WORDS: [Word; 20] = [
+const WORDS: [Word; 25] = [
     core("std::time", &[], "time is an input of the core"),
     core("std::env", &[], "the core reads no environment"),
     core("std::fs", &["core/src/files/"], "only `files` opens files"),
@@ -60,6 +60,11 @@ const WORDS: [Word; 20] = [
     daemon("prometheus::", &["src/telemetry/"], "only `telemetry` knows how metrics are kept"),
     daemon("do_send", &[], "it ignores the bound of the mailbox"),
     daemon("println!", &[], "output goes through a writer or the log"),
+    model("tch::", &["model/src/tft/"], "only `tft` speaks to libtorch"),
+    model("lightgbm3", &["model/src/lightgbm/", "model/src/lib.rs"], "only `lightgbm` speaks to LightGBM"),
+    model("SystemTime", &["model/src/clock.rs"], "wall time enters through `clock`"),
+    model("std::env::var", &[], "the model reads no environment"),
+    model("println!", &[], "output goes through a writer"),
 ];
 
 const fn core(word: &'static str, except: &'static [&'static str], why: &'static str) -> Word {
@@ -70,6 +75,16 @@ const fn daemon(word: &'static str, except: &'static [&'static str], why: &'stat
     Word { below: "src", word, except, why }
 }
 
+const fn model(word: &'static str, except: &'static [&'static str], why: &'static str) -> Word {
+    Word { below: "model/src", word, except, why }
+}
+
+/// Crates that a package never depends on: the core is pure, and the daemon and the model speak by frames.
+const WALLS: [(&str, &[&str]); 3] = [
+    ("core/Cargo.toml", &NOT_IN_CORE),
+    ("Cargo.toml", &["levibot-model", "tch", "lightgbm3"]),
+    ("model/Cargo.toml", &["levibot", "actix", "tokio", "sqlx", "redis"]),
+];
 /// Crates that the core never depends on.
 const NOT_IN_CORE: [&str; 12] =
     ["actix", "actix-rt", "actix-web", "clap", "nix", "rand", "redis", "reqwest", "sqlx", "tch", "tokio", "tracing"];
@@ -218,17 +233,19 @@ fn the_directions_of_the_architecture_are_kept() {
         }
     }
 
-    for source in ["core/src", "src", "tests"].into_iter().flat_map(sources) {
+    for source in ["core/src", "src", "tests", "model/src", "model/tests"].into_iter().flat_map(sources) {
         if source.lines > LINES_MAX {
             violation(&source.path, source.lines, &format!("a file has up to {LINES_MAX} lines"));
         }
     }
 
-    let manifest: toml::Table = fs::read_to_string(workspace().join("core/Cargo.toml")).unwrap().parse().unwrap();
-    for table in ["dependencies", "build-dependencies", "dev-dependencies"] {
-        for (name, _) in manifest.get(table).and_then(toml::Value::as_table).into_iter().flatten() {
-            if NOT_IN_CORE.contains(&name.as_str()) {
-                violation("core/Cargo.toml", 1, &format!("[{table}] has `{name}`: the core is pure"));
+    for (file, walled) in WALLS {
+        let manifest: toml::Table = fs::read_to_string(workspace().join(file)).unwrap().parse().unwrap();
+        for table in ["dependencies", "build-dependencies", "dev-dependencies"] {
+            for (name, _) in manifest.get(table).and_then(toml::Value::as_table).into_iter().flatten() {
+                if walled.contains(&name.as_str()) {
+                    violation(file, 1, &format!("[{table}] has `{name}`, which is walled off from this package"));
+                }
             }
         }
     }

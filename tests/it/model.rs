@@ -217,8 +217,23 @@ fn in_realtime_a_dead_server_pauses_entries_and_a_swap_loses_nothing() {
     let absent = |r: &Value| r["forecasts"].as_array().unwrap().iter().any(|f| f["forecast"].is_null());
     assert!(!during.iter().any(absent), "no bar went without");
 
-    let outcome = daemon.stop();
-    outcome.ended_with(0);
+    // It dies together with its model, and comes back with a rule: what was frozen for the model is free.
+    let before = model_freezes().len();
+    kill(server(&daemon).unwrap(), Signal::SIGKILL).unwrap();
+    eventually("entries are frozen", || (model_freezes().len() > before).then_some(()));
+    daemon.kill();
+    let rule = home.path("ema_cross.yaml");
+    let mut daemon = home.run(&["--strategy", rule.to_str().unwrap()]);
+    daemon.ready();
+    assert!(home.ask_json(&["status"])["model"].is_null());
+    eventually("no entry is frozen for the model", || {
+        let mut last = std::collections::BTreeMap::new();
+        for freeze in model_freezes() {
+            last.insert(freeze["symbol"].to_string(), freeze["reason"].is_null());
+        }
+        (last.len() == 4 && last.values().all(|is_free| *is_free)).then_some(())
+    });
+    daemon.stop().ended_with(0);
     assert_eq!(home.ask_json(&["audit"])["clean"], true);
 }
 

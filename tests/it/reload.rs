@@ -54,6 +54,14 @@ fn limits_and_strategies_are_taken_over_and_bad_files_change_nothing() {
     home.write("ema_cross.yaml", &strategy);
     assert!(home.ask(&["reload"]).ended_with(0).contains("nothing has changed"), "what was in force is in force");
 
+    // A daemon that was started without a model cannot begin to ask one.
+    home.configure(|config| {
+        let fusion = crate::support::workspace().join("policies/strategies/fusion.yaml");
+        config["strategy"]["default"] = fusion.display().to_string().into();
+    });
+    home.ask(&["reload"]).refused_with(1, &["nothing has changed", "a strategy asks the model", "restart"]);
+    home.configure(|config| config["strategy"]["default"] = home.path("ema_cross.yaml").display().to_string().into());
+
     // What cannot change under way is named.
     home.configure(|config| config["paper"]["fee"] = 0.001.into());
     let outcome = home.ask(&["reload"]);
@@ -66,6 +74,6 @@ fn limits_and_strategies_are_taken_over_and_bad_files_change_nothing() {
     assert_eq!(of_type(&records, "setup").len(), 1);
     let refused = of_type(&records, "command");
     let refused = refused.iter().filter(|r| r["outcome"].as_str().unwrap().starts_with("refused: nothing has changed"));
-    assert_eq!(refused.count(), 4);
+    assert_eq!(refused.count(), 5);
     assert_eq!(home.ask_json(&["audit"])["clean"], true);
 }

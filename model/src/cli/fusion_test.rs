@@ -23,8 +23,8 @@ pub(super) struct FusionTestArgs {
     /// How many of the last bars that have an outcome
     #[arg(long, value_name = "BARS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     lookback: u32,
-    /// A price file or a folder of them
-    #[arg(long, value_name = "FILE|DIR")]
+    /// A price file or a folder of them; without it what `levibot collect` wrote for the default run
+    #[arg(long, value_name = "FILE|DIR", default_value = "data/default/history")]
     data: PathBuf,
     #[command(flatten)]
     which: Which,

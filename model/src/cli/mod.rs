@@ -63,7 +63,7 @@ struct ServeArgs {
 #[derive(Debug, Args)]
 struct Folder {
     /// The folder of versions
-    #[arg(long, value_name = "DIR", default_value = "models")]
+    #[arg(long, value_name = "DIR", default_value = "models/default")]
     models: PathBuf,
 }
 

@@ -207,7 +207,9 @@ impl CompareArgs {
         }
         let mut shown = table(&["what differs", self.a.as_str(), self.b.as_str()]);
         let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| NOTHING.to_owned());
-        for (key, a, b) in differing {
+        // Lists of numbers are for `--json`: a table of them tells nobody anything.
+        let is_list = |key: &str| key.split('.').any(|part| part.parse::<u32>().is_ok());
+        for (key, a, b) in differing.into_iter().filter(|(key, ..)| !is_list(key)) {
             shown.add_row([key.to_owned(), text(a), text(b)]);
         }
         say(out, &shown)?;

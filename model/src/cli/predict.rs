@@ -26,8 +26,8 @@ pub(super) struct PredictArgs {
     /// The bar that has closed last at this time (UTC); nothing after it is looked at
     #[arg(long, value_name = "TIME")]
     at: Ts,
-    /// A price file or a folder of them
-    #[arg(long, value_name = "FILE|DIR")]
+    /// A price file or a folder of them; without it what `levibot collect` wrote for the default run
+    #[arg(long, value_name = "FILE|DIR", default_value = "data/default/history")]
     data: PathBuf,
     #[command(flatten)]
     which: Which,

@@ -48,7 +48,7 @@ pub struct RetrainArgs {
     #[arg(long, value_name = "FILE", default_value = "config/ensemble.yaml")]
     ensemble: PathBuf,
     /// The folder of versions
-    #[arg(long, value_name = "DIR", default_value = "models")]
+    #[arg(long, value_name = "DIR", default_value = "models/default")]
     models: PathBuf,
     /// Nothing after this is looked at; without it, now
     #[arg(long, value_name = "TIME", value_parser = Ts::parse_end)]

@@ -53,7 +53,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE", default_value = "config/ensemble.yaml")]
     ensemble: PathBuf,
     /// The folder of versions
-    #[arg(long, value_name = "DIR", default_value = "models")]
+    #[arg(long, value_name = "DIR", default_value = "models/default")]
     models: PathBuf,
     /// Put the version into use, whatever is in use; without it, only if nothing is
     #[arg(long)]
