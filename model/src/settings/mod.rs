@@ -241,7 +241,7 @@ mod tests {
             ("horizon_bars = 6", "horizon_bars = 0", "training.toml: `horizon_bars` is 0: write 1 to 500 (bars)"),
             ("heads = 2", "heads = 3", "`tft.heads` is 3: write a divisor of tft.hidden"),
             ("dropout = 0.1", "dropout = 0.9", "`tft.dropout` is 0.9"),
-            ("threads = 2", "threads = 0", "`threads` is 0"),
+            ("threads = 1", "threads = 0", "`threads` is 0"),
             ("seed = 42", "sead = 42", "sead"),
         ] {
             assert!(SHIPPED.contains(from), "{from}");
