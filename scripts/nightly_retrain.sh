@@ -7,7 +7,8 @@
 #   0 3 * * * /path/to/levibot/scripts/nightly_retrain.sh >> /path/to/log 2>&1
 #
 # Without options it is for the default run: it collects the simulated market's bars into data/default/history, trains on
-# every symbol there, and puts the version into models/default. For prices of your own give --data, --symbols and --models.
+# every symbol there, and puts the version into models/default. For prices of your own give --data, --symbols and --models,
+# and --timeframe if the bars are not of 15 minutes.
 # Paths in options are relative to the repository. Exit codes and steps: docs/nightly.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

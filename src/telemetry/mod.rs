@@ -8,20 +8,11 @@ pub mod metrics;
 mod model_metrics;
 mod retrain_metrics;
 
+pub use levibot_core::chain::chain;
+
 pub use alerts::{AlertChannel, LogChannel};
 pub use clock::{monotonic_now, wall_now};
 pub use logs::{LogError, LogGuard, LogSettings};
 pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};
 pub use model_metrics::{ForecastOutcome, ModelMetrics};
 pub use retrain_metrics::RetrainMetrics;
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}

@@ -8,7 +8,8 @@ use crate::support::workspace;
 
 /// The rooms of the core that each of its rooms may name besides itself. A room that is not listed is refused, so that a
 /// new one is placed on purpose.
-const CORE_ROOMS: [(&str, &[&str]); 15] = [
+const CORE_ROOMS: [(&str, &[&str]); 16] = [
+    ("chain", &[]),
     ("domain", &[]),
     ("features", &["domain"]),
     ("forecast", &["domain", "features"]),

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use levibot_core::chain::chain;
 use levibot_core::domain::ModelVersion;
 
 pub use error::CliError;
 
 use crate::ensemble::Loaded;
 use crate::nightly::RetrainArgs;
-use crate::server::{Choice, ServeOptions, chain, end_on_sigterm, serve, socket_on_stdin};
+use crate::server::{Choice, ServeOptions, end_on_sigterm, serve, socket_on_stdin};
 use crate::tft::fix_threads;
 use crate::training::TrainArgs;
 use crate::versions::Versions;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use levibot_core::chain::chain;
 use levibot_core::domain::{ModelVersion, Symbol, Ts};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +15,6 @@ use super::out::{NOTHING, json, number, pairs, percent, say, table, time};
 use super::{CliError, Folder, data};
 use crate::clock::wall_now;
 use crate::ensemble::{LoadError, Loaded};
-use crate::server::chain;
 use crate::tft::fix_threads;
 use crate::training::{Evaluation, Rules};
 use crate::versions::{Change, Listed, Metadata};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use levibot_core::chain::chain;
 use levibot_core::domain::{ModelVersion, Span, Symbol, Timeframe, Ts};
 use levibot_core::fusion::Ensemble;
 use serde::Deserialize;
@@ -13,7 +14,6 @@ use super::history::{Night, Outcome};
 use super::store::{self, Collected, StoreError};
 use crate::ensemble::{LoadError, Loaded};
 use crate::progress::Progress;
-use crate::server::chain;
 use crate::settings::Settings;
 use crate::training::{Interrupt, StageTime, line};
 use crate::versions::{VersionError, Versions};

@@ -3,9 +3,10 @@
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use levibot_core::chain::chain;
 use levibot_core::domain::ModelVersion;
 
-use super::{Event, ServeError, chain, log};
+use super::{Event, ServeError, log};
 use crate::versions::Versions;
 
 /// Tells [`Event::Link`] whenever the link names another version than at the last look. Ends when what it returns is

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use levibot_core::chain::chain;
 use levibot_core::domain::ModelVersion;
 use levibot_core::forecast::{Answer, Batch, FromModel, QUESTIONS_MAX, Ready, encode};
 use levibot_core::frames::{FrameError, encode_bytes};
@@ -298,15 +299,4 @@ fn tell(socket: &mut impl Write, message: &FromModel) -> Result<(), ServeError> 
     encode_bytes(&payload, &mut frame)?;
     socket.write_all(&frame).map_err(|source| FrameError::Io { doing: "write", source })?;
     Ok(())
-}
-
-/// An error with its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use levibot_core::chain::chain;
 use levibot_core::domain::Member;
 use levibot_core::fusion::EnsembleError;
 
@@ -11,7 +12,6 @@ use super::limits::LimitError;
 use super::show::line;
 use crate::dataset::{DatasetError, LeakCheck};
 use crate::ensemble::LoadError;
-use crate::server::chain;
 use crate::settings::SettingsError;
 use crate::versions::VersionError;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use levibot_core::chain::chain;
 use levibot_core::domain::Member;
 use levibot_core::features::FeatureId;
 use levibot_core::forecast::Asked;
@@ -14,7 +15,6 @@ use crate::dataset::{Sample, Table};
 use crate::ensemble::{MemberModel, Transformer, Trees};
 use crate::lightgbm::LightGbm;
 use crate::progress::Progress;
-use crate::server::chain;
 use crate::settings::Settings;
 use crate::tft::{Tft, TftEpoch, TftHistory};
 
