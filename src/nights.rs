@@ -67,7 +67,13 @@ impl Nights {
         let mut nights =
             Self { models: models.to_owned(), metrics, alerts: Vec::new(), read: 0, half: Vec::new(), current: None };
         nights.metrics.retrain().set_sharpe(f64::NAN);
-        nights.look();
+        loop {
+            let before = nights.read;
+            nights.look();
+            if nights.read == before {
+                break;
+            }
+        }
         nights.alerts = alerts;
         nights
     }
@@ -140,8 +146,9 @@ impl Nights {
         }
         let metadata = std::fs::read(link.join("model_metadata.json")).ok();
         let metadata = metadata.and_then(|text| serde_json::from_slice::<Metadata>(&text).ok());
-        let ratio = metadata.and_then(|metadata| metadata.backtest_sharpe).unwrap_or(f64::NAN);
-        self.metrics.retrain().set_sharpe(ratio);
+        // Not readable now: looked at again.
+        let Some(metadata) = metadata else { return self.metrics.retrain().set_sharpe(f64::NAN) };
+        self.metrics.retrain().set_sharpe(metadata.backtest_sharpe.unwrap_or(f64::NAN));
         self.current = Some(target);
     }
 }

@@ -31,8 +31,7 @@ pub(super) struct Shared {
 /// The forecaster of a run whose strategies ask the model; `None` where none does.
 pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forecaster>, AppError> {
     let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
-    let asking = shared.symbols.iter().enumerate().filter(|(_, symbol)| config.strategies.asks_model(**symbol));
-    let asking = asking.filter_map(|(at, _)| Ix::from_usize(at)).collect();
+    let asking = asking(config, &shared.symbols);
     // A replay asks the version that its name is made of and no other, whichever comes into use meanwhile.
     let pinned = match (shared.pace, shared.found) {
         (Pace::Lockstep, Some(found)) => Some(Pinned { version: found.version, digest: Some(found.digest) }),
@@ -61,6 +60,12 @@ pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forec
         supervision: forecaster::SUPERVISION,
     };
     Ok(Some(Forecaster::new(parts, Box::new(process))))
+}
+
+/// The symbols whose strategies ask the model.
+pub(super) fn asking(config: &Config, symbols: &[Symbol]) -> Vec<Ix> {
+    let asking = symbols.iter().enumerate().filter(|(_, symbol)| config.strategies.asks_model(**symbol));
+    asking.filter_map(|(at, _)| Ix::from_usize(at)).collect()
 }
 
 fn words(pace: Pace) -> Words {

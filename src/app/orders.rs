@@ -10,9 +10,10 @@ use levibot_core::driver::Input;
 use levibot_core::record::Record;
 use tokio::sync::mpsc;
 
+use super::model;
 use crate::config::{Config, Effect, Overrides, environment};
 use crate::control::{Board, Command, Order, Scope};
-use crate::forecaster::{Forecaster, RestartModel};
+use crate::forecaster::{Asking, Forecaster, RestartModel};
 use crate::house_link::HouseLink;
 use crate::risk_manager::Tell;
 use crate::supervisor::{EngineCommand, Supervisor, Wish};
@@ -158,12 +159,22 @@ impl Clerk {
             .filter_map(|(at, i)| Ix::from_usize(at).map(|ix| (ix, i.id().symbol)))
             .filter(|(_, symbol)| old.strategies.of(*symbol).hash() != new.strategies.of(*symbol).hash())
             .collect();
-        self.config.store(Arc::new(merged));
+        // What the account does not take is not in force: the next reload finds the difference again.
         if live.risk != old.account.risk {
             self.tell(Input::Setup(Box::new(live)))?;
         }
+        let asking = model::asking(&merged, &self.symbols);
+        self.config.store(Arc::new(merged));
+        if let Some(model) = &self.model {
+            let told = model.send(Asking(asking)).await;
+            told.map_err(|error| format!("the model's supervisor does not answer: {error}"))?;
+        }
+        let mut failed = Vec::new();
         for (_, symbol) in &renewed {
-            self.engines(Wish::Renew, Scope::One(*symbol)).await?;
+            failed.extend(self.engines(Wish::Renew, Scope::One(*symbol)).await.err());
+        }
+        if !failed.is_empty() {
+            return Err(format!("taken over, but not every engine is renewed: {}", failed.join("; ")));
         }
         let text = |effect| {
             let of = changes.iter().filter(|c| c.effect == effect);

@@ -2,7 +2,7 @@
 //!
 //! No socket and no clock: instants are the host's monotonic time and come in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use levibot_core::domain::{Forecast, Ix, ModelVersion, Question, Span, Symbol, Timeframe, Ts};
@@ -227,9 +227,15 @@ impl Desk {
     /// lockstep it waits and is asked again as it was.
     pub(super) fn down(&mut self, now: Ts, tasks: &mut Vec<Task>) {
         self.up = None;
-        for (_, mut chunk) in std::mem::take(&mut self.under_way).into_iter().rev() {
+        let under_way = std::mem::take(&mut self.under_way);
+        if self.realtime() {
+            // A symbol may have several bars under way: it is one crash all the same.
+            let missing = under_way.values().flat_map(Chunk::missing);
+            let symbols: BTreeSet<Ix> = missing.map(|entry| entry.question.instrument).collect();
+            self.suspect(&symbols, tasks);
+        }
+        for (_, mut chunk) in under_way.into_iter().rev() {
             if self.realtime() {
-                self.suspect(&chunk, tasks);
                 tell(&mut chunk, None, now, tasks);
                 continue;
             }
@@ -245,10 +251,9 @@ impl Desk {
         self.pump(now, tasks);
     }
 
-    fn suspect(&mut self, chunk: &Chunk, tasks: &mut Vec<Task>) {
-        for entry in chunk.missing() {
-            let ix = entry.question.instrument;
-            let crashes = self.suspects.entry(ix).or_default();
+    fn suspect(&mut self, symbols: &BTreeSet<Ix>, tasks: &mut Vec<Task>) {
+        for ix in symbols {
+            let crashes = self.suspects.entry(*ix).or_default();
             *crashes += 1;
             if *crashes == CRASHES_MAX {
                 tasks.extend(self.setup.symbols.get(ix.at()).map(|symbol| Task::Kept(*symbol)));

@@ -268,6 +268,18 @@ fn realtime_finds_the_symbol_that_brings_the_model_down_and_keeps_it_away() {
 }
 
 #[test]
+fn one_crash_with_several_bars_under_way_is_one_crash() {
+    let mut scene = Scene::up(Pace::Realtime);
+    for bar in [3_600, 7_200, 10_800] {
+        scene.ask(0, bar, false, bar);
+        scene.ask(1, bar, true, bar);
+    }
+    assert_eq!(scene.sent().len(), 3, "all are under way");
+    scene.down(20_000);
+    assert!(!scene.tasks.iter().any(|task| matches!(task, Task::Kept(_))), "{:?}", scene.tasks);
+}
+
+#[test]
 fn a_refusal_and_a_forecast_that_cannot_be_meant_are_none() {
     let other = |change: fn(&mut Forecast)| {
         let mut forecast = forecast(102);

@@ -73,6 +73,11 @@ pub struct Answers {
 #[rtype(result = "()")]
 pub struct RestartModel;
 
+/// From now on the strategies of these symbols ask the model, and no others.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Asking(pub Vec<Ix>);
+
 /// End the model server; answered when it is gone.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
@@ -402,6 +407,25 @@ impl Handler<ServerSays> for Forecaster {
             ServerSays::Gone { generation, cause } => {
                 self.watch(&SupervisionInput::Exited { generation, cause });
             }
+        }
+    }
+}
+
+impl Handler<Asking> for Forecaster {
+    type Result = ();
+
+    /// Entries of those who ask no more are free; those who begin to ask while the model is away are frozen.
+    fn handle(&mut self, Asking(asking): Asking, _: &mut Self::Context) {
+        let before = std::mem::replace(&mut self.asking, asking);
+        if self.away != Some(true) {
+            return;
+        }
+        let why = self.watch.why_away();
+        let gone = before.iter().filter(|ix| !self.asking.contains(ix)).map(|ix| (*ix, None));
+        let new = self.asking.iter().filter(|ix| !before.contains(ix)).map(|ix| (*ix, Some(why.clone())));
+        for (ix, reason) in gone.chain(new).collect::<Vec<_>>() {
+            let tell = (self.words.away)(ix, reason);
+            self.say(tell);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use levibot_core::domain::{Symbol, Ts};
-use levibot_core::forecast::{Asked, window_hash};
 
 use super::CliError;
 use crate::dataset::{Built, Sample, Table, Wanted};
@@ -48,13 +47,6 @@ pub(super) fn build(
         notes.push(format!("no prices of {names}: breadth, index and dispersion differ from those of training"));
     }
     Ok((table, notes))
-}
-
-/// A sample as the daemon would ask about it.
-pub(super) fn asked(table: &Table, sample: Sample) -> Asked {
-    let window = table.window(sample).to_vec();
-    let symbol = table.series_of(sample).symbol;
-    Asked { symbol, bar: table.close_ts(sample), features: window_hash(&window), window }
 }
 
 /// The samples of a symbol, or of all, whose windows are whole: oldest first, those of one instant in symbol order.

@@ -7,7 +7,7 @@ use levibot_core::statistics::{
 };
 use serde::Serialize;
 
-use super::{CliError, data};
+use super::CliError;
 use crate::dataset::{Outcome, Sample, Table};
 use crate::ensemble::Loaded;
 
@@ -45,7 +45,7 @@ pub(super) fn judge(loaded: &Loaded, table: &Table, samples: &[Sample]) -> Resul
         samples.iter().filter_map(|sample| Some((*sample, table.outcome(*sample)?))).collect();
     let mut rows = Vec::with_capacity(known.len());
     for part in known.chunks(QUESTIONS_MAX) {
-        let asked: Vec<_> = part.iter().map(|(sample, _)| data::asked(table, *sample)).collect();
+        let asked: Vec<_> = part.iter().map(|(sample, _)| crate::training::question(table, *sample)).collect();
         let answers = loaded.forecast(&asked, metadata.timeframe);
         for ((one, answer), (_, outcome)) in asked.iter().zip(answers).zip(part) {
             let (symbol, bar) = (one.symbol, one.bar);

@@ -117,7 +117,7 @@ impl PredictArgs {
             let (symbol, timeframe) = (self.symbol, table.timeframe);
             return Err(CliError::NoBar { symbol, timeframe, at: self.at, last });
         }
-        Ok((data::asked(&table, sample), notes))
+        Ok((crate::training::question(&table, sample), notes))
     }
 }
 

@@ -217,7 +217,9 @@ pub fn decide(challenger: &Contender, champion: Option<&Contender>, brier_base: 
                     "its Brier score {brier:.4} is worse than {base:.4}, that of always saying the base rate"
                 ));
             }
-            Ok(format!("nothing was in use; its Brier score {brier:.4} is not worse than the base rate's {base:.4}"))
+            Ok(format!(
+                "nothing in use could be compared with; its Brier score {brier:.4} is not worse than the base rate's {base:.4}"
+            ))
         }
         Some(old) => {
             let (Some(old_mean), Some(old_brier)) = (old.mean_call, old.brier) else {

@@ -261,6 +261,8 @@ impl Course<'_> {
     fn validate(&mut self, version: &ModelVersion) -> Result<bool, StepError> {
         let challenger = Loaded::load(self.versions.open(version)?)?;
         self.backtest_sharpe = challenger.metadata().backtest_sharpe;
+        // A person may have chosen another one while this one trained.
+        self.champion = self.versions.current()?;
         let champion = self.champion.and_then(|version| {
             let loaded = self.versions.open(&version).map_err(LoadError::from).and_then(Loaded::load);
             let unusable =

@@ -231,6 +231,8 @@ impl Server {
 
     fn change_to(&mut self, version: ModelVersion) -> Result<(), ServeError> {
         self.retired.extend(self.next.take());
+        // One that was overtaken while it loaded has nothing left to do.
+        self.retired.iter_mut().for_each(Worker::end);
         self.retired.retain(|worker| !worker.is_finished());
         if version == self.in_use {
             return Ok(());

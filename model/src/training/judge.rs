@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use levibot_core::domain::{Span, Symbol, Ts};
+use levibot_core::domain::{Symbol, Ts};
 use levibot_core::forecast::{Asked, window_hash};
 
-use super::evaluation::{Evaluation, Rules};
 use crate::dataset::{DatasetError, Sample, Table, Wanted};
 use crate::ensemble::Loaded;
 use crate::progress::Progress;
@@ -35,29 +34,6 @@ pub enum JudgeError {
     /// The data cannot be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The version knows what came.
-    #[error(
-        "version {} has learnt from bars up to {}: figures before that would flatter it; judge it from {after} on",
-        .version, .trained_through
-    )]
-    Known {
-        /// Which version.
-        version: levibot_core::domain::ModelVersion,
-        /// Up to where it knows.
-        trained_through: Ts,
-        /// From when it does not.
-        after: Ts,
-    },
-    /// No bar in the range has an outcome.
-    #[error(
-        "no bar from {from} on has a known outcome: give later data, or wait until {horizon_bars} more bars have closed"
-    )]
-    Nothing {
-        /// The start of the range.
-        from: Ts,
-        /// How far the version looks ahead.
-        horizon_bars: u32,
-    },
     /// The version did not answer.
     #[error("version {version} did not answer: {reason}")]
     Silent {
@@ -73,26 +49,6 @@ pub enum JudgeError {
 pub fn unseen_from(metadata: &Metadata, embargo_bars: u32) -> Ts {
     let bars = i64::from(metadata.horizon_bars) + i64::from(embargo_bars);
     metadata.trained_through + metadata.timeframe.span().times(bars)
-}
-
-/// Figures of `loaded` over a range that it has not learnt from.
-///
-/// # Errors
-/// [`JudgeError`].
-pub fn evaluate_version(loaded: &Loaded, range: &Range<'_>, progress: &dyn Progress) -> Result<Evaluation, JudgeError> {
-    let metadata = loaded.metadata();
-    let after = metadata.trained_through + Span::from_nanos(1);
-    let from = range.from.unwrap_or_else(|| unseen_from(metadata, 0));
-    if from < after {
-        let Metadata { version, trained_through, .. } = metadata;
-        return Err(JudgeError::Known { version: *version, trained_through: *trained_through, after });
-    }
-    let table = table_of(metadata, range, progress)?;
-    let samples = resolved(&table, from, range.symbols);
-    let prob_up = forecast(loaded, &table, &samples, progress)?;
-    let rules = Rules { threshold: range.threshold, round_trip_cost: metadata.round_trip_cost };
-    let nothing = JudgeError::Nothing { from, horizon_bars: metadata.horizon_bars };
-    Evaluation::of(&table, &samples, &prob_up, rules).ok_or(nothing)
 }
 
 /// The table of a range with the horizon and cost of a version.

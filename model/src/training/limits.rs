@@ -50,8 +50,9 @@ pub enum LimitError {
 pub fn parse_size(text: &str) -> Result<u64, LimitError> {
     let fail = || LimitError::Size { text: text.to_owned() };
     let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let (unit, factor) = units.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(fail)?;
-    let number: u64 = text.trim_end_matches(unit).trim().parse().map_err(|_| fail())?;
+    let parts = units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+    let (number, factor) = parts.ok_or_else(fail)?;
+    let number: u64 = number.trim().parse().map_err(|_| fail())?;
     number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(fail)
 }
 
@@ -81,8 +82,9 @@ pub fn die_with_parent() {
 pub fn parse_time_max(text: &str) -> Result<Duration, LimitError> {
     let fail = || LimitError::Time { text: text.to_owned() };
     let units = [('h', 3_600), ('m', 60), ('s', 1)];
-    let (unit, factor) = units.into_iter().find(|(unit, _)| text.ends_with(*unit)).ok_or_else(fail)?;
-    let number: u64 = text.trim_end_matches(unit).trim().parse().map_err(|_| fail())?;
+    let parts = units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+    let (number, factor) = parts.ok_or_else(fail)?;
+    let number: u64 = number.trim().parse().map_err(|_| fail())?;
     number.checked_mul(factor).filter(|secs| *secs > 0).map(Duration::from_secs).ok_or_else(fail)
 }
 
@@ -135,7 +137,7 @@ mod tests {
         for (text, secs) in [("30m", 1_800), ("90s", 90), ("2h", 7_200)] {
             assert_eq!(parse_time_max(text).unwrap().as_secs(), secs, "{text}");
         }
-        for text in ["", "30", "0m", "m", "-1s", "1d"] {
+        for text in ["", "30", "0m", "m", "-1s", "1d", "30mm"] {
             assert!(parse_time_max(text).is_err(), "{text}");
         }
         for text in ["", "6", "6GB", "0GiB", "-1MiB", "1.5GiB", "99999999999GiB"] {
