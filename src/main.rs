@@ -12,6 +12,7 @@ use levibot::app::offline::{audit, collect, replay_record};
 use levibot::app::{AppError, RunRequest, run};
 use levibot::cli::{self, ClientArgs, ClientCommand};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
+use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
 use levibot_core::domain::{Symbol, Ts};
@@ -51,8 +52,25 @@ enum Command {
     Model(ModelArgs),
     /// Write the simulated market's bars up to now as price files, for `retrain` to learn from; the daemon may run
     Collect(ReplayArgs),
+    /// An engine process; the daemon alone starts one
+    #[command(hide = true)]
+    Engine(EngineArgs),
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// What an engine process is told on the command line; all else comes over its socket.
+#[derive(Debug, Args)]
+struct EngineArgs {
+    /// What it trades
+    #[arg(long)]
+    symbol: Symbol,
+    /// Which of its engines it is
+    #[arg(long)]
+    generation: u64,
+    /// The process of the daemon
+    #[arg(long)]
+    daemon: u32,
 }
 
 /// What is handed over to levibot-model as it is.
@@ -156,6 +174,7 @@ fn main() -> ExitCode {
             );
             2
         }
+        Command::Engine(args) => run_engine(args),
         Command::Client(command) => ask(command, &cli.client),
     };
     ExitCode::from(code)
@@ -192,6 +211,16 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
             u8::from(summary.closed.failure.is_some())
         }
         Err(error) => fail(&error),
+    }
+}
+
+fn run_engine(args: &EngineArgs) -> u8 {
+    match engine_host::child::run(args.symbol, args.generation, args.daemon) {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&error);
+            1
+        }
     }
 }
 
