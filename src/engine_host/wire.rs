@@ -44,6 +44,7 @@ pub(super) struct Begin {
 
 /// From an engine.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(super) enum FromEngine {
     /// What it is; not numbered.
     Hello {
@@ -63,6 +64,7 @@ pub(super) enum FromEngine {
 
 /// What came of a message.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(super) enum Did {
     /// Nothing to say.
     Nothing,
@@ -92,7 +94,7 @@ pub(super) fn message<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> 
 
 /// What one side says of itself.
 pub(super) fn hello(role: &str, build: String) -> Hello {
-    let features = FeatureSet::new(&FeatureId::ALL).schema_hash();
+    let features = FeatureSet::new(FeatureId::ALL).schema_hash();
     let parts = [u64::from(MESSAGES), u64::from(SNAPSHOT_VERSION), features, levibot_core::forecast::schema_hash()];
     let bytes = parts.map(u64::to_le_bytes);
     Hello { protocol: PROTOCOL, build, schema: hash64(&[bytes.as_flattened()]), role: role.to_owned() }

@@ -11,6 +11,7 @@ const SNAPSHOT_EVERY: u32 = 16;
 
 /// What came of an input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(super) enum Said {
     /// The model must be asked first.
     Asked(Question),

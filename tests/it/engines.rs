@@ -169,12 +169,8 @@ fn no_engine_outlives_its_daemon() {
 #[test]
 fn the_command_of_an_engine_is_refused_to_everybody_but_a_daemon() {
     let home = Home::simulated(QUICK);
-    let args =
-        |daemon: &str| ["engine", "--symbol", "BTCUSDT", "--generation", "1", "--daemon", daemon].map(str::to_owned);
-    let run = |daemon: &str| home.levibot(&args(daemon).each_ref().map(String::as_str));
-    run("1").refused_with(1, &["the daemon (process 1) is gone"]);
-    // Standard input is no socket here.
-    run(&std::process::id().to_string()).refused_with(1, &["for the daemon, which gives a socket there"]);
+    let args = ["engine", "--symbol", "BTCUSDT", "--generation", "1", "--daemon", "1"];
+    home.levibot(&args).refused_with(1, &["for the daemon, which gives a socket there"]);
     assert!(!home.levibot(&["--help"]).ended_with(0).contains("engine process"));
 }
 
