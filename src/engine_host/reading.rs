@@ -146,3 +146,7 @@ impl Mouth {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;
