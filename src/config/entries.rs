@@ -95,6 +95,7 @@ impl Entries {
             model,
             paper: _,
             supervision: _,
+            quarantines_max: _,
             journal,
             store,
             http,
@@ -283,6 +284,7 @@ impl Entries {
         ] {
             self.other(format!("supervisor.{key}"), span_text(span));
         }
+        self.other("supervisor.quarantines_max", config.quarantines_max);
     }
 
     fn host(
