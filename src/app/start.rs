@@ -163,6 +163,7 @@ impl<'a> Shared<'a> {
             symbols: self.symbols.clone(),
             timeframe: config.market.timeframe,
             setup: config.supervision,
+            quarantines_max: config.quarantines_max,
             house: self.link.clone(),
             board: self.board.clone(),
             registry: Registry::new(&config.registry.path),

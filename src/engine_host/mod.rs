@@ -2,6 +2,7 @@
 //! the risk manager.
 
 pub mod thread;
+pub mod usage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +66,14 @@ pub trait EngineHandle: fmt::Debug + Send {
     fn generation(&self) -> u64;
     /// What it was given and what it has done.
     fn progress(&self) -> &Progress;
+    /// Its process; `None` where it has none of its own.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+    /// Its thread in this process; `None` where it has none of its own, or has not begun yet.
+    fn thread(&self) -> Option<u32> {
+        None
+    }
     /// Ends it as far as the host can, without waiting; nothing it still says counts. A thread ends after what it is
     /// doing now; one that hangs is left behind.
     fn abandon(self: Box<Self>);

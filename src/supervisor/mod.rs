@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use levibot_core::account::{Alert, Severity};
-use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe};
+use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Reason, Span, Symbol, Timeframe};
 use levibot_core::driver::Input;
-use levibot_core::supervision::{AlertKind, EngineStatus, SupervisionAction, SupervisionInput, SupervisionSetup};
+use levibot_core::supervision::{
+    AlertKind, EngineStatus, Escalation, SupervisionAction, SupervisionInput, SupervisionSetup,
+};
 
 use crate::control::{Board, Scope};
 use crate::engine_host::{EngineHost, EngineSpec};
@@ -104,6 +106,8 @@ pub struct Parts {
     pub timeframe: Timeframe,
     /// Limits of the restart policy.
     pub setup: SupervisionSetup,
+    /// So many engines in quarantine at once halt the account.
+    pub quarantines_max: u32,
     /// The way to the risk manager.
     pub house: HouseLink,
     /// Where faces look.
@@ -137,6 +141,7 @@ pub struct Supervisor {
     outgoing: Outgoing,
     shown: show::Shown,
     alerts: AlertChannels,
+    escalation: Escalation,
     halted: bool,
     ending: bool,
 }
@@ -156,6 +161,7 @@ impl Supervisor {
             outgoing: Outgoing::new(parts.house),
             shown: show::Shown::new(parts.board, parts.registry, parts.metrics),
             alerts: parts.alerts,
+            escalation: Escalation::new(parts.quarantines_max),
             halted: parts.halted,
             ending: false,
         }
@@ -165,7 +171,10 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(&ix) else { return };
         let (before, restarts) = (slot.policy.status(), slot.policy.restarts());
         let mut actions = Actions::new();
-        slot.policy.step(input, monotonic_now(), &mut actions);
+        slot.step(input, self.halted, &mut actions);
+        if before == EngineStatus::Quarantined && slot.policy.status() != before {
+            self.escalation.lift(ix);
+        }
         if slot.policy.restarts() > restarts {
             self.shown.restarted(slot.symbol);
         }
@@ -198,6 +207,10 @@ impl Supervisor {
                 self.failed(ix, kind, &cause, attempt, retry);
             }
             SupervisionAction::Quarantine => {
+                // Before the house goes on without it: a replay that waits for it halts at the same bar each time.
+                if self.escalation.quarantine(ix) {
+                    self.escalate();
+                }
                 let reason = "quarantined after too many failures".to_owned();
                 self.tell_house(Input::Detach { instrument: ix, returns: false, reason });
             }
@@ -230,7 +243,9 @@ impl Supervisor {
         self.shown.failed(symbol);
         let next =
             retry.map_or_else(|| "no retry".to_owned(), |span| format!("next retry in {:.1} s", span.secs_f64()));
-        let text = format!("engine {symbol} {}: {cause}; failure {attempt}, {next}", verb(kind));
+        let SupervisionSetup { failures_max, window, .. } = slot.policy.setup();
+        let count = format!("failure {attempt} of {failures_max} within {} s", window.secs_f64());
+        let text = format!("engine {symbol} {}: {cause}; {count}, {next}", verb(kind));
         let severity = if kind == AlertKind::Quarantined { Severity::Critical } else { Severity::Warning };
         for channel in &self.alerts.0 {
             channel.send(&Alert { severity, symbol: Some(symbol), text: text.clone() });
@@ -238,6 +253,15 @@ impl Supervisor {
         if kind != AlertKind::Quarantined {
             self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("engine away: {cause}") });
         }
+    }
+
+    /// So many engines are lost that it can hardly be their own fault. The account tells people when it takes the halt.
+    fn escalate(&mut self) {
+        let lost: Vec<&str> =
+            self.escalation.quarantined().filter_map(|ix| Some(self.slots.get(&ix)?.symbol.as_str())).collect();
+        let text = format!("{} engines are in quarantine at once: {}", lost.len(), list(&lost));
+        let reason = Reason { by: "supervisor".to_owned(), text };
+        self.tell_house(Input::Control(Event::Halt { level: HaltLevel::EntryHalt, reason }));
     }
 
     fn freeze(&mut self, ix: Ix, reason: Option<String>) {
@@ -355,6 +379,15 @@ impl Wish {
             Self::Pause => "paused",
             Self::Unpause => "resumed",
         }
+    }
+}
+
+/// Some names, and how many more there are.
+fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 10;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
 

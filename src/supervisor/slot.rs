@@ -1,9 +1,10 @@
 //! One engine as the supervisor holds it.
 
-use levibot_core::domain::{Symbol, Ts};
-use levibot_core::supervision::{Policy, SupervisionInput, SupervisionSetup};
+use levibot_core::domain::{Actions, Symbol, Ts};
+use levibot_core::supervision::{Availability, Policy, SupervisionAction, SupervisionInput, SupervisionSetup};
 
 use crate::engine_host::EngineHandle;
+use crate::telemetry::clock::monotonic_now;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// Close of the last bar it answered, over all generations.
     pub(super) last_bar: Option<Ts>,
+    /// What share of its time it was ready, since the daemon began.
+    pub(super) availability: Availability,
     done: u64,
     working: bool,
 }
@@ -33,9 +36,18 @@ impl Slot {
             resume_after_halt: false,
             paused: false,
             last_bar: None,
+            availability: Availability::default(),
             done: 0,
             working: false,
         }
+    }
+
+    /// Tells the policy and says what it asks for. `halted`: whether the account keeps engines down.
+    pub(super) fn step(&mut self, input: &SupervisionInput, halted: bool, out: &mut Actions<SupervisionAction>) {
+        let now = monotonic_now();
+        self.policy.step(input, now, out);
+        let is_ready = self.policy.ready_since().is_some();
+        self.availability.observe(self.policy.is_wanted() && !halted, is_ready, now);
     }
 
     /// A new generation is there.

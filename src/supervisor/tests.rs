@@ -178,6 +178,7 @@ impl Scene {
             symbols: SYMBOLS.iter().map(|s| s.parse().unwrap()).collect(),
             timeframe: Timeframe::HOUR,
             setup,
+            quarantines_max: 3,
             house: link.clone(),
             board: board.clone(),
             registry: Registry::new(dir.path().join("registry.json")),
