@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use levibot_core::domain::Symbol;
 
 use crate::engine_host::usage::{Meter, Running, Usage};
-use crate::registry::{Registry, RegistryEntry};
+use crate::registry::{Isolation, Registry, RegistryEntry};
 use crate::telemetry::clock::monotonic_now;
 use crate::telemetry::metrics::Metrics;
 
@@ -124,7 +124,7 @@ impl Clerk {
         for (symbol, entry) in &mut sheet.entries {
             let usage = usages.get(symbol).filter(|usage| usage.generation == entry.generation);
             // A thread's memory is that of the daemon.
-            if entry.pid.is_some() {
+            if entry.isolation == Isolation::Process {
                 metrics.set_memory(symbol, usage.and_then(|usage| usage.memory_bytes));
             }
             if let Some(usage) = usage {

@@ -3,6 +3,8 @@
 //! It starts engines through their host, hears at once when one is gone, watches the progress of their work, and shows
 //! them to faces and registry. It knows nothing of prices or orders; protection of positions is the account's.
 
+mod escalate;
+mod keeper;
 mod show;
 mod slot;
 #[cfg(test)]
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use levibot_core::account::{Alert, Severity};
-use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Reason, Span, Symbol, Timeframe};
+use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe};
 use levibot_core::driver::Input;
 use levibot_core::supervision::{
     AlertKind, EngineStatus, Escalation, SupervisionAction, SupervisionInput, SupervisionSetup,
@@ -208,9 +210,7 @@ impl Supervisor {
             }
             SupervisionAction::Quarantine => {
                 // Before the house goes on without it: a replay that waits for it halts at the same bar each time.
-                if self.escalation.quarantine(ix) {
-                    self.escalate();
-                }
+                self.escalate(ix);
                 let reason = "quarantined after too many failures".to_owned();
                 self.tell_house(Input::Detach { instrument: ix, returns: false, reason });
             }
@@ -253,15 +253,6 @@ impl Supervisor {
         if kind != AlertKind::Quarantined {
             self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("engine away: {cause}") });
         }
-    }
-
-    /// So many engines are lost that it can hardly be their own fault. The account tells people when it takes the halt.
-    fn escalate(&mut self) {
-        let lost: Vec<&str> =
-            self.escalation.quarantined().filter_map(|ix| Some(self.slots.get(&ix)?.symbol.as_str())).collect();
-        let text = format!("{} engines are in quarantine at once: {}", lost.len(), list(&lost));
-        let reason = Reason { by: "supervisor".to_owned(), text };
-        self.tell_house(Input::Control(Event::Halt { level: HaltLevel::EntryHalt, reason }));
     }
 
     fn freeze(&mut self, ix: Ix, reason: Option<String>) {
@@ -382,15 +373,6 @@ impl Wish {
     }
 }
 
-/// Some names, and how many more there are.
-fn list(names: &[&str]) -> String {
-    const SHOWN: usize = 10;
-    match names.len().checked_sub(SHOWN) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
-    }
-}
-
 const fn verb(kind: AlertKind) -> &'static str {
     match kind {
         AlertKind::Exited => "crashed",
@@ -450,6 +432,7 @@ impl Handler<AccountSays> for Supervisor {
 
     fn handle(&mut self, AccountSays::Halt(level): AccountSays, _: &mut Self::Context) {
         self.halt(level);
+        self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
     }
 }
@@ -470,6 +453,7 @@ impl Handler<EngineCommand> for Supervisor {
             }
         };
         let outcomes: Vec<Result<(), String>> = chosen.iter().map(|ix| self.wish(*ix, command.wish)).collect();
+        self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
         let done = outcomes.iter().filter(|o| o.is_ok()).count();
         let refused: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
@@ -490,7 +474,7 @@ impl Handler<StopAll> for Supervisor {
         for ix in all {
             self.policy(ix, &SupervisionInput::Stop);
         }
-        self.shown.soon();
+        self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
     }
 }

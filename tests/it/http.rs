@@ -83,6 +83,11 @@ fn the_status_api_answers_what_it_promises() {
         "daily_pnl",
         "total_pnl",
         "trade_count",
+        "pid",
+        "generation",
+        "memory_bytes",
+        "cpu_percent",
+        "availability",
     ];
     for engine in engines {
         assert_eq!(keys(engine), wanted.into(), "{engine}");
