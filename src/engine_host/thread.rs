@@ -42,6 +42,9 @@ impl fmt::Debug for ThreadHost {
 }
 
 impl ThreadHost {
+    /// What an engine has open: the queues, the waker and the socket of its arbiter.
+    pub const OPEN_FILES: u64 = 4;
+
     /// A host whose engines answer to `house` and report to `supervisor`.
     pub fn new(factory: EngineFactory, house: HouseLink, supervisor: Recipient<EngineSays>) -> Self {
         Self { factory, house, supervisor }

@@ -7,6 +7,7 @@ mod config_errors;
 mod control;
 mod directions;
 mod http;
+mod limits;
 mod model;
 mod model_commands;
 mod prices;
