@@ -2,7 +2,7 @@
 //!
 //! An engine that is gone between two looks is no error: nothing is known of it then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use levibot_core::domain::{Span, Symbol, Ts};
 use procfs::ProcResult;
@@ -103,11 +103,14 @@ struct Measured {
 }
 
 impl Meter {
-    /// Looks at these engines at `now` (monotonic), unless it did within the last second. `spent` is told what an engine
+    /// Forgets engines that run no more, and looks at these at `now` (monotonic), unless it did within the last second. They
+    /// are all that run. `spent` is told what an engine
     /// took since the last look, seconds: its sum only grows, over all generations.
     ///
     /// Memory is looked at for a fifth of the engines a time, so that many of them are no burst of work.
     pub fn look(&mut self, engines: &[Running], now: Ts, mut spent: impl FnMut(Symbol, f64)) {
+        let there: BTreeSet<(Symbol, u64)> = engines.iter().map(|engine| (engine.symbol, engine.generation)).collect();
+        self.engines.retain(|symbol, one| there.contains(&(*symbol, one.usage.generation)));
         if self.looked.is_some_and(|looked| now - looked < TIMES_EVERY) {
             return;
         }

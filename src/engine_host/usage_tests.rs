@@ -91,6 +91,13 @@ fn who_is_gone_is_no_error_and_not_shown() {
     let mut meter = Meter::default();
     meter.look(&engines, Ts::from_secs(1), |_, _| ());
     assert_eq!(meter.usage().len(), 2);
+    let soon = Ts::from_millis(1_100);
+    meter.look(&[engines[0], Running { generation: 2, ..engines[1] }], soon, |_, _| panic!("too early"));
+    assert_eq!(
+        meter.usage().keys().map(Symbol::as_str).collect::<Vec<_>>(),
+        ["AAA"],
+        "another start is another engine"
+    );
     sleeper.0.kill().unwrap();
     sleeper.0.wait().unwrap();
     meter.look(&engines, Ts::from_secs(2), |_, _| ());
