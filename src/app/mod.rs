@@ -8,6 +8,7 @@ mod first_model;
 mod history;
 mod house;
 mod model;
+mod open_files;
 mod orders;
 mod projection;
 mod run;
@@ -25,6 +26,7 @@ use levibot_core::files::FileError;
 use levibot_core::simulator::SimulatorError;
 
 pub use first_model::ModelError;
+pub use open_files::OpenFilesError;
 pub use run::run;
 pub use summary::Summary;
 
@@ -96,6 +98,9 @@ pub enum AppError {
     /// The tables.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The limit of open files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
     /// The status API.
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
@@ -182,6 +187,7 @@ impl AppError {
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
             Self::NoPriceFile { .. } | Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
+            Self::OpenFiles(_) => 2,
             Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,

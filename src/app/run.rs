@@ -12,10 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::data::{Source, progress};
 use super::first_model::Metadata;
 use super::house::{House, pace};
+use super::open_files::Need;
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
 use super::{AppError, RunRequest, Summary, first_model, model};
+use crate::config::Isolation;
 use crate::control::{Board, server};
+use crate::engine_host::{ProcessHost, ThreadHost};
 use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
@@ -28,6 +31,12 @@ use crate::supervisor::{StopAll, Supervisor};
 /// [`AppError`] when it could not begin, or could not go on.
 pub fn run(request: RunRequest) -> Result<Summary, AppError> {
     let source = Source::open(&request.config)?;
+    let per_engine = match request.config.isolation {
+        Isolation::Process => ProcessHost::OPEN_FILES,
+        Isolation::Thread => ThreadHost::OPEN_FILES,
+    };
+    let engines = source.setup.instruments.len();
+    Need { engines, per_engine, is_http: request.config.http.enabled }.ensure()?;
     let metadata = first_model::ensure(&request.config, &source)?;
     let link = HouseLink::default();
     let house = House::open(&request.config, &source, metadata.as_ref(), &link)?;

@@ -62,8 +62,9 @@ pub(super) struct Faces {
     pub(super) http: Option<crate::http::ServerHandle>,
 }
 
-/// What the account is told before anything else: what became of orders on their way, and a halt that only the latch file
-/// remembers. A halt that only the journal remembers is written to the file: where they disagree, halt wins.
+/// What the account is told before anything else: what became of orders on their way, and the halt that the latch file or
+/// the journal remembers. Where they disagree, halt wins: one that only the journal remembers is written to the file. One
+/// that stands already is told again, so that entries are cancelled whose cancels were lost.
 pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) -> Result<Vec<Tell>, AppError> {
     let mut first = notes;
     if !house.settled.is_empty() {
@@ -71,7 +72,11 @@ pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) ->
     }
     match (latch.get()?, house.sequencer.account().state().halt()) {
         (Some((level, reason)), _) => first.push(Tell::Input(Input::Control(Event::Halt { level, reason }))),
-        (None, Some(halt)) => latch.set(halt.level, &halt.reason)?,
+        (None, Some(halt)) => {
+            latch.set(halt.level, &halt.reason)?;
+            let (level, reason) = (halt.level, halt.reason.clone());
+            first.push(Tell::Input(Input::Control(Event::Halt { level, reason })));
+        }
         (None, None) => {}
     }
     first.push(Tell::Begin);
@@ -163,6 +168,7 @@ impl<'a> Shared<'a> {
             symbols: self.symbols.clone(),
             timeframe: config.market.timeframe,
             setup: config.supervision,
+            quarantines_max: config.quarantines_max,
             house: self.link.clone(),
             board: self.board.clone(),
             registry: Registry::new(&config.registry.path),

@@ -96,6 +96,7 @@ impl Entries {
             paper: _,
             isolation,
             supervision: _,
+            quarantines_max: _,
             journal,
             store,
             http,
@@ -285,6 +286,7 @@ impl Entries {
         ] {
             self.other(format!("supervisor.{key}"), span_text(span));
         }
+        self.other("supervisor.quarantines_max", config.quarantines_max);
     }
 
     fn host(

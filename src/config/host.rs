@@ -53,6 +53,16 @@ pub(super) fn supervision(at: Origin<'_>, raw: &RawSupervisor) -> Result<Supervi
     Ok(setup)
 }
 
+/// So many engines in quarantine at once halt the account.
+pub(super) fn quarantines_max(at: Origin<'_>, raw: &RawSupervisor) -> Result<u32, ConfigError> {
+    let max = raw.quarantines_max.unwrap_or(3);
+    if !(1..=1_000).contains(&max) {
+        let reason = "it is not a number of engines that may be lost";
+        return Err(at.refuse("supervisor.quarantines_max", max, reason, "write 1 to 1000; 3 is a good choice"));
+    }
+    Ok(max)
+}
+
 pub(super) fn journal(at: Origin<'_>, raw: &RawJournal) -> Result<JournalConfig, ConfigError> {
     keep_days(at, "journal.tape_keep_days", raw.tape_keep_days)?;
     Ok(JournalConfig { tape: raw.tape, tape_keep_days: raw.tape_keep_days })

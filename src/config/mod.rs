@@ -61,6 +61,8 @@ pub struct Config {
     pub isolation: Isolation,
     /// When engines are restarted.
     pub supervision: SupervisionSetup,
+    /// So many engines in quarantine at once halt the account, 1 to 1,000.
+    pub quarantines_max: u32,
     /// Journal and tape.
     pub journal: JournalConfig,
     /// The queryable projection of the journal.
@@ -298,6 +300,7 @@ impl Config {
             paper: account::paper(at, &raw.paper)?,
             isolation: raw.supervisor.isolation,
             supervision: host::supervision(at, &raw.supervisor)?,
+            quarantines_max: host::quarantines_max(at, &raw.supervisor)?,
             journal: host::journal(at, &raw.journal)?,
             store: host::store(at, &raw.store)?,
             http: host::http(at, &raw.http, &variables, overrides)?,

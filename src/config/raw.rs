@@ -173,6 +173,7 @@ pub(super) struct RawSupervisor {
     pub(super) progress_deadline: Option<SpanText>,
     pub(super) starting_deadline: Option<SpanText>,
     pub(super) stop_deadline: Option<SpanText>,
+    pub(super) quarantines_max: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

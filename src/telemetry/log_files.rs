@@ -11,7 +11,7 @@ use levibot_core::domain::{Symbol, Ts};
 use super::logs::Line;
 
 /// Files held open at a time: hundreds of engines must not use up the process's file descriptors.
-const OPEN_MAX: usize = 128;
+pub(crate) const OPEN_MAX: usize = 128;
 
 /// The log folder.
 #[derive(Debug)]

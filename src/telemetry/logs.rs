@@ -24,6 +24,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt as human};
 
 use super::clock::{monotonic_now, wall_now};
 use super::log_files::Files;
+pub(crate) use super::log_files::OPEN_MAX as OPEN_FILES_MAX;
 
 /// Lines that may wait for a writer thread.
 const QUEUE_LINES: usize = 65_536;

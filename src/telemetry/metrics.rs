@@ -9,6 +9,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::engine_metrics::EngineMetrics;
 use super::model_metrics::ModelMetrics;
 use super::retrain_metrics::RetrainMetrics;
 
@@ -128,6 +129,7 @@ pub struct Metrics {
     store_lag: IntGauge,
     tape_dropped: IntCounter,
     mailbox_full: IntCounterVec,
+    engines: EngineMetrics,
     model: ModelMetrics,
     retrain: RetrainMetrics,
 }
@@ -251,6 +253,7 @@ impl Metrics {
                 "Messages that met a full mailbox.",
                 &["actor"],
             )?,
+            engines: EngineMetrics::new(&make)?,
             model: ModelMetrics::new(&make)?,
             retrain: RetrainMetrics::new(&make)?,
             registry,
@@ -259,6 +262,7 @@ impl Metrics {
 
     /// Makes everything of a symbol visible at zero.
     pub fn register_symbol(&self, symbol: &Symbol) {
+        self.engines.register_symbol(symbol);
         let symbol = symbol.as_str();
         for status in ENGINE_STATUSES {
             with(&self.engine_status, &[symbol, status], |_| ());
@@ -398,6 +402,11 @@ impl Metrics {
     /// A message met a full mailbox of this actor, named in lower case such as `engine`.
     pub fn mailbox_full(&self, actor: &'static str) {
         with(&self.mailbox_full, &[actor], IntCounter::inc);
+    }
+
+    /// Those of the engines' processes and threads.
+    pub const fn engines(&self) -> &EngineMetrics {
+        &self.engines
     }
 
     /// Those of the fusion model.

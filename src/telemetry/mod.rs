@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod clock;
+mod engine_metrics;
 mod log_files;
 pub mod logs;
 pub mod metrics;
@@ -12,6 +13,7 @@ pub use levibot_core::chain::chain;
 
 pub use alerts::{AlertChannel, LogChannel};
 pub use clock::{monotonic_now, wall_now};
+pub use engine_metrics::EngineMetrics;
 pub use logs::{LogError, LogGuard, LogSettings};
 pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};
 pub use model_metrics::{ForecastOutcome, ModelMetrics};

@@ -107,6 +107,10 @@ impl Account {
     /// Raises the halt level: the record latches it, our entries are cancelled, and at `Flatten` everything is closed.
     pub(super) fn halt(&mut self, level: HaltLevel, reason: Reason, now: Ts, out: &mut Actions<Action>) {
         if level <= self.halt_level() {
+            // Nothing new, but for entries that should be gone and are not.
+            if level > HaltLevel::None {
+                self.cancel_all_entries(out);
+            }
             return;
         }
         if !self.commit(Record::Halt { level, reason: reason.clone() }, now, out) {
@@ -123,6 +127,14 @@ impl Account {
                 self.close(ix, Cause::Command { seq }, None, now, out);
                 self.publish(ix, out);
             }
+        }
+    }
+
+    /// What is still open of them; their cancels may have been lost with the process or the venue.
+    fn cancel_all_entries(&self, out: &mut Actions<Action>) {
+        for at in 0..self.state.books().len() {
+            let Some(ix) = Ix::from_usize(at) else { break };
+            self.cancel_entries(ix, out);
         }
     }
 
