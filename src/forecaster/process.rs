@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use levibot_core::domain::ModelVersion;
 
 use super::server::{ModelHost, ServerProcess};
+use crate::config::SLACK_WEBHOOK;
 
 /// The log's target of what the server writes to standard error.
 const TARGET: &str = "levibot::model";
@@ -46,6 +47,8 @@ impl ModelHost for ModelProcess {
         if let Some(version) = self.version {
             command.arg("--version").arg(version.to_string());
         }
+        // What it does not need to know it is not told.
+        command.env_remove(SLACK_WEBHOOK);
         // A process group of its own: Ctrl-C on the terminal is the daemon's, which ends the server in its turn.
         command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let failed = |error| {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use levibot_core::account::{Alert, Severity};
+use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe};
 use levibot_core::driver::Input;
 use levibot_core::supervision::{AlertKind, EngineStatus, SupervisionAction, SupervisionInput, SupervisionSetup};
@@ -121,6 +121,13 @@ pub struct Parts {
 /// Where alerts go.
 #[derive(Clone, Default)]
 pub struct AlertChannels(pub Vec<Arc<dyn AlertChannel>>);
+
+impl AlertChannels {
+    /// Passes an alert to every channel.
+    pub fn send(&self, alert: &Alert) {
+        self.0.iter().for_each(|channel| channel.send(alert));
+    }
+}
 
 impl std::fmt::Debug for AlertChannels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -231,10 +238,11 @@ impl Supervisor {
         let next =
             retry.map_or_else(|| "no retry".to_owned(), |span| format!("next retry in {:.1} s", span.secs_f64()));
         let text = format!("engine {symbol} {}: {cause}; failure {attempt}, {next}", verb(kind));
-        let severity = if kind == AlertKind::Quarantined { Severity::Critical } else { Severity::Warning };
-        for channel in &self.alerts.0 {
-            channel.send(&Alert { severity, symbol: Some(symbol), text: text.clone() });
-        }
+        let alert = match kind {
+            AlertKind::Quarantined => Alert::critical(Topic::EngineQuarantine, symbol, text),
+            _ => Alert::warning(Topic::EngineCrash, symbol, text),
+        };
+        self.alerts.send(&alert);
         if kind != AlertKind::Quarantined {
             self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("engine away: {cause}") });
         }

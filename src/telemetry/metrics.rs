@@ -9,6 +9,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::alert_metrics::AlertMetrics;
 use super::model_metrics::ModelMetrics;
 use super::retrain_metrics::RetrainMetrics;
 
@@ -130,6 +131,7 @@ pub struct Metrics {
     mailbox_full: IntCounterVec,
     model: ModelMetrics,
     retrain: RetrainMetrics,
+    alerts: AlertMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -253,6 +255,7 @@ impl Metrics {
             )?,
             model: ModelMetrics::new(&make)?,
             retrain: RetrainMetrics::new(&make)?,
+            alerts: AlertMetrics::new(&make)?,
             registry,
         })
     }
@@ -408,6 +411,11 @@ impl Metrics {
     /// Those of the nights in which it is trained again.
     pub const fn retrain(&self) -> &RetrainMetrics {
         &self.retrain
+    }
+
+    /// Those of alerts.
+    pub const fn alerts(&self) -> &AlertMetrics {
+        &self.alerts
     }
 
     /// Everything, in Prometheus' text format.

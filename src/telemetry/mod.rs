@@ -1,5 +1,6 @@
 //! What the daemon tells about itself: metrics, log files and alerts, and the one place where clocks are read.
 
+mod alert_metrics;
 pub mod alerts;
 pub mod clock;
 mod log_files;
@@ -10,7 +11,8 @@ mod retrain_metrics;
 
 pub use levibot_core::chain::chain;
 
-pub use alerts::{AlertChannel, LogChannel};
+pub use alert_metrics::AlertMetrics;
+pub use alerts::{AlertChannel, CountChannel, LogChannel};
 pub use clock::{monotonic_now, wall_now};
 pub use logs::{LogError, LogGuard, LogSettings};
 pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};
