@@ -3,7 +3,9 @@
 mod alert_metrics;
 pub mod alerts;
 pub mod clock;
+mod log_caps;
 mod log_files;
+mod log_line;
 pub mod logs;
 pub mod metrics;
 mod model_metrics;
