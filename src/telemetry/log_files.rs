@@ -84,7 +84,8 @@ impl Files {
         if file.is_full {
             return Ok(());
         }
-        if file.bytes + line.json.len() as u64 + 1 <= bytes_max.saturating_sub(LAST_LINE_BYTES) {
+        // One byte more ends the line.
+        if file.bytes + (line.json.len() as u64) < bytes_max.saturating_sub(LAST_LINE_BYTES) {
             return file.put(&line.json);
         }
         file.is_full = true;
