@@ -3,6 +3,7 @@
 //! Starting is recovering: the journal is read and folded, orders that never reached the venue are settled, and only
 //! then engines start and market data flows.
 
+mod channels;
 mod data;
 mod first_model;
 mod history;
@@ -116,6 +117,12 @@ pub enum AppError {
     /// The metrics.
     #[error(transparent)]
     Metrics(#[from] crate::telemetry::metrics::MetricsError),
+    /// The way to Slack.
+    #[error(transparent)]
+    Slack(#[from] crate::telemetry::alerts::SlackError),
+    /// The thread of a channel of alerts.
+    #[error("the thread that sends alerts did not start: raise this user's limits of threads and open files")]
+    AlertThread(#[source] std::io::Error),
     /// The journal's records do not make an account.
     #[error("record {seq} of the journal in {dir} cannot follow: `levibot audit --data-dir {dir}` says more")]
     Fold {

@@ -29,7 +29,7 @@ use crate::nights::Nights;
 use crate::registry::Registry;
 use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};
 use crate::supervisor::{self, AlertChannels, Supervisor};
-use crate::telemetry::alerts::{AlertChannel, LogChannel};
+use crate::telemetry::alerts::{AlertChannel, CountChannel, LogChannel, SlowGuard};
 use crate::telemetry::clock::wall_now;
 use crate::telemetry::metrics::Metrics;
 use crate::venue::Venue;
@@ -41,6 +41,8 @@ pub(super) struct Shared<'a> {
     pub(super) board: Board,
     metrics: Arc<Metrics>,
     alerts: Vec<Arc<dyn AlertChannel>>,
+    /// Keeps the channels beyond the log running.
+    pub(super) slack: Option<SlowGuard>,
     link: HouseLink,
     /// The configuration in force.
     live: Arc<ArcSwap<Config>>,
@@ -100,6 +102,9 @@ impl<'a> Shared<'a> {
         link: &HouseLink,
     ) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new()?);
+        let mut alerts: Vec<Arc<dyn AlertChannel>> =
+            vec![Arc::new(LogChannel), Arc::new(CountChannel(Arc::clone(&metrics)))];
+        let slack = super::channels::slack(&request.config, &metrics, &mut alerts)?;
         let symbols: Vec<Symbol> = source.setup.instruments.iter().map(|i| i.id().symbol).collect();
         symbols.iter().for_each(|symbol| metrics.register_symbol(symbol));
         Ok(Self {
@@ -107,7 +112,8 @@ impl<'a> Shared<'a> {
             symbols,
             board: Board::new(run_info(&request.config, house), house.sequencer.account().view()),
             metrics,
-            alerts: vec![Arc::new(LogChannel)],
+            alerts,
+            slack,
             link: link.clone(),
             live: Arc::new(ArcSwap::from_pointee(request.config.clone())),
         })

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod alerts_tests;
 mod model_tests;
 
 const LIVE: &str = include_str!("../../config/levibot.toml");

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use levibot_core::account::{Alert, Severity};
+use levibot_core::alerts::{Alert, Severity, Topic};
 use levibot_core::domain::{Forecast, Ix, ModelVersion, Question, Span, Symbol, Timeframe, Ts};
 use levibot_core::driver::Pace;
 use levibot_core::forecast::{FromModel, Ready, ToModel, encode};
@@ -257,8 +257,7 @@ impl Forecaster {
     }
 
     fn alert(&self, severity: Severity, symbol: Option<Symbol>, text: String) {
-        let alert = Alert { severity, symbol, text };
-        self.alerts.0.iter().for_each(|channel| channel.send(&alert));
+        self.alerts.send(&Alert::new(severity, Topic::Model, symbol, text));
     }
 
     fn fatal(&mut self, why: String) {

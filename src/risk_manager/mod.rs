@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use levibot_core::account::{Action, Alert, Severity};
+use levibot_core::account::Action;
+use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Reason, Span, Ts};
 use levibot_core::driver::{Input, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::record::{Record, TapeEntry};
@@ -313,11 +314,7 @@ impl RiskManager {
         if self.sealed.is_some() {
             return;
         }
-        self.alert(&Alert {
-            severity: Severity::Critical,
-            symbol: None,
-            text: format!("no order is sent any more: {why}"),
-        });
+        self.alert(&Alert::critical(Topic::Journal, None, format!("no order is sent any more: {why}")));
         self.parts.board.beat(|pulse| pulse.journal_failed = true);
         if self.parts.pace == Pace::Lockstep {
             self.say(HouseEvent::Fatal(why.clone()));
@@ -328,7 +325,7 @@ impl RiskManager {
     fn on_halt(&mut self, level: HaltLevel, reason: &Reason) {
         if let Err(error) = self.parts.latch.set(level, reason) {
             let text = format!("the halt stands, but its latch file does not: {error}");
-            self.alert(&Alert { severity: Severity::Critical, symbol: None, text });
+            self.alert(&Alert::critical(Topic::Journal, None, text));
         }
         self.measures.metrics().set_halt_level(level);
         if self.parts.supervisor.try_send(AccountSays::Halt(level)).is_err() {

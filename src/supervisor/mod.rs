@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use levibot_core::account::{Alert, Severity};
+use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe, Ts};
 use levibot_core::driver::Input;
 use levibot_core::supervision::{
@@ -131,6 +131,13 @@ pub struct Parts {
 /// Where alerts go.
 #[derive(Clone, Default)]
 pub struct AlertChannels(pub Vec<Arc<dyn AlertChannel>>);
+
+impl AlertChannels {
+    /// Passes an alert to every channel.
+    pub fn send(&self, alert: &Alert) {
+        self.0.iter().for_each(|channel| channel.send(alert));
+    }
+}
 
 impl std::fmt::Debug for AlertChannels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -253,10 +260,11 @@ impl Supervisor {
         let SupervisionSetup { failures_max, window, .. } = slot.policy.setup();
         let count = format!("failure {attempt} of {failures_max} within {} s", window.secs_f64());
         let text = format!("engine {symbol} {}: {cause}; {count}, {next}", verb(kind));
-        let severity = if kind == AlertKind::Quarantined { Severity::Critical } else { Severity::Warning };
-        for channel in &self.alerts.0 {
-            channel.send(&Alert { severity, symbol: Some(symbol), text: text.clone() });
-        }
+        let alert = match kind {
+            AlertKind::Quarantined => Alert::critical(Topic::EngineQuarantine, symbol, text),
+            _ => Alert::warning(Topic::EngineCrash, symbol, text),
+        };
+        self.alerts.send(&alert);
         if kind != AlertKind::Quarantined {
             self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("engine away: {cause}") });
         }

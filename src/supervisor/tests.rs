@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use levibot_core::alerts::Severity;
 use levibot_core::domain::{Bar, Context, Decision, PositionView, Ts};
 use levibot_core::driver::EngineInput;
 use levibot_core::engine::{EngineAction, EngineStep, Snapshot};

@@ -9,6 +9,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::alert_metrics::AlertMetrics;
 use super::engine_metrics::EngineMetrics;
 use super::model_metrics::ModelMetrics;
 use super::retrain_metrics::RetrainMetrics;
@@ -132,6 +133,7 @@ pub struct Metrics {
     engines: EngineMetrics,
     model: ModelMetrics,
     retrain: RetrainMetrics,
+    alerts: AlertMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -256,6 +258,7 @@ impl Metrics {
             engines: EngineMetrics::new(&make)?,
             model: ModelMetrics::new(&make)?,
             retrain: RetrainMetrics::new(&make)?,
+            alerts: AlertMetrics::new(&make)?,
             registry,
         })
     }
@@ -417,6 +420,11 @@ impl Metrics {
     /// Those of the nights in which it is trained again.
     pub const fn retrain(&self) -> &RetrainMetrics {
         &self.retrain
+    }
+
+    /// Those of alerts.
+    pub const fn alerts(&self) -> &AlertMetrics {
+        &self.alerts
     }
 
     /// Everything, in Prometheus' text format.
