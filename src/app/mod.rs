@@ -10,9 +10,12 @@ mod house;
 mod model;
 mod orders;
 mod projection;
+mod reload;
 mod run;
 mod start;
+mod strategies;
 mod summary;
+mod watch;
 
 pub mod offline;
 

@@ -95,6 +95,7 @@ fn life() -> Vec<Record> {
     vec![
         started("run-1"),
         Record::Day { day: 19_000, start_equity: "10000".parse().unwrap() },
+        Record::Strategies { strategies: Vec::new() },
         Record::Model { version: forecast().version, digest: "ab".into(), trained_through: Ts::EPOCH },
         Record::Forecasts {
             bar: Ts::from_secs(3_600),

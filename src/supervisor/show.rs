@@ -55,7 +55,11 @@ impl Shown {
         let view = engines_view(slots, &account, now);
         // A halted account keeps its engines down: that is how it should be, and nothing to wait for.
         let wanted = if account.halt >= HaltLevel::ReduceOnly { "stopped" } else { "running" };
-        if view.engines.iter().all(|row| row.status == wanted) && !slots.is_empty() && !self.board.pulse().ready {
+        let mut configured = slots.values().filter(|slot| slot.retired.is_none());
+        if configured.all(|slot| slot.policy.status().to_string() == wanted)
+            && !slots.is_empty()
+            && !self.board.pulse().ready
+        {
             self.board.beat(|pulse| pulse.ready = true);
         }
         self.measure(slots, now);
@@ -132,7 +136,7 @@ fn engine_row(slot: &Slot, account: &AccountView, now: Ts) -> EngineRow {
         error_count: slot.policy.failures_total(),
         restarts: slot.policy.restarts(),
         last_error: match slot.policy.status() {
-            EngineStatus::Stopped => None,
+            EngineStatus::Stopped => slot.retired.map(|_| super::symbols::NOT_CONFIGURED.to_owned()),
             _ => slot.policy.last_error().map(ToOwned::to_owned),
         },
         position: symbol.and_then(|s| s.position.as_ref()).map(|p| {

@@ -17,6 +17,8 @@ pub(super) struct Slot {
     pub(super) resume_after_halt: bool,
     /// Whether a person has paused it: its entries are frozen, over crashes and halts, until a person says otherwise.
     pub(super) paused: bool,
+    /// Whether the symbol is not configured any more, and if so, whether its engine runs again when it comes back.
+    pub(super) retired: Option<bool>,
     /// Close of the last bar it answered, over all generations.
     pub(super) last_bar: Option<Ts>,
     done: u64,
@@ -32,6 +34,7 @@ impl Slot {
             last_exit: None,
             resume_after_halt: false,
             paused: false,
+            retired: None,
             last_bar: None,
             done: 0,
             working: false,

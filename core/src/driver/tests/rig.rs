@@ -247,6 +247,7 @@ impl Rig {
                 self.submits.push((self.records.len(), order.id));
                 self.venue.submit(order, now, &mut out);
             }
+            VenueCommand::Instruments(table) => self.venue.set_instruments(&table),
             VenueCommand::Cancel(id) => self.venue.cancel(id, now, &mut out),
         }
         self.venue_answers.push_back(Input::Venue { reports: out.drain().collect() });
