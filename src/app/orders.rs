@@ -1,5 +1,7 @@
 //! Carries out what people ask for over the control vocabulary, and puts each command on record with who asked.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix::Addr;
@@ -8,7 +10,7 @@ use levibot_core::driver::Input;
 use levibot_core::record::Record;
 use tokio::sync::mpsc;
 
-use super::reload::Reloads;
+use super::reload::{Plan, Reloads};
 use crate::control::{Board, Command, Order, Scope};
 use crate::forecaster::{Forecaster, RestartModel};
 use crate::house_link::HouseLink;
@@ -17,6 +19,13 @@ use crate::supervisor::{EngineCommand, Supervisor, Wish};
 
 /// How long the account may take to show what was asked for.
 const SETTLE: Duration = Duration::from_secs(3);
+
+/// Reloads that wait while one is prepared; others stay in the queue of orders.
+const LATER_MAX: usize = 16;
+
+const fn is_reload(order: &Order) -> bool {
+    matches!(order.command, Command::Reload | Command::ReloadDryRun)
+}
 
 /// Where commands are carried out.
 pub(super) struct Clerk {
@@ -28,31 +37,71 @@ pub(super) struct Clerk {
 }
 
 impl Clerk {
+    /// One after the other; but while a reload reads what it needs, which may take long, others are carried out: a halt does
+    /// not wait for price files.
     pub(super) async fn serve(mut self, mut orders: mpsc::Receiver<Order>) {
-        while let Some(order) = orders.recv().await {
-            if order.command == Command::ReloadDryRun {
-                // It changes nothing, and so it does not go on record.
-                let _ = order.outcome.send(self.preview().await);
+        let mut later = VecDeque::new();
+        loop {
+            let next = match later.pop_front() {
+                Some(order) => Some(order),
+                None => orders.recv().await,
+            };
+            let Some(order) = next else { return };
+            if !is_reload(&order) {
+                let outcome = self.carry_out(&order.command, &order.by).await;
+                self.told(order, outcome);
                 continue;
             }
-            let outcome = self.carry_out(&order.command, &order.by).await;
-            let told = match &outcome {
-                Ok(done) => done.clone(),
-                Err(why) => format!("refused: {why}"),
-            };
-            tracing::info!(by = order.by, command = %order.command, outcome = told, "command");
-            let record = Record::Command { by: order.by, command: order.command.to_string(), outcome: told };
-            let noted = self.house.try_send(Tell::Input(Input::Note(record)));
-            let outcome = match noted {
-                Ok(()) => outcome,
-                Err(_) => Err("the account does not answer; the command is not on record".to_owned()),
-            };
-            // The asker may have gone away: the command stands all the same.
-            let _ = order.outcome.send(outcome);
+            let before = self.watched();
+            let plan = self.plan_beside(&mut orders, &mut later).await;
+            if order.command == Command::ReloadDryRun {
+                // It changes nothing, and so it does not go on record.
+                let _ = order.outcome.send(self.preview(plan));
+            } else {
+                let outcome = self.reload(plan, before).await;
+                self.told(order, outcome);
+            }
         }
     }
 
-    async fn carry_out(&mut self, command: &Command, by: &str) -> Result<String, String> {
+    async fn plan_beside(
+        &self,
+        orders: &mut mpsc::Receiver<Order>,
+        later: &mut VecDeque<Order>,
+    ) -> Result<Plan, String> {
+        let mut plan = pin!(self.plan());
+        loop {
+            let order = tokio::select! {
+                plan = &mut plan => return plan,
+                Some(order) = orders.recv(), if later.len() < LATER_MAX => order,
+            };
+            if is_reload(&order) {
+                later.push_back(order);
+            } else {
+                let outcome = self.carry_out(&order.command, &order.by).await;
+                self.told(order, outcome);
+            }
+        }
+    }
+
+    /// Puts a command on record with what came of it, and tells who asked.
+    fn told(&self, order: Order, outcome: Result<String, String>) {
+        let told = match &outcome {
+            Ok(done) => done.clone(),
+            Err(why) => format!("refused: {why}"),
+        };
+        tracing::info!(by = order.by, command = %order.command, outcome = told, "command");
+        let record = Record::Command { by: order.by, command: order.command.to_string(), outcome: told };
+        let noted = self.house.try_send(Tell::Input(Input::Note(record)));
+        let outcome = match noted {
+            Ok(()) => outcome,
+            Err(_) => Err("the account does not answer; the command is not on record".to_owned()),
+        };
+        // The asker may have gone away: the command stands all the same.
+        let _ = order.outcome.send(outcome);
+    }
+
+    async fn carry_out(&self, command: &Command, by: &str) -> Result<String, String> {
         match command {
             Command::Start(scope) => self.start(Wish::Start, *scope).await,
             Command::Stop(scope) => self.engines(Wish::Stop, *scope).await,
@@ -61,8 +110,7 @@ impl Clerk {
             Command::Unpause(scope) => self.engines(Wish::Unpause, *scope).await,
             Command::Halt { level, reason } => self.halt(*level, by, reason).await,
             Command::Resume { reason } => self.resume(by, reason).await,
-            Command::Reload => self.reload().await,
-            Command::ReloadDryRun => self.preview().await,
+            Command::Reload | Command::ReloadDryRun => Err("a reload is carried out elsewhere".to_owned()),
         }
     }
 

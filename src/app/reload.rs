@@ -55,7 +55,7 @@ enum Fate {
 }
 
 /// What a reload changes.
-struct Plan {
+pub(super) struct Plan {
     /// What is in force afterwards.
     next: Config,
     traded: BTreeSet<Symbol>,
@@ -72,11 +72,15 @@ struct Plan {
 }
 
 impl Clerk {
-    /// Reads everything again. An invalid file changes nothing; limits, strategies and symbols are taken over at once, the
+    /// The watched files as they are before they are read.
+    pub(super) fn watched(&self) -> Sight {
+        Sight::of(self.reloads.live.load().watched_files())
+    }
+
+    /// Takes over what was read. An invalid file changes nothing; limits, strategies and symbols are taken over at once, the
     /// rest is named as needing a restart.
-    pub(super) async fn reload(&mut self) -> Result<String, String> {
-        let before = Sight::of(self.reloads.live.load().watched_files());
-        let outcome = match self.plan().await {
+    pub(super) async fn reload(&mut self, plan: Result<Plan, String>, before: Sight) -> Result<String, String> {
+        let outcome = match plan {
             Ok(plan) => self.apply(plan).await,
             Err(why) => Err(format!("nothing has changed: {why}")),
         };
@@ -86,12 +90,13 @@ impl Clerk {
     }
 
     /// What a reload would change, in words.
-    pub(super) async fn preview(&self) -> Result<String, String> {
-        let plan = self.plan().await.map_err(|why| format!("nothing would change: {why}"))?;
+    pub(super) fn preview(&self, plan: Result<Plan, String>) -> Result<String, String> {
+        let plan = plan.map_err(|why| format!("nothing would change: {why}"))?;
         Ok(self.words(&plan, ["would be taken over", "nothing would be taken over", "nothing would change"]))
     }
 
-    async fn plan(&self) -> Result<Plan, String> {
+    /// Reads everything again and compares; changes nothing.
+    pub(super) async fn plan(&self) -> Result<Plan, String> {
         let old = self.reloads.live.load_full();
         let Reloads { overrides, named, .. } = &self.reloads;
         let new = if *named {

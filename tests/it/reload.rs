@@ -124,6 +124,12 @@ fn only_what_changed_is_touched_and_each_symbol_is_told() {
     let frozen = home.ask_json(&["pnl"])["symbols"][1]["frozen"].to_string();
     assert!(frozen.contains("paused by hand"), "{frozen}");
     assert_eq!(generations(&home), [2, 2, 1, 1], "the others were not touched");
+    eventually("a decision of the new strategy", || {
+        let records = records(&home.data());
+        let at = records.iter().rposition(|record| record["type"] == "strategies").unwrap();
+        let decided = of_type(&records[at..], "decision").into_iter().any(|record| record["symbol"] == "BTCUSDT");
+        decided.then_some(())
+    });
     let by = of_type(&records(&home.data()), "command").last().unwrap()["by"].as_str().unwrap().to_owned();
     assert_eq!(reloads(&home, &by).len(), 2, "the dry run is not on record");
     daemon.stop().ended_with(0);
@@ -136,7 +142,6 @@ fn only_what_changed_is_touched_and_each_symbol_is_told() {
     let config = home.config();
     let again = home.ask_json(&["replay-record", "--config", config.to_str().unwrap()]);
     assert_eq!(again["different"], 0, "{again}");
-    assert!(again["decisions"].as_u64().unwrap() > 100, "{again}");
 }
 
 #[test]

@@ -152,9 +152,9 @@ impl Home {
 
     /// Writes a file as editors do, so that nobody reads half of it: beside its place, then it takes the name.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        let beside = self.path(&format!(".{name}.new"));
+        let (place, beside) = (self.path(name), self.path(".beside"));
         fs::write(&beside, text).unwrap();
-        fs::rename(&beside, self.path(name)).unwrap();
+        fs::rename(&beside, place).unwrap();
     }
 
     /// Replaces `from`, which must be there, by `to` in a file.

@@ -173,3 +173,50 @@ fn a_replay_keeps_its_symbols() {
     assert!(out.contains("a restart is needed for") && out.contains("market.symbols"), "{out}");
     daemon.stop().ended_with(0);
 }
+
+/// Rows of a second each.
+fn seconds(price: f64, rows: i64) -> String {
+    let mut text = "open_time,open,high,low,close,volume\n".to_owned();
+    for at in 0..rows {
+        let close = price * (1.0 + 0.01 * (at as f64 / 50.0).sin());
+        let (time, high, low) = ((1_640_995_200 + at) * 1_000, close * 1.001, close * 0.999);
+        text += &format!("{time},{close:.6},{high:.6},{low:.6},{close:.6},1000\n");
+    }
+    text
+}
+
+#[test]
+fn price_files_of_a_new_symbol_are_read_while_the_daemon_runs() {
+    let home = Home::replay();
+    for (symbol, price) in [("BTCUSDT", 46_000.0), ("ETHUSDT", 3_700.0)] {
+        home.write(&format!("prices/{symbol}.csv"), &seconds(price, 40_000));
+    }
+    let trade = |symbols: &[&str]| {
+        home.configure(|config| {
+            let list: Vec<toml::Value> = symbols.iter().map(|symbol| (*symbol).into()).collect();
+            config["market"].as_table_mut().unwrap().insert("symbols".to_owned(), list.into());
+        });
+    };
+    home.configure(|config| {
+        config["run"]["pace"] = "realtime".into();
+        config["run"].as_table_mut().unwrap().insert("watch".to_owned(), false.into());
+        config["replay"]["resume_next_day"] = false.into();
+        config["market"]["timeframe"] = "1s".into();
+        let files = config["market"].as_table_mut().unwrap().entry("files").or_insert(toml::Table::new().into());
+        let files = files.as_table_mut().unwrap();
+        files.insert("path".to_owned(), home.path("prices").display().to_string().into());
+        files.insert("from".to_owned(), "2022-01-01T00:20:00Z".into());
+    });
+    trade(&["ETHUSDT"]);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    answers(&home, "ETHUSDT");
+    trade(&["ETHUSDT", "LINKUSDT"]);
+    home.ask(&["reload"]).refused_with(1, &["nothing has changed", "no price file for LINKUSDT"]);
+    trade(&["BTCUSDT", "ETHUSDT"]);
+    assert!(home.ask(&["reload"]).ended_with(0).contains("BTCUSDT: added"));
+    answers(&home, "BTCUSDT");
+    answers(&home, "ETHUSDT");
+    daemon.stop().ended_with(0);
+    is_as_it_was(&home);
+}
