@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod model_tests;
+mod symbols_tests;
 
 const LIVE: &str = include_str!("../../config/levibot.toml");
 const REPLAY: &str = include_str!("../../config/replay.toml");

@@ -248,8 +248,8 @@ impl State {
         }
         let mut next = setup.clone();
         for book in old.extract_if(.., |book| book.is_flat() && book.live.is_empty()) {
-            self.past.realised = self.past.realised + book.realised();
-            self.past.fees = self.past.fees + book.fees();
+            self.past.realised += book.realised();
+            self.past.fees += book.fees();
         }
         old.sort_by_key(Book::symbol);
         for mut book in old {

@@ -18,7 +18,7 @@ pub(super) const HISTORY: usize = 700;
 pub(super) const LIVE: usize = 160;
 const START: Ts = Ts::from_secs(1_654_041_600);
 
-const RISK: &str = "
+pub(super) const RISK: &str = "
 risk_policy:
   max_daily_loss_pct: 20.0
   max_symbol_risk_pct: 0.2
