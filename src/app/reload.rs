@@ -140,7 +140,11 @@ impl Clerk {
         let added = fates.iter().filter(|(_, fate)| *fate == Fate::Added).map(|(symbol, _)| *symbol);
         let table: Vec<Symbol> = table.iter().copied().chain(added).collect();
         let setup = next.account_setup_in(&table).map_err(|error| chain(&error))?;
-        let (taken, waiting) = (old.diff(&next), next.diff(new));
+        // What comes and goes with a symbol is told by its name.
+        let moved = |symbol: Symbol| traded.contains(&symbol) != after.contains(&symbol);
+        let told = |change: &Change| change.key == "market.symbols" || change.symbol().is_some_and(moved);
+        let taken = old.diff(&next).into_iter().filter(|change| !told(change)).collect();
+        let waiting = next.diff(new);
         Ok(Plan { next, traded: after, table, fates, left, taken, waiting, setup, feed: None })
     }
 
@@ -249,7 +253,7 @@ impl Clerk {
                 let account = self.board.account();
                 let open = account.symbols.iter().any(|one| one.symbol == symbol && one.position.is_some());
                 let rest =
-                    if open { "; its position stays protected, and must be closed before the next start" } else { "" };
+                    if open { ", its position stays protected and must be closed before the next start" } else { "" };
                 format!("removed{rest}")
             }
         }
@@ -258,25 +262,22 @@ impl Clerk {
     /// `[taken]` stands before the keys that are, `[none]` where there are none but some wait, `[same]` where nothing
     /// differs.
     fn words(&self, plan: &Plan, [taken, none, same]: [&str; 3]) -> String {
-        let keys = |changes: &[Change]| {
-            changes.iter().map(|c| format!("{}: {} -> {}", c.key, c.from, c.to)).collect::<Vec<_>>().join("; ")
-        };
+        let key = |c: &Change| format!("{}: {} -> {}", c.key, c.from, c.to);
+        let fate =
+            |(symbol, fate): &(Symbol, Fate)| format!("{symbol}: {}", self.fate_words(*symbol, *fate, &plan.next));
+        let done: Vec<String> = plan.taken.iter().map(key).chain(plan.fates.iter().map(fate)).collect();
         let mut parts = Vec::new();
-        if !plan.taken.is_empty() {
-            parts.push(format!("{taken}: {}", keys(&plan.taken)));
+        if !done.is_empty() {
+            parts.push(format!("{taken}: {}", done.join("; ")));
         } else if !plan.waiting.is_empty() {
             parts.push(none.to_owned());
         }
-        let fates = plan
-            .fates
-            .iter()
-            .map(|(symbol, fate)| format!("{symbol}: {}", self.fate_words(*symbol, *fate, &plan.next)));
-        parts.extend(fates);
         if let Some((symbols, why)) = &plan.left {
             parts.extend(symbols.iter().map(|symbol| format!("{symbol}: stays as it was: {why}")));
         }
         if !plan.waiting.is_empty() {
-            parts.push(format!("a restart is needed for {}", keys(&plan.waiting)));
+            let waiting: Vec<String> = plan.waiting.iter().map(key).collect();
+            parts.push(format!("a restart is needed for {}", waiting.join("; ")));
         }
         if parts.is_empty() { same.to_owned() } else { parts.join("; ") }
     }

@@ -40,6 +40,18 @@ pub struct Change {
     pub effect: Effect,
 }
 
+impl Change {
+    /// The symbol whose trading rule or price it is.
+    pub fn symbol(&self) -> Option<Symbol> {
+        symbol_of(&self.key)
+    }
+}
+
+fn symbol_of(key: &str) -> Option<Symbol> {
+    let rest = key.strip_prefix("market.simulator.prices.").or_else(|| key.strip_prefix("instruments."))?;
+    rest.split('.').next()?.parse().ok()
+}
+
 impl Config {
     /// What differs in `new`, in the order of the keys. The limits of the account and the strategies, contents as well as
     /// paths, are [`Effect::Live`], and so is what comes and goes with a symbol where [`Self::symbols_can_change`];
@@ -47,11 +59,8 @@ impl Config {
     pub fn diff(&self, new: &Self) -> Vec<Change> {
         let symbols_can = self.symbols_can_change(new).is_ok();
         let exchanged = |symbol: Symbol| self.trades(symbol) != new.trades(symbol);
-        let comes_or_goes = |key: &str| {
-            let rest = key.strip_prefix("market.simulator.prices.").or_else(|| key.strip_prefix("instruments."));
-            let symbol = rest.and_then(|rest| rest.split('.').next()?.parse().ok());
-            symbols_can && (key == "market.symbols" || symbol.is_some_and(exchanged))
-        };
+        let comes_or_goes =
+            |key: &str| symbols_can && (key == "market.symbols" || symbol_of(key).is_some_and(exchanged));
         let (mut old, mut new) = (Entries::of(self).0, Entries::of(new).0);
         let mut keys: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
         keys.sort_unstable();
