@@ -56,8 +56,10 @@ pub enum Command {
         /// Why, for the record.
         reason: String,
     },
-    /// Read configuration, risk policy and strategies again.
+    /// Read configuration, limits, trading rules and strategies again, and take over what has changed.
     Reload,
+    /// The same, but only say what would change. Does not go on record.
+    ReloadDryRun,
 }
 
 /// One request.
@@ -101,6 +103,7 @@ impl std::fmt::Display for Command {
             Self::Halt { level, reason } => write!(f, "halt {level}: {reason}"),
             Self::Resume { reason } => write!(f, "resume: {reason}"),
             Self::Reload => f.write_str("reload"),
+            Self::ReloadDryRun => f.write_str("reload (dry run)"),
         }
     }
 }

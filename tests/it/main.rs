@@ -18,3 +18,4 @@ mod reload;
 mod replay;
 mod shared_data;
 mod support;
+mod symbols;

@@ -6,13 +6,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use levibot_core::account::{Account, Action, State};
-use levibot_core::domain::{Actions, Decision, Event, Ix, Ts};
-use levibot_core::engine::{Core, EngineAction, EngineSetup};
+use levibot_core::domain::{Actions, Decision, Event, Ix, Symbol, Ts};
+use levibot_core::engine::{Core, EngineAction, EngineSetup, StrategyPolicy};
 use levibot_core::record::{Record, TapeEntry, TapeItem, TapeTarget};
 use serde::Serialize;
 
 use super::run_folder;
-use crate::app::AppError;
+use crate::app::{AppError, strategies};
 use crate::config::Config;
 use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 
@@ -81,12 +81,22 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
     let dir = run_folder(dir)?;
     let mut journal = VecDeque::new();
     scan(&dir.join(JOURNAL_FILE), &mut |envelope| journal.push_back((envelope.ts, envelope.record)))?;
+    // A record that holds its strategies needs no configuration of that time.
+    let holds_strategies = journal.iter().any(|(_, record)| matches!(record, Record::Strategies { .. }));
     if let Some((_, Record::Started { config_hash, .. })) = journal.front()
+        && !holds_strategies
         && *config_hash != config.hash()
     {
         return Err(AppError::OtherConfiguration { dir, file: config.file.clone() });
     }
-    let mut again = Again { config, journal, account: None, engines: BTreeMap::new(), answers: BTreeMap::new() };
+    let mut again = Again {
+        config,
+        journal,
+        account: None,
+        strategies: BTreeMap::new(),
+        engines: BTreeMap::new(),
+        answers: BTreeMap::new(),
+    };
     let mut outcome = ReplayOutcome { dir: dir.clone(), ..ReplayOutcome::default() };
     for item in TapeReader::open(&dir.join("tape"))? {
         match item? {
@@ -105,6 +115,8 @@ struct Again<'a> {
     /// What was put on record and has not been met yet.
     journal: VecDeque<(Ts, Record)>,
     account: Option<Account>,
+    /// The strategies on record, as far as it was read.
+    strategies: BTreeMap<Symbol, StrategyPolicy>,
     engines: BTreeMap<Ix, Core>,
     /// Decisions of the fresh engines that wait for the recorded ones.
     answers: BTreeMap<Ix, VecDeque<Decision>>,
@@ -123,6 +135,8 @@ impl Again<'_> {
             TapeTarget::Engine(ix) => self.engine(ix, ts, &event),
             TapeTarget::History(ix) | TapeTarget::Cold(ix) => {
                 if matches!(to, TapeTarget::Cold(_)) {
+                    // A new symbol or another strategy was put on record before.
+                    self.notes(outcome);
                     self.engines.remove(&ix);
                 }
                 if let (Event::Bar { bar, context, .. }, Some(core)) = (&event, self.core(ix)) {
@@ -142,6 +156,7 @@ impl Again<'_> {
         let Some(account) = &self.account else { return };
         let mut state: State = account.state().clone();
         while let Some((ts, record)) = self.journal.pop_front() {
+            self.learn(ts, &record, outcome);
             let taken = if matches!(record, Record::Started { .. }) {
                 outcome.records += 1;
                 let restarted = Account::restart(state.clone(), ts, record, &mut Actions::new());
@@ -163,8 +178,9 @@ impl Again<'_> {
     fn core(&mut self, ix: Ix) -> Option<&mut Core> {
         if !self.engines.contains_key(&ix) {
             let symbol = self.account.as_ref()?.state().book(ix)?.symbol();
-            let policy = self.config.strategies.of(symbol).clone();
-            self.engines.insert(ix, Core::new(EngineSetup::new(ix, self.config.market.timeframe, policy)));
+            let timeframe = self.account.as_ref()?.state().timeframe();
+            let policy = self.strategies.get(&symbol).unwrap_or_else(|| self.config.strategies.of(symbol)).clone();
+            self.engines.insert(ix, Core::new(EngineSetup::new(ix, timeframe, policy)));
         }
         self.engines.get_mut(&ix)
     }
@@ -221,10 +237,19 @@ impl Again<'_> {
         }
     }
 
+    fn learn(&mut self, ts: Ts, record: &Record, outcome: &mut ReplayOutcome) {
+        let Record::Strategies { strategies } = record else { return };
+        match strategies::of_record(strategies) {
+            Ok(found) => self.strategies.extend(found),
+            Err(error) => outcome.differs(format!("record at {ts}: its strategies cannot be read: {error}")),
+        }
+    }
+
     /// Takes what stands on record and came by no event: starts, changed setups, commands, ends.
     fn notes(&mut self, outcome: &mut ReplayOutcome) {
         while let Some((ts, record)) = self.journal.front() {
             let (ts, record) = (*ts, record.clone());
+            self.learn(ts, &record, outcome);
             let mut quiet = Actions::new();
             let taken = match (&mut self.account, &record) {
                 (None, Record::Started { .. }) => Account::open(ts, record, &mut quiet).map(|a| self.account = Some(a)),
