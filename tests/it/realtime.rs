@@ -119,3 +119,25 @@ fn ctrl_c_ends_in_order() {
         assert!(line["ts"].is_string() && line["level"].is_string() && line["msg"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn a_record_is_run_again_over_lives_that_left_no_tape() {
+    let home = Home::simulated(QUICK);
+    home.set_watch(false);
+    for life in 0..4 {
+        let before = of_type(&records(&home.data()), "decision").len();
+        let mut daemon = home.run(&[]);
+        daemon.ready();
+        // Every other one dies before its tape is written for the first time.
+        if life % 2 == 1 {
+            let some = || (of_type(&records(&home.data()), "decision").len() > before + 20).then_some(());
+            eventually("decisions", some);
+        }
+        daemon.kill();
+    }
+    audited(&home);
+    let config = home.config();
+    let again = home.ask_json(&["replay-record", "--config", config.to_str().unwrap()]);
+    assert_eq!(again["different"], 0, "{again:#}");
+    assert!(again["decisions"].as_u64().unwrap() > 20, "{again}");
+}
