@@ -31,6 +31,8 @@ pub struct ReplayOutcome {
     pub records: u64,
     /// Records that no tape reaches: a crash may lose the tail of its tape.
     pub beyond: u64,
+    /// Records that follow from a tape and that no journal reaches: a crash may lose the tail of that, too.
+    pub ahead: u64,
     /// What differs, the first few.
     pub differences: Vec<String>,
     /// How many differ.
@@ -68,6 +70,9 @@ impl fmt::Display for ReplayOutcome {
         if self.beyond > 0 {
             write!(f, "; {} records lie beyond the end of a tape", self.beyond)?;
         }
+        if self.ahead > 0 {
+            write!(f, "; {} records follow from a tape beyond the end of its journal", self.ahead)?;
+        }
         if self.lost > 0 {
             write!(f, "; the tape lost {} inputs to a slow disk", self.lost)?;
         }
@@ -95,6 +100,8 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
         config,
         journal,
         account: None,
+        truth: None,
+        ended: false,
         began: Ts::EPOCH,
         strategies: BTreeMap::new(),
         seats: Seats::default(),
@@ -117,6 +124,10 @@ struct Again<'a> {
     /// What was put on record and has not been met yet.
     journal: VecDeque<(Ts, Record)>,
     account: Option<Account>,
+    /// What the journal says, as far as it was read: after a crash the next daemon begins with that.
+    truth: Option<State>,
+    /// Whether the last record that was read says that the daemon ended in order.
+    ended: bool,
     /// Time of the last start on record that was met.
     began: Ts,
     /// The strategies of each symbol on record by their hashes, as far as it was read.
@@ -152,29 +163,37 @@ impl Again<'_> {
     /// tail, and a short life leaves none at all) is taken as it stands, up to this start.
     fn session(&mut self, at: Ts, outcome: &mut ReplayOutcome) {
         self.seats.clear();
-        let Some(account) = &self.account else { return };
-        let mut state: State = account.state().clone();
-        while let Some((ts, record)) = self.journal.pop_front() {
-            self.learn(ts, &record, outcome);
-            let taken = if matches!(record, Record::Started { .. }) {
+        while let Some((_, record)) = self.journal.front() {
+            let starts = matches!(record, Record::Started { .. });
+            outcome.beyond += u64::from(!starts && !record.is_note());
+            let before = self.truth.clone();
+            let Some((ts, record)) = self.next(outcome) else { return };
+            if starts {
                 outcome.records += 1;
-                let restarted = Account::restart(state.clone(), ts, record, &mut Actions::new());
-                let done = restarted.map(|account| {
-                    state.clone_from(account.state());
-                    (self.account, self.began) = (Some(account), ts);
-                });
-                if done.is_ok() && ts >= at {
+                self.account = before.and_then(|state| Account::restart(state, ts, record, &mut Actions::new()).ok());
+                if ts >= at {
                     return;
                 }
-                done
-            } else {
-                outcome.beyond += u64::from(!record.is_note());
-                state.apply(ts, &record)
-            };
-            if let Err(error) = taken {
-                outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
             }
         }
+    }
+
+    /// The next record of the journal, folded into the truth.
+    fn next(&mut self, outcome: &mut ReplayOutcome) -> Option<(Ts, Record)> {
+        let (ts, record) = self.journal.pop_front()?;
+        let folded = match &mut self.truth {
+            Some(state) => state.apply(ts, &record),
+            None => State::open(ts, &record).map(|state| self.truth = Some(state)),
+        };
+        if let Err(error) = folded {
+            outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
+        }
+        self.learn(ts, &record, outcome);
+        if matches!(record, Record::Started { .. }) {
+            self.began = ts;
+        }
+        self.ended = matches!(record, Record::Ended { .. });
+        Some((ts, record))
     }
 
     fn account(&mut self, ts: Ts, event: &Event, outcome: &mut ReplayOutcome) {
@@ -213,7 +232,12 @@ impl Again<'_> {
     fn compare_record(&mut self, ts: Ts, record: Record, outcome: &mut ReplayOutcome) {
         outcome.records += 1;
         self.notes(outcome);
-        match self.journal.pop_front() {
+        if !self.ended && matches!(self.journal.front(), None | Some((_, Record::Started { .. }))) {
+            // The journal of a daemon that was killed may end before its tape does: nothing had been done on that.
+            outcome.ahead += 1;
+            return;
+        }
+        match self.next(outcome) {
             Some((then, recorded)) if then == ts && recorded == record => {}
             Some((then, recorded)) => {
                 outcome.differs(format!("record at {ts}: {recorded:?} ({then}) then, {record:?} now"))
@@ -234,31 +258,25 @@ impl Again<'_> {
         }
     }
 
-    /// Takes what stands on record and came by no event: starts, changed setups, commands, ends.
+    /// Takes what stands on record and came by no event: the first start, changed setups, commands, ends.
     fn notes(&mut self, outcome: &mut ReplayOutcome) {
-        while let Some((ts, record)) = self.journal.front() {
-            let (ts, record) = (*ts, record.clone());
-            self.learn(ts, &record, outcome);
-            let mut quiet = Actions::new();
-            let taken = match (&mut self.account, &record) {
-                (None, Record::Started { .. }) => {
-                    Account::open(ts, record, &mut quiet).map(|a| (self.account, self.began) = (Some(a), ts))
-                }
-                (Some(account), Record::Started { .. }) => {
-                    let state: State = account.state().clone();
-                    Account::restart(state, ts, record, &mut quiet).map(|a| (self.account, self.began) = (Some(a), ts))
-                }
-                (Some(account), Record::Setup { setup }) => account.reconfigure((**setup).clone(), ts, &mut quiet),
-                (Some(account), note) if note.is_note() => {
-                    account.note(record, ts, &mut quiet);
-                    Ok(())
-                }
-                _ => return,
+        while let Some((_, record)) = self.journal.front() {
+            let comes_alone = match record {
+                Record::Started { .. } => self.account.is_none(),
+                Record::Setup { .. } => self.account.is_some(),
+                record => self.account.is_some() && record.is_note(),
             };
-            self.journal.pop_front();
+            if !comes_alone {
+                return;
+            }
+            let Some((ts, record)) = self.next(outcome) else { return };
             outcome.records += 1;
-            if let Err(error) = taken {
-                outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
+            let mut quiet = Actions::new();
+            match (&mut self.account, record) {
+                (None, started) => self.account = Account::open(ts, started, &mut quiet).ok(),
+                // What cannot follow was told when it was folded.
+                (Some(account), Record::Setup { setup }) => drop(account.reconfigure(*setup, ts, &mut quiet)),
+                (Some(account), note) => account.note(note, ts, &mut quiet),
             }
         }
     }
