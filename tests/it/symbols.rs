@@ -220,3 +220,31 @@ fn price_files_of_a_new_symbol_are_read_while_the_daemon_runs() {
     daemon.stop().ended_with(0);
     is_as_it_was(&home);
 }
+
+#[test]
+fn a_new_symbol_is_asked_about_by_its_name() {
+    let home = Home::simulated(600.0);
+    crate::model::follow_model(&home);
+    home.set_watch(false);
+    home.configure(|config| config["market"]["simulator"]["history"] = "26h".into());
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    let forecast = |symbol: &str| {
+        let records = records(&home.data());
+        let said = of_type(&records, "forecasts").into_iter().flat_map(|r| r["forecasts"].as_array().unwrap());
+        said.filter(|said| said["symbol"] == symbol && !said["forecast"].is_null()).count()
+    };
+    eventually("forecasts", || (forecast("BTCUSDT") > 0).then_some(()));
+    home.trade(&WITH_ADA);
+    assert!(home.ask(&["reload"]).ended_with(0).contains("ADAUSDT: added"));
+    eventually("forecasts of the new one", || (forecast("ADAUSDT") > 2).then_some(()));
+    // One that left is not asked about any more.
+    home.trade(&SYMBOLS);
+    home.ask(&["reload"]).ended_with(0);
+    eventually("it is stopped", || (row(&home, "ADAUSDT")["status"] == "stopped").then_some(()));
+    let (gone, others) = (forecast("ADAUSDT"), forecast("BTCUSDT"));
+    eventually("forecasts of the others", || (forecast("BTCUSDT") > others + 3).then_some(()));
+    assert!(forecast("ADAUSDT") <= gone + 1, "but for one that was on its way");
+    daemon.stop().ended_with(0);
+    is_as_it_was(&home);
+}
