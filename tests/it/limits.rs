@@ -15,8 +15,10 @@ fn open_files(pid: u32) -> u64 {
 fn too_few_open_files_are_refused_with_the_remedy() {
     let home = Home::simulated(0.001);
     let outcome = home.run_under("ulimit -n 200", &[]).wait();
-    let words = ["is 200", "4 engine(s) need 405", "`ulimit -n 405`", "LimitNOFILE=405", "--ulimit nofile=405"];
+    let words = ["is 200", "4 engine(s) need 401", "`ulimit -n 401`", "LimitNOFILE=401", "--ulimit nofile=401"];
     outcome.refused_with(2, &words);
+    home.configure(|config| config["supervisor"]["isolation"] = "thread".into());
+    home.run_under("ulimit -n 200", &[]).wait().refused_with(2, &["4 engine(s) need 405"]);
     assert!(!home.data().join("journal.lbj").exists(), "nothing has begun");
 }
 
@@ -25,8 +27,8 @@ fn a_low_limit_that_may_be_raised_is_raised() {
     let home = Home::simulated(0.001);
     let mut daemon = home.run_under("ulimit -S -n 150", &[]);
     daemon.ready();
-    assert_eq!(open_files(daemon.pid()), 405);
+    assert_eq!(open_files(daemon.pid()), 401);
     let open = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
-    assert!(open < 405 - 256, "with every connection there would be {open} and 256 more");
+    assert!(open < 401 - 256, "with every connection there would be {open} and 256 more");
     daemon.stop().ended_with(0);
 }
