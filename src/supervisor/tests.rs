@@ -12,7 +12,7 @@ use levibot_core::driver::EngineInput;
 use levibot_core::engine::{EngineAction, EngineStep, Snapshot};
 
 use super::*;
-use crate::control::samples;
+use crate::control::{Scope, samples};
 use crate::engine_host::{EngineFactory, EngineLink, Offer, ThreadHost};
 
 mod escalation_tests;
