@@ -164,6 +164,8 @@ fn in_realtime_a_dead_server_pauses_entries_and_a_swap_loses_nothing() {
     daemon.ready();
     let of = |kind: &str| -> Vec<Value> { of_type(&records(&home.data()), kind).into_iter().cloned().collect() };
     let model_freezes = || of("freeze").into_iter().filter(|f| f["cause"] == "model").collect::<Vec<_>>();
+    // Forecasts that are absent are on record too: the server must be up before it is killed.
+    eventually("the model answers", || (home.ask_json(&["status"])["model"]["state"] == "running").then_some(()));
     eventually("forecasts", || (of("forecasts").len() > 5).then_some(()));
     let before = model_freezes().len();
 

@@ -48,23 +48,31 @@ impl Server {
         let server = Self { address, bodies: Arc::clone(&bodies), asked: Arc::clone(&asked) };
         std::thread::spawn(move || {
             let mut held = Vec::new();
-            for stream in listener.incoming() {
+            for (at, stream) in listener.incoming().enumerate() {
                 let Ok(mut stream) = stream else { return };
                 // One request a connection: the client is told so.
-                let does = script[asked.fetch_add(1, Ordering::SeqCst).min(script.len() - 1)];
+                let does = script[at.min(script.len() - 1)];
                 if matches!(does, Does::Reset) {
                     let _ = stream.shutdown(Shutdown::Both);
+                    asked.fetch_add(1, Ordering::SeqCst);
                     continue;
                 }
                 let Some(body) = request(&mut stream) else { continue };
                 match does {
                     Does::Answer(text) => {
                         bodies.lock().unwrap().push(body);
+                        asked.fetch_add(1, Ordering::SeqCst);
                         let text = text.replacen("\r\n", "\r\nconnection: close\r\n", 1);
                         let _ = stream.write_all(format!("HTTP/1.1 {text}").as_bytes());
                     }
-                    Does::Garbage => drop(stream.write_all(b"\x00\xffwhat?\r\n\r\n")),
-                    Does::Hang | Does::Reset => held.push(stream),
+                    Does::Garbage => {
+                        asked.fetch_add(1, Ordering::SeqCst);
+                        let _ = stream.write_all(b"\x00\xffwhat?\r\n\r\n");
+                    }
+                    Does::Hang | Does::Reset => {
+                        asked.fetch_add(1, Ordering::SeqCst);
+                        held.push(stream);
+                    }
                 }
             }
         });
@@ -114,7 +122,7 @@ struct Rig {
 
 impl Rig {
     fn new(script: Vec<Does>) -> Self {
-        Self::with(script, quick(), Span::ZERO, Duration::from_millis(300))
+        Self::with(script, quick(), Span::ZERO, Duration::from_secs(1))
     }
 
     fn with(script: Vec<Does>, pace: Pace, quiet: Span, request: Duration) -> Self {
