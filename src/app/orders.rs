@@ -22,6 +22,10 @@ use crate::telemetry::chain;
 /// How long the account may take to show what was asked for.
 const SETTLE: Duration = Duration::from_secs(3);
 
+#[cfg(feature = "fault-injection")]
+#[path = "faults.rs"]
+mod faults;
+
 /// Where commands are carried out.
 pub(super) struct Clerk {
     pub(super) board: Board,
@@ -65,6 +69,8 @@ impl Clerk {
             Command::Halt { level, reason } => self.halt(*level, by, reason).await,
             Command::Resume { reason } => self.resume(by, reason).await,
             Command::Reload => self.reload().await,
+            #[cfg(feature = "fault-injection")]
+            Command::Inject { symbol, fault } => self.inject(*symbol, *fault).await,
         }
     }
 

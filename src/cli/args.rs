@@ -108,6 +108,17 @@ pub enum ClientCommand {
     /// Read configuration, risk policy and strategies again; a bad file is refused and the old one stays
     #[command(after_help = AFTER_HELP)]
     Reload,
+    /// Make an engine commit a fault, to see that it is replaced; refused unless prices and orders are simulated
+    #[cfg(feature = "fault-injection")]
+    #[command(after_help = AFTER_HELP)]
+    Inject {
+        /// Whose engine
+        #[arg(value_name = "SYMBOL")]
+        symbol: Symbol,
+        /// Which fault, such as `panic`, `spin` or `sleep:5000` (milliseconds)
+        #[arg(value_name = "FAULT")]
+        fault: crate::control::Fault,
+    },
 }
 
 impl ClientCommand {
@@ -126,6 +137,8 @@ impl ClientCommand {
             Self::Resume { scope: None, reason } => Command::Resume { reason: reason.clone() },
             Self::Halt { level, reason } => Command::Halt { level: (*level).into(), reason: reason.clone() },
             Self::Reload => Command::Reload,
+            #[cfg(feature = "fault-injection")]
+            Self::Inject { symbol, fault } => Command::Inject { symbol: *symbol, fault: *fault },
         };
         Request::Do(command)
     }

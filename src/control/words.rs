@@ -58,6 +58,14 @@ pub enum Command {
     },
     /// Read configuration, risk policy and strategies again.
     Reload,
+    /// Make an engine commit a fault. Refused unless prices and orders are simulated.
+    #[cfg(feature = "fault-injection")]
+    Inject {
+        /// Whose engine.
+        symbol: Symbol,
+        /// Which fault.
+        fault: super::Fault,
+    },
 }
 
 /// One request.
@@ -101,6 +109,8 @@ impl std::fmt::Display for Command {
             Self::Halt { level, reason } => write!(f, "halt {level}: {reason}"),
             Self::Resume { reason } => write!(f, "resume: {reason}"),
             Self::Reload => f.write_str("reload"),
+            #[cfg(feature = "fault-injection")]
+            Self::Inject { symbol, fault } => write!(f, "inject {symbol} {fault}"),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! It starts engines through their host, hears at once when one is gone, watches the progress of their work, and shows
 //! them to faces and registry. It knows nothing of prices or orders; protection of positions is the account's.
 
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod show;
 mod slot;
 #[cfg(test)]
@@ -26,6 +28,8 @@ use crate::risk_manager::Tell;
 use crate::telemetry::alerts::AlertChannel;
 use crate::telemetry::clock::{monotonic_now, wall_now};
 use crate::telemetry::metrics::Metrics;
+#[cfg(feature = "fault-injection")]
+pub use faults::Inject;
 use slot::Slot;
 
 /// How often progress is looked at. Exits are heard of at once and do not wait for it.
