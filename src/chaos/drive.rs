@@ -15,7 +15,7 @@ use super::plan::{Blow, Planned, Wishes, kills, plan};
 use super::record;
 use super::report::{Frame, Report};
 use super::storm::{Limits, Parts, READY_PATIENCE, Show, Storm};
-use super::watch::{Row, Tracker};
+use super::watch::Row;
 use super::{ChaosError, Request, What, io};
 use crate::config::Config;
 use crate::control::Fault;

@@ -296,7 +296,7 @@ mod tests {
         ]);
         assert!(report.holds());
         assert_eq!(report.kinds.len(), 2);
-        assert_eq!(report.ready_of_healthy.unwrap().max, 0.25);
+        assert_eq!(report.ready_of_healthy.map(|s| (s.count, s.max)), Some((2, 0.25)));
         assert_eq!(report.ready_of_hung.unwrap().count, 1);
         assert_eq!(report.ready_of_unhealthy, None);
         let text = report.to_string();
