@@ -235,7 +235,9 @@ fn run(frames: &[Frame], engines: &[Core]) -> usize {
                         EngineAction::Decide(decision) => Some(decision),
                         EngineAction::Ask(_) => None,
                     });
-                    let snapshot = core.snapshot();
+                    // As often as engines give one.
+                    let is_due = close.nanos() / Span::MINUTE.nanos() % 16 == 0;
+                    let snapshot = is_due.then(|| core.snapshot());
                     inputs.push_back(Input::Answer { instrument, generation: 1, bar: close, decision, snapshot });
                 }
                 Output::Engine(instrument, EngineInput::Position(view)) => {

@@ -12,6 +12,7 @@ pub mod forecaster;
 pub mod house_link;
 pub mod http;
 pub mod journal;
+pub mod last_words;
 pub mod latch;
 pub mod market;
 pub mod nights;

@@ -12,6 +12,7 @@ use levibot::app::offline::{audit, collect, replay_record};
 use levibot::app::{AppError, RunRequest, run};
 use levibot::cli::{self, ClientArgs, ClientCommand};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
+use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
 use levibot_core::domain::{Symbol, Ts};
@@ -54,8 +55,25 @@ enum Command {
     /// Drill a daemon: hit its engines on purpose and see that everything holds; 0 when it does, 1 when not
     #[cfg(feature = "fault-injection")]
     Chaos(cli::ChaosArgs),
+    /// An engine process; the daemon alone starts one
+    #[command(hide = true)]
+    Engine(EngineArgs),
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// What an engine process is told on the command line; all else comes over its socket.
+#[derive(Debug, Args)]
+struct EngineArgs {
+    /// What it trades
+    #[arg(long)]
+    symbol: Symbol,
+    /// Which of its engines it is
+    #[arg(long)]
+    generation: u64,
+    /// The process of the daemon
+    #[arg(long)]
+    daemon: u32,
 }
 
 /// What is handed over to levibot-model as it is.
@@ -161,6 +179,7 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "fault-injection")]
         Command::Chaos(args) => drill(args, &cli.client),
+        Command::Engine(args) => run_engine(args),
         Command::Client(command) => ask(command, &cli.client),
     };
     ExitCode::from(code)
@@ -197,6 +216,16 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
             u8::from(summary.closed.failure.is_some())
         }
         Err(error) => fail(&error),
+    }
+}
+
+fn run_engine(args: &EngineArgs) -> u8 {
+    match engine_host::child::run(args.symbol, args.generation, args.daemon) {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&error);
+            1
+        }
     }
 }
 

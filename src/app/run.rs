@@ -151,7 +151,10 @@ impl Daemon {
         let gone = |what: &str| AppError::Fatal(format!("{what}; the record is whole up to its last flush"));
         self.house.send(close).await.map_err(|_| gone("the account's thread has ended"))?;
         let closed = last_word.await.map_err(|_| gone("the account did not close"))?;
-        let _ = self.supervisor.send(StopAll).await;
+        // Each ends by its deadline, by force if need be; a supervisor that does not answer is left.
+        while self.supervisor.send(StopAll).await.is_ok_and(|left| left > 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         if let Some(model) = self.model {
             let _ = model.send(StopModel).await;
         }

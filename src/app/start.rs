@@ -16,10 +16,10 @@ use super::house::{House, pace};
 use super::orders::Clerk;
 use super::projection::{self, Projection};
 use super::{AppError, RunRequest};
-use crate::config::{Config, MarketSource};
+use crate::config::{Config, Isolation, MarketSource};
 use crate::control::board::{RunInfo, Stamp};
 use crate::control::{Board, Desk, server};
-use crate::engine_host::{EngineFactory, ThreadHost};
+use crate::engine_host::{EngineFactory, EngineHost, EngineSetups, ProcessHost, ThreadHost};
 use crate::forecaster::Forecaster;
 use crate::house_link::HouseLink;
 use crate::journal::JournalWatch;
@@ -170,10 +170,16 @@ impl<'a> Shared<'a> {
             alerts: AlertChannels(self.alerts.clone()),
             halted,
         };
-        let (factory, link) = (engine_factory(&self.live, &self.symbols), self.link.clone());
+        let (setups, link) = (engine_setups(&self.live, &self.symbols), self.link.clone());
+        let isolation = config.isolation;
+        // This thread lives as long as the daemon, and so do the processes that it makes.
         Supervisor::create(move |ctx| {
-            let host = ThreadHost::new(factory, link, ctx.address().recipient());
-            Supervisor::new(parts, Box::new(host))
+            let to = ctx.address().recipient();
+            let host: Box<dyn EngineHost> = match isolation {
+                Isolation::Process => Box::new(ProcessHost::new(setups, link, to)),
+                Isolation::Thread => Box::new(ThreadHost::new(engine_factory(setups), link, to)),
+            };
+            Supervisor::new(parts, host)
         })
     }
 
@@ -240,12 +246,18 @@ fn speed(config: &Config) -> Speed {
 }
 
 /// Engines are made from the configuration in force at that moment.
-fn engine_factory(live: &Arc<ArcSwap<Config>>, symbols: &[Symbol]) -> EngineFactory {
+fn engine_setups(live: &Arc<ArcSwap<Config>>, symbols: &[Symbol]) -> EngineSetups {
     let (live, symbols) = (Arc::clone(live), symbols.to_vec());
-    Arc::new(move |ix: Ix, snapshot: Option<&Snapshot>| {
+    Arc::new(move |ix: Ix| {
         let symbol = *symbols.get(ix.at()).ok_or_else(|| format!("there is no engine at {}", ix.0))?;
         let config = live.load();
-        let setup = EngineSetup::new(ix, config.market.timeframe, config.strategies.of(symbol).clone());
+        Ok(EngineSetup::new(ix, config.market.timeframe, config.strategies.of(symbol).clone()))
+    })
+}
+
+fn engine_factory(setups: EngineSetups) -> EngineFactory {
+    Arc::new(move |ix: Ix, snapshot: Option<&Snapshot>| {
+        let setup = setups(ix)?;
         let core = match snapshot {
             Some(snapshot) => Core::restore(setup, snapshot).map_err(|error| error.to_string())?,
             None => Core::new(setup),

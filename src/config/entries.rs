@@ -94,6 +94,7 @@ impl Entries {
             strategies,
             model,
             paper: _,
+            isolation,
             supervision: _,
             journal,
             store,
@@ -118,6 +119,7 @@ impl Entries {
             entries.model(model, strategies.any_asks_model());
         }
         entries.paper(config);
+        entries.other("supervisor.isolation", format!("{isolation:?}").to_lowercase());
         entries.supervision(config);
         entries.host(*journal, store, *http, logs, registry);
         entries

@@ -63,6 +63,8 @@ pub struct Config {
     pub model: Option<ModelConfig>,
     /// The paper venue.
     pub paper: PaperSetup,
+    /// What engines run in.
+    pub isolation: Isolation,
     /// When engines are restarted.
     pub supervision: SupervisionSetup,
     /// Journal and tape.
@@ -85,6 +87,17 @@ pub enum PaceKey {
     Lockstep,
     /// As the market goes.
     Realtime,
+}
+
+/// What engines run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// A process each.
+    #[default]
+    Process,
+    /// A thread each.
+    Thread,
 }
 
 /// `[run]` and `[replay]`.
@@ -289,6 +302,7 @@ impl Config {
             strategies,
             model,
             paper: account::paper(at, &raw.paper)?,
+            isolation: raw.supervisor.isolation,
             supervision: host::supervision(at, &raw.supervisor)?,
             journal: host::journal(at, &raw.journal)?,
             store: host::store(at, &raw.store)?,

@@ -7,8 +7,8 @@ use levibot_core::domain::{AccountKind, ModelVersion, Money, Qty, Span, Symbol, 
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::PaceKey;
 use super::text::{EndText, SpanText, TsText};
+use super::{Isolation, PaceKey};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,6 +163,8 @@ pub(super) struct RawReplay {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSupervisor {
+    #[serde(default)]
+    pub(super) isolation: Isolation,
     pub(super) failures_max: Option<u32>,
     pub(super) window: Option<SpanText>,
     pub(super) backoff_first: Option<SpanText>,

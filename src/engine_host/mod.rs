@@ -1,22 +1,37 @@
-//! Where engines run. One trait, so that a thread today and a process tomorrow look the same to the supervisor and to
-//! the risk manager.
+//! Where engines run: one trait, so that a thread and a process look the same to the supervisor and to the risk manager.
 
+pub mod child;
+mod error_stream;
+#[cfg(feature = "fault-injection")]
+mod faults;
+mod limits;
+pub mod process;
+mod reading;
+mod sending;
 pub mod thread;
+mod wire;
+mod work;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use levibot_core::domain::{Ix, Symbol, Timeframe, Ts};
-use levibot_core::driver::EngineInput;
-use levibot_core::engine::{EngineStep, Snapshot};
+use levibot_core::driver::{EngineInput, Input};
+use levibot_core::engine::{EngineSetup, EngineStep, Snapshot};
 
+use crate::risk_manager::Tell;
 use crate::telemetry::clock::monotonic_now;
 
+pub use process::ProcessHost;
 pub use thread::ThreadHost;
+use work::Said;
 
 /// Makes an engine, from nothing or from a snapshot. A crashed engine is never mended, it is made anew.
 pub type EngineFactory = Arc<dyn Fn(Ix, Option<&Snapshot>) -> Result<Box<dyn EngineStep>, String> + Send + Sync>;
+
+/// Of what an engine is made by the configuration in force.
+pub type EngineSetups = Arc<dyn Fn(Ix) -> Result<EngineSetup, String> + Send + Sync>;
 
 /// Which engine to start.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +44,19 @@ pub struct EngineSpec {
     pub timeframe: Timeframe,
     /// Its generation: every answer carries it, and only the latest counts.
     pub generation: u64,
+}
+
+impl EngineSpec {
+    /// What the house is told of what an engine said.
+    fn tell(self, said: Said) -> Tell {
+        let Self { instrument, generation, .. } = self;
+        Tell::Input(match said {
+            Said::Asked(question) => Input::Asked { generation, question },
+            Said::Answer { bar, decision, snapshot } => {
+                Input::Answer { instrument, generation, bar, decision, snapshot }
+            }
+        })
+    }
 }
 
 /// Why an engine could not be started.
@@ -65,8 +93,16 @@ pub trait EngineHandle: fmt::Debug + Send {
     fn generation(&self) -> u64;
     /// What it was given and what it has done.
     fn progress(&self) -> &Progress;
-    /// Ends it as far as the host can, without waiting; nothing it still says counts. A thread ends after what it is
-    /// doing now; one that hangs is left behind.
+    /// Its process; `None` for a thread, so that nobody kills the daemon by it.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+    /// Gives it something to do that is nothing, so that its progress shows while there is no work.
+    fn beat(&self);
+    /// Asks it to end in order: `true` when it counts as gone at once, `false` when its end will be heard of.
+    fn stop(&self) -> bool;
+    /// Ends it as far as the host can, without waiting; nothing it still says counts. A process is killed. A thread ends
+    /// after what it is doing now; one that hangs is left behind.
     fn abandon(self: Box<Self>);
     /// Makes its work loop commit a fault, as the next thing it does.
     ///
@@ -103,6 +139,11 @@ pub struct Progress {
 impl Progress {
     pub(crate) fn offer(&self) {
         self.offered.fetch_add(1, Ordering::Release);
+    }
+
+    /// What was counted as given was not.
+    fn take_back(&self) {
+        self.offered.fetch_sub(1, Ordering::Release);
     }
 
     pub(crate) fn finish(&self, bar: Option<Ts>) {

@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use actix::WeakAddr;
 use actix::prelude::*;
-use levibot_core::domain::{Actions, Event, Ts};
-use levibot_core::driver::{EngineInput, Input};
-use levibot_core::engine::{EngineAction, EngineStep};
+use levibot_core::driver::EngineInput;
 
+use super::work::Work;
 use super::{
     EngineFactory, EngineHandle, EngineHost, EngineLink, EngineSpec, Offer, Progress, SpawnError, StartedEngine,
 };
@@ -60,19 +59,18 @@ impl EngineHost for ThreadHost {
         let engine = Engine {
             spec,
             factory: Arc::clone(&self.factory),
-            core: None,
+            work: Work::new(spec.instrument, spec.timeframe),
             outgoing: Outgoing::new(self.house.clone()),
             supervisor: self.supervisor.clone(),
             progress: Arc::clone(&progress),
             ready: false,
-            actions: Actions::new(),
         };
         // Making an arbiter panics when the thread or its descriptors cannot be had.
         let arbiter =
             catch_unwind(Arbiter::new).map_err(|panic| SpawnError { symbol: spec.symbol, reason: words(&*panic) })?;
         let address = Engine::start_in_arbiter(&arbiter.handle(), move |_| engine);
         let link = ThreadLink { address: address.downgrade(), progress: Arc::clone(&progress) };
-        let handle = ThreadHandle { arbiter, _keeps_alive: address, generation: spec.generation, progress };
+        let handle = ThreadHandle { arbiter, address, generation: spec.generation, progress };
         Ok((Box::new(handle), Box::new(link)))
     }
 }
@@ -80,7 +78,7 @@ impl EngineHost for ThreadHost {
 #[derive(Debug)]
 struct ThreadHandle {
     arbiter: Arbiter,
-    _keeps_alive: Addr<Engine>,
+    address: Addr<Engine>,
     generation: u64,
     progress: Arc<Progress>,
 }
@@ -92,6 +90,18 @@ impl EngineHandle for ThreadHandle {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn beat(&self) {
+        // One that is busy needs no sign of life: what it has is watched.
+        if self.address.try_send(Beat).is_ok() {
+            self.progress.offer();
+        }
+    }
+
+    fn stop(&self) -> bool {
+        // A thread hosts nothing that could refuse: once asked, it counts as gone.
+        true
     }
 
     fn abandon(self: Box<Self>) {
@@ -137,16 +147,20 @@ impl EngineLink for ThreadLink {
 #[rtype(result = "()")]
 struct Give(EngineInput);
 
+/// A piece of work that is none: its being done shows that the loop turns.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Beat;
+
 /// The actor around an engine's core.
 struct Engine {
     spec: EngineSpec,
     factory: EngineFactory,
-    core: Option<Box<dyn EngineStep>>,
+    work: Work,
     outgoing: Outgoing,
     supervisor: Recipient<EngineSays>,
     progress: Arc<Progress>,
     ready: bool,
-    actions: Actions<EngineAction>,
 }
 
 impl Actor for Engine {
@@ -161,11 +175,7 @@ impl Handler<Give> for Engine {
     type Result = ();
 
     fn handle(&mut self, Give(input): Give, ctx: &mut Self::Context) {
-        let bar = match &input {
-            EngineInput::Bar(bar, _) => Some(bar.close_ts(self.spec.timeframe)),
-            EngineInput::Forecast(bar, _) => Some(*bar),
-            _ => None,
-        };
+        let bar = self.work.bar(&input);
         let is_position = matches!(input, EngineInput::Position(_));
         match catch_unwind(AssertUnwindSafe(|| self.take(input))) {
             Ok(Ok(answer)) => {
@@ -186,40 +196,19 @@ impl Handler<Give> for Engine {
     }
 }
 
+impl Handler<Beat> for Engine {
+    type Result = ();
+
+    fn handle(&mut self, _: Beat, _: &mut Self::Context) {
+        self.progress.finish(None);
+    }
+}
+
 impl Engine {
     fn take(&mut self, input: EngineInput) -> Result<Option<Tell>, String> {
-        let spec = self.spec;
-        if let EngineInput::Restore(snapshot) = &input {
-            self.core = Some((self.factory)(spec.instrument, Some(snapshot))?);
-            return Ok(None);
-        }
-        let core = match &mut self.core {
-            Some(core) => core,
-            None => self.core.insert((self.factory)(spec.instrument, None)?),
-        };
-        match input {
-            EngineInput::Restore(_) => {}
-            EngineInput::Prime(bars) => bars.iter().for_each(|(bar, context)| core.prime(bar, context)),
-            EngineInput::Position(view) => {
-                let now = levibot_core::domain::Ts::EPOCH;
-                core.step(&Event::Position(view), now, &mut self.actions);
-            }
-            EngineInput::Bar(bar, context) => {
-                let close = bar.close_ts(spec.timeframe);
-                let event = Event::Bar { instrument: spec.instrument, bar, context };
-                core.step(&event, close, &mut self.actions);
-                let action = self.actions.drain().next_back();
-                // A bar that was not taken is answered too: somebody may wait for it.
-                return Ok(Some(answer(spec, core.as_ref(), close, action)));
-            }
-            EngineInput::Forecast(bar, forecast) => {
-                let event = Event::Forecast { instrument: spec.instrument, bar, forecast };
-                core.step(&event, bar, &mut self.actions);
-                let action = self.actions.drain().next_back();
-                return Ok(action.map(|action| answer(spec, core.as_ref(), bar, Some(action))));
-            }
-        }
-        Ok(None)
+        let (spec, factory) = (self.spec, &self.factory);
+        let said = self.work.take(input, &|snapshot| factory(spec.instrument, snapshot))?;
+        Ok(said.map(|said| spec.tell(said)))
     }
 
     /// An answer is never dropped, because the house may be waiting for it.
@@ -237,7 +226,7 @@ impl Engine {
 
     /// Drops the state, tells why, and ends the thread. The drop may panic too and must not abort the process.
     fn end(&mut self, cause: String, ctx: &mut Context<Self>) {
-        let core = self.core.take();
+        let core = self.work.end();
         let dropped = catch_unwind(AssertUnwindSafe(move || drop(core)));
         let cause = if dropped.is_err() { format!("{cause}; it panicked again while it was dropped") } else { cause };
         let EngineSpec { instrument, generation, .. } = self.spec;
@@ -254,7 +243,7 @@ impl Drop for Engine {
         if !std::thread::panicking() {
             return;
         }
-        let core = self.core.take();
+        let core = self.work.end();
         // A second panic in the middle of the first would end the process.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(core)));
         let EngineSpec { instrument, generation, .. } = self.spec;
@@ -263,17 +252,6 @@ impl Drop for Engine {
             arbiter.stop();
         }
     }
-}
-
-/// What the house is told of a bar: the decision with the engine's state after it, or the question that comes first.
-fn answer(spec: EngineSpec, core: &dyn EngineStep, bar: Ts, action: Option<EngineAction>) -> Tell {
-    let EngineSpec { instrument, generation, .. } = spec;
-    let decision = match action {
-        Some(EngineAction::Ask(question)) => return Tell::Input(Input::Asked { generation, question }),
-        Some(EngineAction::Decide(decision)) => Some(decision),
-        None => None,
-    };
-    Tell::Input(Input::Answer { instrument, generation, bar, decision, snapshot: core.snapshot() })
 }
 
 /// What a panic said.

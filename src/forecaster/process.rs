@@ -2,11 +2,10 @@
 //!
 //! It ends when the socket is closed, so that a daemon that is killed leaves none behind.
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,17 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use levibot_core::domain::ModelVersion;
 
 use super::server::{ModelHost, ServerProcess};
+use crate::last_words::{LINE_BYTES_MAX, LastWords};
 
 /// The log's target of what the server writes to standard error.
 const TARGET: &str = "levibot::model";
-/// The last lines of standard error that are kept to say how it ended.
-const LINES_MAX: usize = 3;
-/// The longest line that is taken whole.
-const LINE_BYTES_MAX: u64 = 4_096;
 /// What the dynamic linker ends with when a library is missing, as shells do for a missing program.
 const NO_LIBRARY: i32 = 127;
-/// The signal that nobody can hear.
-const KILL: i32 = 9;
 
 /// How the server is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +46,9 @@ impl ModelHost for ModelProcess {
             format!("{} cannot be started: {error}; build it with `cargo build --workspace`", self.binary.display())
         };
         let mut child = command.spawn().map_err(failed)?;
-        let words = Arc::new(Mutex::new(VecDeque::new()));
+        let words = LastWords::default();
         if let Some(stderr) = child.stderr.take() {
-            let words = Arc::clone(&words);
+            let words = words.clone();
             let forward = move || forward(stderr, &words);
             if let Err(error) = std::thread::Builder::new().name("model-log".to_owned()).spawn(forward) {
                 let _ = child.kill();
@@ -65,9 +59,6 @@ impl ModelHost for ModelProcess {
         Ok(Arc::new(Running { pid: child.id(), child: Mutex::new(child), words }))
     }
 }
-
-/// Its last words, oldest first.
-type LastWords = Arc<Mutex<VecDeque<String>>>;
 
 #[derive(Debug)]
 struct Running {
@@ -89,7 +80,7 @@ impl ServerProcess for Running {
     fn ended(&self) -> Option<String> {
         match lock(&self.child).try_wait() {
             Ok(None) => None,
-            Ok(Some(status)) => Some(how(status, &lock(&self.words))),
+            Ok(Some(status)) => Some(how(status, &self.words)),
             Err(error) => Some(format!("it cannot be waited for: {error}")),
         }
     }
@@ -110,28 +101,17 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How a process ended, in words, with the remedy where one is known.
-fn how(status: ExitStatus, words: &VecDeque<String>) -> String {
-    let ended = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    };
-    let missing = words.iter().find(|line| line.contains("error while loading shared libraries"));
-    if missing.is_some() || status.code() == Some(NO_LIBRARY) {
-        let line = missing.map(|line| format!(" ({line})")).unwrap_or_default();
-        return format!(
-            "{ended}: a native library is missing{line}: run scripts/setup.sh, which brings libtorch, and start levibot \
-             with scripts/run.sh"
-        );
+fn how(status: ExitStatus, words: &LastWords) -> String {
+    let missing = words.find("error while loading shared libraries");
+    if missing.is_none() && status.code() != Some(NO_LIBRARY) {
+        return words.how(status);
     }
-    // Who was killed has said nothing about it.
-    if status.signal() == Some(KILL) {
-        return ended;
-    }
-    match words.iter().map(String::as_str).collect::<Vec<_>>().join("; ") {
-        said if said.is_empty() => ended,
-        said => format!("{ended}: {said}"),
-    }
+    let ended = LastWords::default().how(status);
+    let line = missing.map(|line| format!(" ({line})")).unwrap_or_default();
+    format!(
+        "{ended}: a native library is missing{line}: run scripts/setup.sh, which brings libtorch, and start levibot with \
+         scripts/run.sh"
+    )
 }
 
 /// Lines of standard error to the log; the last are kept.
@@ -140,7 +120,7 @@ fn forward(stderr: impl Read, words: &LastWords) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+        match reader.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -149,11 +129,7 @@ fn forward(stderr: impl Read, words: &LastWords) {
             continue;
         }
         tracing::info!(target: TARGET, "{text}");
-        let mut words = lock(words);
-        if words.len() == LINES_MAX {
-            words.pop_front();
-        }
-        words.push_back(text);
+        words.push(text);
     }
 }
 

@@ -77,7 +77,7 @@ fn it_ends_when_the_socket_is_closed_and_when_it_is_killed() {
     let (process, mut ours, _dir) = started(r"echo ready >&2; printf '\1\0\0\0x' >&0; exec sleep 1000");
     assert!(read_frame(&mut ours).unwrap().is_some());
     process.kill();
-    assert_eq!(end_of(&*process), "killed by signal 9");
+    assert_eq!(end_of(&*process), "killed by signal 9 (SIGKILL)");
     process.kill();
 }
 

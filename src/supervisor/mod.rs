@@ -94,9 +94,10 @@ pub struct EngineCommand {
     pub scope: Scope,
 }
 
-/// End every engine, the last started first.
+/// End every engine, the last started first. Answered with how many are still there: to be asked again until there is
+/// none. One that does not end by its deadline is ended by force.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "usize")]
 pub struct StopAll;
 
 /// What a supervisor is made of.
@@ -185,12 +186,10 @@ impl Supervisor {
         match action {
             SupervisionAction::Spawn { generation } => self.spawn(ix, generation),
             SupervisionAction::Stop { generation } => {
-                if let Some(slot) = self.slots.get_mut(&ix) {
-                    slot.end(generation);
+                if self.slots.get_mut(&ix).is_none_or(|slot| slot.stop(generation)) {
+                    let cause = "stopped".to_owned();
+                    self.policy(ix, &SupervisionInput::Exited { generation, cause });
                 }
-                // A thread hosts nothing that could refuse: once asked, it counts as gone.
-                let cause = "stopped".to_owned();
-                self.policy(ix, &SupervisionInput::Exited { generation, cause });
             }
             SupervisionAction::Kill { generation } => {
                 if let Some(slot) = self.slots.get_mut(&ix) {
@@ -266,6 +265,9 @@ impl Supervisor {
                 self.policy(ix, &input);
             }
             self.policy(ix, &SupervisionInput::Tick);
+            if let Some(slot) = self.slots.get_mut(&ix) {
+                slot.beat(monotonic_now());
+            }
         }
         self.shown.renew(&self.slots, self.host.isolation());
     }
@@ -453,15 +455,17 @@ impl Handler<EngineCommand> for Supervisor {
 }
 
 impl Handler<StopAll> for Supervisor {
-    type Result = ();
+    type Result = usize;
 
-    fn handle(&mut self, _: StopAll, _: &mut Self::Context) {
-        self.ending = true;
-        let all: Vec<Ix> = self.slots.keys().rev().copied().collect();
-        for ix in all {
-            self.policy(ix, &SupervisionInput::Stop);
+    fn handle(&mut self, _: StopAll, _: &mut Self::Context) -> usize {
+        if !std::mem::replace(&mut self.ending, true) {
+            let all: Vec<Ix> = self.slots.keys().rev().copied().collect();
+            for ix in all {
+                self.policy(ix, &SupervisionInput::Stop);
+            }
         }
         self.shown.soon();
         self.shown.renew(&self.slots, self.host.isolation());
+        self.slots.values().filter(|slot| slot.handle.is_some()).count()
     }
 }

@@ -80,7 +80,7 @@ impl Shown {
             let symbol = symbol_view(account, slot.symbol);
             RegistryEntry {
                 status: slot.policy.status().to_string().into(),
-                pid: None,
+                pid: slot.handle.as_ref().and_then(|handle| handle.pid()),
                 uptime: u64::try_from(uptime(slot, now).nanos() / Span::SECOND.nanos()).unwrap_or(0),
                 last_trade: symbol.and_then(|s| s.last_trade),
                 pnl: symbol.map_or(0.0, |s| s.total_pnl.to_f64()),

@@ -1,9 +1,12 @@
 //! One engine as the supervisor holds it.
 
-use levibot_core::domain::{Symbol, Ts};
-use levibot_core::supervision::{Policy, SupervisionInput, SupervisionSetup};
+use levibot_core::domain::{Span, Symbol, Ts};
+use levibot_core::supervision::{EngineStatus, Policy, SupervisionInput, SupervisionSetup};
 
 use crate::engine_host::EngineHandle;
+
+/// How often an engine without work is given something to do.
+const BEAT_EVERY: Span = Span::from_millis(500);
 
 /// See the module.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Slot {
     pub(super) last_bar: Option<Ts>,
     done: u64,
     working: bool,
+    /// When it last got something to do that is nothing, monotonic.
+    beat: Ts,
 }
 
 impl Slot {
@@ -35,6 +40,7 @@ impl Slot {
             last_bar: None,
             done: 0,
             working: false,
+            beat: Ts::EPOCH,
         }
     }
 
@@ -48,6 +54,29 @@ impl Slot {
     pub(super) fn end(&mut self, generation: u64) {
         if let Some(handle) = self.handle.take_if(|h| h.generation() == generation) {
             handle.abandon();
+        }
+    }
+
+    /// Asks it to end in order: `true` when it counts as gone at once.
+    pub(super) fn stop(&mut self, generation: u64) -> bool {
+        let handle = self.handle.as_ref().filter(|handle| handle.generation() == generation);
+        let is_gone = handle.is_none_or(|handle| handle.stop());
+        if is_gone {
+            self.end(generation);
+        }
+        is_gone
+    }
+
+    /// Sees that a ready engine that has nothing to do shows its progress all the same: one that hangs is noticed before
+    /// the next bar comes.
+    pub(super) fn beat(&mut self, now: Ts) {
+        let is_ready = matches!(self.policy.status(), EngineStatus::Running | EngineStatus::Paused);
+        if !is_ready || now - self.beat < BEAT_EVERY {
+            return;
+        }
+        if let Some(handle) = self.handle.as_ref().filter(|handle| handle.progress().waiting() == 0) {
+            handle.beat();
+            self.beat = now;
         }
     }
 

@@ -15,6 +15,8 @@ use crate::engine_host::{EngineFactory, EngineLink, Offer, ThreadHost};
 const SYMBOLS: [&str; 3] = ["AAA", "BBB", "CCC"];
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const BAR: Bar = Bar { open_ts: Ts::EPOCH, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: 1.0 };
+
 /// How the first engine misbehaves; the others never do.
 #[derive(Debug, Default)]
 struct Faults {
@@ -92,6 +94,8 @@ struct Heard {
     /// Instrument, generation, number of the bar by the engine's own count.
     answers: Vec<(Ix, u64, u64)>,
     snapshots: BTreeMap<Ix, Snapshot>,
+    /// Answers since the snapshot.
+    since: BTreeMap<Ix, usize>,
     links: BTreeMap<Ix, (u64, Box<dyn EngineLink>)>,
 }
 
@@ -113,12 +117,20 @@ impl Handler<Tell> for House {
                 if let Some(input) = heard.snapshots.get(&instrument).cloned().map(EngineInput::Restore) {
                     assert_eq!(link.offer(input), Offer::Accepted);
                 }
+                if let Some(missed) = heard.since.get(&instrument).copied().filter(|missed| *missed > 0) {
+                    let bars = vec![(BAR, Context::default()); missed];
+                    assert_eq!(link.offer(EngineInput::Prime(bars)), Offer::Accepted);
+                }
                 assert_eq!(link.offer(EngineInput::Position(PositionView::flat(instrument))), Offer::Accepted);
                 heard.links.insert(instrument, (generation, link));
             }
             Tell::Input(Input::Answer { instrument, generation, decision, snapshot, .. }) => {
                 heard.answers.push((instrument, generation, decision.unwrap().features));
-                heard.snapshots.insert(instrument, snapshot);
+                *heard.since.entry(instrument).or_default() += 1;
+                if let Some(snapshot) = snapshot {
+                    heard.snapshots.insert(instrument, snapshot);
+                    heard.since.insert(instrument, 0);
+                }
             }
             Tell::Input(Input::Detach { instrument, returns, .. }) => {
                 let word = if returns { "detach" } else { "detach for good" };
@@ -126,6 +138,7 @@ impl Handler<Tell> for House {
             }
             Tell::Input(Input::Forget { instrument }) => {
                 heard.snapshots.remove(&instrument);
+                heard.since.remove(&instrument);
                 heard.words.push(format!("forget {}", instrument.0));
             }
             Tell::Input(Input::Control(Event::Freeze { instrument, cause: FreezeCause::Person, reason })) => {
@@ -219,8 +232,7 @@ impl Scene {
     /// Gives each engine that is there a bar.
     fn bar(&self) {
         for (_, link) in self.heard.lock().unwrap().links.values() {
-            let bar = Bar { open_ts: Ts::EPOCH, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: 1.0 };
-            let _ = link.offer(EngineInput::Bar(bar, Context::default()));
+            let _ = link.offer(EngineInput::Bar(BAR, Context::default()));
         }
     }
 

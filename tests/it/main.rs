@@ -6,6 +6,7 @@ mod bad_input;
 mod config_errors;
 mod control;
 mod directions;
+mod engines;
 mod http;
 mod model;
 mod model_commands;

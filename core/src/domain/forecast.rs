@@ -94,7 +94,7 @@ impl Forecast {
 }
 
 /// What an engine wants to know about a bar.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// Whose.
     pub instrument: Ix,
@@ -103,7 +103,23 @@ pub struct Question {
     /// Hash of the bits of `window`.
     pub features: u64,
     /// The rows of the last bars, oldest first, one after the other: `forecast::WINDOW` rows of `forecast::INPUTS`.
+    #[serde(with = "window")]
     pub window: Arc<[f32]>,
+}
+
+/// A shared window as the list that it is.
+mod window {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(window: &Arc<[f32]>, to: S) -> Result<S::Ok, S::Error> {
+        window.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[f32]>, D::Error> {
+        Ok(Vec::deserialize(from)?.into())
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Bar, Context, Decision, Forecast, PositionView, Question, Timeframe, Ts};
 use crate::engine::Snapshot;
 
@@ -13,7 +15,7 @@ pub const WARM_UP_BARS: usize = 512;
 const RECENT_BARS_MAX: usize = 2 * WARM_UP_BARS;
 
 /// What an engine is told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum EngineInput {
     /// Begin from this state.
     Restore(Snapshot),
@@ -132,7 +134,7 @@ impl Lane {
     }
 
     /// An answer came for the bar that closed at `close`: `false` when nobody waited for it.
-    pub(super) fn answered(&mut self, close: Ts, snapshot: Snapshot) -> bool {
+    pub(super) fn answered(&mut self, close: Ts, snapshot: Option<Snapshot>) -> bool {
         let due = self.owed.contains(&close);
         while self.owed.front().is_some_and(|owed| *owed <= close) {
             self.owed.pop_front();
@@ -140,7 +142,10 @@ impl Lane {
         if self.asking.question().is_some_and(|question| question.bar <= close) {
             self.asking = Asking::Nothing;
         }
-        self.snapshot = Some((close, snapshot));
+        // Without one the last stays: the bars since then are remembered, and priming with them leads to the same state.
+        if let Some(snapshot) = snapshot {
+            self.snapshot = Some((close, snapshot));
+        }
         due
     }
 

@@ -253,7 +253,7 @@ impl Sequencer {
         generation: u64,
         bar: Ts,
         decision: Option<Decision>,
-        snapshot: Snapshot,
+        snapshot: Option<Snapshot>,
         out: &mut Actions<Output>,
     ) {
         let Some(lane) = self.lanes.get_mut(ix.at()) else { return };

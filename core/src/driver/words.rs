@@ -34,8 +34,9 @@ pub enum Input {
         bar: Ts,
         /// The decision; `None` when the bar was not taken.
         decision: Option<Decision>,
-        /// Its state after the bar.
-        snapshot: Snapshot,
+        /// Its state after the bar: with the first answer of a generation, and now and then after that. Of a bar without one
+        /// it is had again from the last and the bars since.
+        snapshot: Option<Snapshot>,
     },
     /// An engine must know what the model says before it answers a bar.
     Asked {

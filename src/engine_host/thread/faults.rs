@@ -23,7 +23,7 @@ pub(super) fn inject(handle: &ThreadHandle, fault: Fault) -> Result<(), String> 
     }
     // A piece of work, so that its want of progress shows.
     handle.progress.offer();
-    handle._keeps_alive.try_send(Commit(fault)).map_err(|error| format!("the engine takes nothing: {error}"))
+    handle.address.try_send(Commit(fault)).map_err(|error| format!("the engine takes nothing: {error}"))
 }
 
 impl Handler<Commit> for Engine {

@@ -1,0 +1,86 @@
+//! What an engine process takes from itself before it does anything: it needs a socket and memory, and nothing else.
+
+use std::os::unix::process::parent_id;
+
+use levibot_core::domain::Symbol;
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+
+/// Address space, bytes: a leak ends the engine, not the machine. One uses a few MB of it.
+const ADDRESS_SPACE: u64 = 512 << 20;
+/// Open files: the three standard ones, the socket's copy, and some.
+const FILES: u64 = 16;
+/// Longest name of a thread that the kernel keeps, bytes.
+const NAME_MAX: usize = 15;
+/// Above zero, so that the kernel in need of memory ends an engine before the daemon.
+const OOM_SCORE_ADJ: &str = "500";
+
+/// Why the limits do not hold.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LimitError {
+    /// The kernel refuses.
+    #[error("cannot {doing}")]
+    Refused {
+        /// What was asked for.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: Errno,
+    },
+    /// The daemon was gone before anything could be asked for.
+    #[error("the daemon (process {wanted}) is gone; the parent is {found}")]
+    Orphan {
+        /// The daemon.
+        wanted: u32,
+        /// The parent.
+        found: u32,
+    },
+}
+
+/// Ends with the daemon, whatever ends that; is named after its symbol; cannot gain rights, dump memory, write files, start
+/// processes or threads (the last not where it runs as root, whom that limit does not bind), or grow.
+///
+/// # Errors
+/// [`LimitError`].
+pub(super) fn apply(symbol: Symbol, daemon: u32) -> Result<(), LimitError> {
+    let refused = |doing| move |source| LimitError::Refused { doing, source };
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused("end with the daemon"))?;
+    // A daemon that ended before that line sends no signal.
+    let found = parent_id();
+    if found != daemon {
+        return Err(LimitError::Orphan { wanted: daemon, found });
+    }
+    let name: Vec<u8> = format!("engine-{symbol}").bytes().take(NAME_MAX).collect();
+    if let Ok(name) = std::ffi::CString::new(name) {
+        prctl::set_name(&name).map_err(refused("take the name"))?;
+    }
+    prctl::set_no_new_privs().map_err(refused("give up new privileges"))?;
+    close_inherited();
+    // Kernels without that file exist; the rest does not depend on it.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+    let limits = [
+        (Resource::RLIMIT_CORE, 0, "forbid core dumps"),
+        (Resource::RLIMIT_FSIZE, 0, "forbid writing files"),
+        (Resource::RLIMIT_NPROC, 0, "forbid processes and threads"),
+        (Resource::RLIMIT_NOFILE, FILES, "limit open files"),
+        (Resource::RLIMIT_AS, ADDRESS_SPACE, "limit memory"),
+    ];
+    for (resource, most, doing) in limits {
+        let (_, hard) = getrlimit(resource).map_err(refused(doing))?;
+        let most = most.min(hard);
+        setrlimit(resource, most, most).map_err(refused(doing))?;
+    }
+    Ok(())
+}
+
+/// Files that whoever started the daemon left open for everybody; the daemon itself leaves none.
+fn close_inherited() {
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for file in open.into_iter().filter(|file| *file > 2) {
+        // The folder that was just read is closed already.
+        let _ = nix::unistd::close(file);
+    }
+}
