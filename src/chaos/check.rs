@@ -13,6 +13,8 @@ const MORE_HANDLES_MAX: u64 = 16;
 const MORE_MEMORY_MAX: f64 = 48.0;
 /// Processor time that it may use itself, cores on average.
 const CORES_MAX: f64 = 0.8;
+/// The part of the strikes that must be carried out.
+const STRUCK_PART_MIN: f64 = 0.8;
 /// Words shown of what is broken.
 const SHOWN_MAX: usize = 3;
 
@@ -71,6 +73,10 @@ pub struct Told {
 pub struct Evidence {
     /// Of the engines.
     pub seen: Seen,
+    /// Strikes that were due.
+    pub due: u64,
+    /// Of these, carried out.
+    pub struck: u64,
     /// Bursts that were begun.
     pub bursts: u64,
     /// Of the log; `None` when it could not be read.
@@ -135,13 +141,23 @@ fn unseen(name: &'static str, why: &str) -> Check {
 
 /// Every check, in the order of the report.
 pub fn checks(evidence: &Evidence) -> Vec<Check> {
-    let mut all = engines(&evidence.seen);
+    let mut all = vec![took_place(evidence)];
+    all.extend(engines(&evidence.seen));
     all.push(bursts(evidence));
     all.extend(told(evidence));
     all.extend(record(evidence));
     all.extend(processes(evidence));
     all.extend(recoveries(evidence));
     all
+}
+
+/// A storm that hits nothing shows nothing.
+fn took_place(evidence: &Evidence) -> Check {
+    let Evidence { due, struck, .. } = evidence;
+    let text = format!("{struck} of {due} strikes were carried out");
+    let is_enough = *struck > 0 && *struck as f64 >= STRUCK_PART_MIN * *due as f64;
+    let against: Vec<String> = (!is_enough).then(|| text.clone()).into_iter().collect();
+    check("the storm took place", &against, text)
 }
 
 fn name_of(outcome: &Outcome) -> String {

@@ -166,6 +166,8 @@ fn table(request: &Request, own: &Own, dir: &Path) -> Result<toml::Table, ChaosE
 /// A market with a bar a second, a rule that needs no model, and limits that a bad day does not reach.
 fn made_for_storms(own: &Own, dir: &Path) -> Result<toml::Table, ChaosError> {
     let mut table = parsed(default_file("config/levibot.toml")?, "the default configuration")?;
+    // The rule asks no model.
+    table.remove("model");
     let [instruments, risk, strategy] = FILES;
     let mut rules = parsed(default_file(instruments)?, instruments)?;
     let mut symbols: Vec<String> = rules.keys().take(own.engines).cloned().collect();

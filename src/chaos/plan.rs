@@ -94,8 +94,9 @@ const CALM_MS_MAX: u64 = 30_000;
 /// Nothing is hit in the last part, so that what was hit can come back.
 const END_PART: u64 = 5;
 const END_MS_MAX: u64 = 15_000;
-/// Nothing else is hit around a kill of the daemon.
-const DAEMON_QUIET_MS: u64 = 20_000;
+/// Nothing else is hit around a kill of the daemon for this part of the whole, and at most for this long.
+const DAEMON_QUIET_PART: u64 = 20;
+const DAEMON_QUIET_MS_MAX: u64 = 20_000;
 /// What a benchmark of kills waits longer than an engine needs to be healthy, and least between two kills.
 const KILLS_MARGIN_MS: u64 = 3_000;
 const KILLS_APART_MS: u64 = 500;
@@ -150,7 +151,8 @@ pub fn plan(wishes: &Wishes) -> Vec<Planned> {
     let mut draws = Draws { key: hash64(&[b"storm", &wishes.seed.to_le_bytes()]), n: 0 };
     let mut planned = Vec::new();
     let daemon: Vec<u64> = wishes.spread(wishes.daemon_kills).collect();
-    let quiet = |at: u64| daemon.iter().any(|kill| kill.abs_diff(at) < DAEMON_QUIET_MS);
+    let quiet_ms = (wishes.length_ms / DAEMON_QUIET_PART).min(DAEMON_QUIET_MS_MAX);
+    let quiet = |at: u64| daemon.iter().any(|kill| kill.abs_diff(at) < quiet_ms);
     planned.extend(daemon.iter().map(|at| Planned { at_ms: *at, strike: Strike::Daemon }));
     planned.extend(
         wishes

@@ -55,7 +55,7 @@ fn bursts_and_kills_are_as_many_as_wished_and_have_room() {
     assert!(times(|s| matches!(s, Strike::Burst(_))).len() >= 4);
     assert!(times(|s| matches!(s, Strike::Model)).len() >= 2);
     for kill in daemon {
-        let near = |p: &&Planned| p.strike != Strike::Daemon && p.at_ms.abs_diff(kill) < DAEMON_QUIET_MS;
+        let near = |p: &&Planned| p.strike != Strike::Daemon && p.at_ms.abs_diff(kill) < DAEMON_QUIET_MS_MAX;
         assert_eq!(planned.iter().filter(near).count(), 0);
     }
     for burst in &planned {

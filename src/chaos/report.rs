@@ -282,7 +282,8 @@ mod tests {
     }
 
     fn report(outcomes: Vec<Outcome>) -> Report {
-        let evidence = Evidence { seen: Seen { outcomes, ..Seen::default() }, ..Evidence::default() };
+        let seen = Seen { outcomes, ..Seen::default() };
+        let evidence = Evidence { due: 3, struck: 3, seen, ..Evidence::default() };
         let frame = Frame { seed: 7, engines: 15, isolation: "process".into(), seconds: 60.0, ..Frame::default() };
         Report::new(frame, &evidence, &Answers::default())
     }

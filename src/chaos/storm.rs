@@ -302,10 +302,13 @@ impl Storm {
     fn strike_due(&mut self) {
         let now_ms = u64::try_from(self.eyes.now().as_millis()).unwrap_or(u64::MAX);
         while let Some(planned) = self.plan.pop_front_if(|planned| planned.at_ms <= now_ms) {
+            self.evidence.due += 1;
             self.put_off.push_back(planned);
         }
         for planned in std::mem::take(&mut self.put_off) {
-            if !self.strike(planned.strike) {
+            if self.strike(planned.strike) {
+                self.evidence.struck += 1;
+            } else {
                 if now_ms.saturating_sub(planned.at_ms) > super::hit::PUT_OFF_MS {
                     self.left_out += 1;
                 } else {
