@@ -174,7 +174,13 @@ impl Tracker {
         let now = now.as_secs_f64();
         match track.open.and_then(|(at, errors, restarts)| Some((self.outcomes.get_mut(at)?, errors, restarts))) {
             Some((outcome, errors, restarts)) => {
-                outcome.failures = row.errors.saturating_sub(errors);
+                let failures = row.errors.saturating_sub(errors);
+                if failures > outcome.failures && outcome.failures > 0 {
+                    let more = row.last_error.as_deref().unwrap_or_default();
+                    let first = outcome.cause.take().unwrap_or_default();
+                    outcome.cause = Some(format!("{first}; and at {now:.1} s: {more}"));
+                }
+                outcome.failures = failures;
                 outcome.generations = row.restarts.saturating_sub(restarts);
                 if outcome.failures > 0 && outcome.seen.is_none() {
                     outcome.seen = Some(now - outcome.at);

@@ -123,7 +123,9 @@ impl Again<'_> {
             TapeTarget::Engine(ix) => self.engine(ix, ts, &event),
             TapeTarget::History(ix) | TapeTarget::Cold(ix) => {
                 if matches!(to, TapeTarget::Cold(_)) {
+                    // What the one before had said and nobody took is not said by this one.
                     self.engines.remove(&ix);
+                    self.answers.remove(&ix);
                 }
                 if let (Event::Bar { bar, context, .. }, Some(core)) = (&event, self.core(ix)) {
                     core.prime(bar, context);
