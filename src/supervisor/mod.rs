@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use levibot_core::account::{Alert, Severity};
-use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe};
+use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe, Ts};
 use levibot_core::driver::Input;
 use levibot_core::supervision::{AlertKind, EngineStatus, SupervisionAction, SupervisionInput, SupervisionSetup};
 
@@ -34,6 +34,9 @@ use slot::Slot;
 
 /// How often progress is looked at. Exits are heard of at once and do not wait for it.
 const TICK: Duration = Duration::from_millis(50);
+/// When the daemon itself stood still for so long, its engines get as long before they are judged: they may have answered
+/// what nobody has read.
+const LATE: Span = Span::from_secs(1);
 /// How often status, registry and metrics are renewed besides changes of status.
 const SHOW_EVERY: Span = Span::SECOND;
 
@@ -144,6 +147,9 @@ pub struct Supervisor {
     alerts: AlertChannels,
     halted: bool,
     ending: bool,
+    /// When progress was last looked at, and from when on a lack of it counts.
+    ticked: Ts,
+    judges_from: Ts,
 }
 
 impl Supervisor {
@@ -163,6 +169,8 @@ impl Supervisor {
             alerts: parts.alerts,
             halted: parts.halted,
             ending: false,
+            ticked: monotonic_now(),
+            judges_from: Ts::EPOCH,
         }
     }
 
@@ -258,15 +266,21 @@ impl Supervisor {
 
     fn tick(&mut self) {
         let _ = self.outgoing.flush();
+        let now = monotonic_now();
+        if now - std::mem::replace(&mut self.ticked, now) > LATE {
+            self.judges_from = now + LATE;
+        }
         let all: Vec<Ix> = self.slots.keys().copied().collect();
         for ix in all {
             let Some(inputs) = self.slots.get_mut(&ix).map(Slot::observe) else { continue };
             for input in inputs {
                 self.policy(ix, &input);
             }
-            self.policy(ix, &SupervisionInput::Tick);
+            if now >= self.judges_from {
+                self.policy(ix, &SupervisionInput::Tick);
+            }
             if let Some(slot) = self.slots.get_mut(&ix) {
-                slot.beat(monotonic_now());
+                slot.beat(now);
             }
         }
         self.shown.renew(&self.slots, self.host.isolation());

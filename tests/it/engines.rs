@@ -7,7 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::record::{assert_unique, of_type, records};
+use crate::prices;
+use crate::record::{assert_unique, journal_path, of_type, records};
 use crate::support::{Daemon, Home, SYMBOLS, eventually};
 
 /// Trading seconds a second: ten bars.
@@ -129,6 +130,26 @@ fn one_that_has_no_work_is_noticed_all_the_same() {
 }
 
 #[test]
+fn a_daemon_that_stood_still_does_not_blame_its_engines() {
+    let home = Home::simulated(QUICK);
+    home.configure(|config| config["supervisor"]["progress_deadline"] = "300ms".into());
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    let pid = i32::try_from(daemon.pid()).unwrap();
+    for _ in 0..3 {
+        signal(pid, Signal::SIGSTOP);
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        signal(pid, Signal::SIGCONT);
+        let before = answered(&home, "BTCUSDT");
+        eventually("bars are answered", || (answered(&home, "BTCUSDT") != before).then_some(()));
+    }
+    for symbol in SYMBOLS {
+        running(&home, symbol, 1);
+    }
+    ended_well(&home, daemon);
+}
+
+#[test]
 fn five_kills_in_a_minute_are_a_quarantine_that_a_person_lifts() {
     let home = Home::simulated(QUICK);
     home.configure(|config| config["supervisor"]["backoff_first"] = "10ms".into());
@@ -172,6 +193,40 @@ fn the_command_of_an_engine_is_refused_to_everybody_but_a_daemon() {
     let args = ["engine", "--symbol", "BTCUSDT", "--generation", "1", "--daemon", "1"];
     home.levibot(&args).refused_with(1, &["for the daemon, which gives a socket there"]);
     assert!(!home.levibot(&["--help"]).ended_with(0).contains("engine process"));
+}
+
+#[test]
+fn a_replay_is_the_same_in_threads_in_processes_and_when_these_are_killed() {
+    let home = Home::replay();
+    prices::write(&home.path("prices"), 1_500);
+    let run = |folder: &str, isolation: &str| {
+        home.configure(|config| {
+            let supervisor = config["supervisor"].as_table_mut().unwrap();
+            supervisor.insert("isolation".to_owned(), isolation.into());
+            // No kill is the engine's fault here.
+            supervisor.insert("failures_max".to_owned(), 1_000.into());
+            supervisor.insert("backoff_max".to_owned(), "200ms".into());
+        });
+        let (prices, folder) = (home.path("prices"), home.path(folder));
+        home.run(&["--data", prices.to_str().unwrap(), "--from", "2022-01-05", "--data-dir", folder.to_str().unwrap()])
+    };
+    run("threads", "thread").wait().ended_with(0);
+    run("processes", "process").wait().ended_with(0);
+    let mut daemon = run("killed", "process");
+    let mut killed = std::collections::BTreeSet::new();
+    while !daemon.is_over() && killed.len() < 8 {
+        let found = engines_of(daemon.pid());
+        // Another one every time, so that each comes back before it is killed again.
+        if let Some((_, pid)) = found.get(killed.len() % SYMBOLS.len()).filter(|(_, pid)| !killed.contains(pid)) {
+            signal(*pid, Signal::SIGKILL);
+            killed.insert(*pid);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    daemon.wait().ended_with(0);
+    assert!(killed.len() > 3, "{killed:?}");
+    let journal = |folder: &str| fs::read(journal_path(&home.path(folder))).unwrap();
+    assert!(journal("threads") == journal("processes") && journal("threads") == journal("killed"));
 }
 
 /// The daemon ends in order and without a trace of what happened to its engines in its record.
