@@ -170,8 +170,10 @@ fn engines(seen: &Seen) -> Vec<Check> {
     let wrong = |of: &[&Outcome], is_wrong: &dyn Fn(&Outcome) -> Option<String>| -> Vec<String> {
         of.iter().filter_map(|o| is_wrong(o).map(|why| format!("{}: {why}", name_of(o)))).collect()
     };
-    let failures = wrong(&judged, &|o| (o.failures != 1)
-            .then(|| format!("{} failures were counted ({})", o.failures, o.cause.as_deref().unwrap_or("no cause"))));
+    let failures = wrong(&judged, &|o| {
+        (o.failures != 1)
+            .then(|| format!("{} failures were counted ({})", o.failures, o.cause.as_deref().unwrap_or("no cause")))
+    });
     let lost = wrong(&single, &|o| o.ready.is_none().then(|| "it did not come back".to_owned()));
     let generations = wrong(&single, &|o| (o.generations != 1).then(|| format!("{} new generations", o.generations)));
     let strays = seen.quarantines.iter().filter(|q| !q.planned);

@@ -163,7 +163,7 @@ pub fn plan(wishes: &Wishes) -> Vec<Planned> {
     let places: Vec<usize> = (0..wishes.engines).collect();
     let mut bursts = Vec::new();
     let mut victims = Vec::new();
-    for at in wishes.spread(wishes.bursts).filter(|at| !quiet(*at)) {
+    for at in wishes.spread(wishes.bursts).map(after) {
         if victims.is_empty() {
             victims = draws.shuffled(&places);
         }

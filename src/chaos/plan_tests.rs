@@ -52,8 +52,8 @@ fn bursts_and_kills_are_as_many_as_wished_and_have_room() {
         |is: fn(&Strike) -> bool| -> Vec<u64> { planned.iter().filter(|p| is(&p.strike)).map(|p| p.at_ms).collect() };
     let daemon = times(|s| matches!(s, Strike::Daemon));
     assert_eq!(daemon.len(), 2);
-    assert!(times(|s| matches!(s, Strike::Burst(_))).len() >= 4);
-    assert!(times(|s| matches!(s, Strike::Model)).len() >= 2);
+    assert_eq!(times(|s| matches!(s, Strike::Burst(_))).len(), 5);
+    assert_eq!(times(|s| matches!(s, Strike::Model)).len(), 3);
     for kill in daemon {
         let near = |p: &&Planned| p.strike != Strike::Daemon && p.at_ms.abs_diff(kill) < DAEMON_QUIET_MS_MAX;
         assert_eq!(planned.iter().filter(near).count(), 0);
