@@ -154,12 +154,9 @@ pub fn plan(wishes: &Wishes) -> Vec<Planned> {
     let quiet_ms = (wishes.length_ms / DAEMON_QUIET_PART).min(DAEMON_QUIET_MS_MAX);
     let quiet = |at: u64| daemon.iter().any(|kill| kill.abs_diff(at) < quiet_ms);
     planned.extend(daemon.iter().map(|at| Planned { at_ms: *at, strike: Strike::Daemon }));
-    planned.extend(
-        wishes
-            .spread(wishes.model_kills)
-            .filter(|at| !quiet(*at))
-            .map(|at_ms| Planned { at_ms, strike: Strike::Model }),
-    );
+    // What falls together with one comes after it.
+    let after = |at: u64| daemon.iter().find(|kill| kill.abs_diff(at) < quiet_ms).map_or(at, |kill| kill + quiet_ms);
+    planned.extend(wishes.spread(wishes.model_kills).map(|at| Planned { at_ms: after(at), strike: Strike::Model }));
     let places: Vec<usize> = (0..wishes.engines).collect();
     let mut bursts = Vec::new();
     let mut victims = Vec::new();
