@@ -46,7 +46,7 @@ async fn listening(given: u64, said: &[u8]) -> (Option<String>, Arc<Progress>, b
     };
     let fault = ear.listen(said).await;
     // What was said before is taken before this is answered.
-    let _ = supervisor.send(EngineSays::Gone { instrument: Ix(3), generation: 0, cause: String::new() }).await;
+    supervisor.send(EngineSays::Gone { instrument: Ix(3), generation: 0, cause: String::new() }).await.unwrap();
     let ready = heard.lock().unwrap().iter().any(|word| word.starts_with("Ready"));
     (fault, progress, ready)
 }
