@@ -20,6 +20,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     /out/bin/levibot-model --help >/dev/null
 
 FROM debian:bookworm-slim
+# Certificates of authorities, for whoever is spoken to by HTTPS.
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN groupadd --system --gid 10001 levibot && \
     useradd --system --uid 10001 --gid levibot --home-dir /app --shell /usr/sbin/nologin levibot && \
     install -d -o levibot -g levibot -m 0750 /app /app/data /app/logs /app/engine_registry

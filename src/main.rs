@@ -200,6 +200,8 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
         level: config.logs.level.clone(),
         dir: Some(config.logs.dir.clone()),
         keep_days: config.logs.keep_days,
+        lines_per_second: config.logs.lines_per_second,
+        file_mb_max: config.logs.file_mb_max,
         hidden_on_stderr: (config.run.pace == PaceKey::Lockstep).then_some(TRADING_TARGET),
     };
     let guard = match logs::init(&settings) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use levibot_core::account::{Alert, Severity};
+use levibot_core::alerts::{Alert, Severity, Topic};
 use serde::Deserialize;
 
 use crate::telemetry::alerts::AlertChannel;
@@ -132,9 +132,8 @@ impl Nights {
             Outcome::Refused => Severity::Warning,
             Outcome::Failed => Severity::Critical,
         };
-        for channel in &self.alerts {
-            channel.send(&Alert { severity, symbol: None, text: night.text.clone() });
-        }
+        let alert = Alert::new(severity, Topic::Retrain, None, &night.text);
+        self.alerts.iter().for_each(|channel| channel.send(&alert));
     }
 
     /// The ratio is read again when another version is in use.

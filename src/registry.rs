@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use levibot_core::domain::{Symbol, Ts};
 use serde::{Deserialize, Serialize};
 
+use crate::engine_host::usage::Usage;
+
 /// One engine in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegistryEntry {
@@ -39,6 +41,32 @@ pub struct RegistryEntry {
     /// Close of the last bar it processed.
     #[serde(with = "stamp")]
     pub last_bar: Option<Ts>,
+    /// Where it is in its life, in a word: `stopped starting ready backoff stopping quarantined`.
+    pub state: Cow<'static, str>,
+    /// Restarts after failures within the window that counts towards a quarantine.
+    pub restarts_in_window: u64,
+    /// Seconds until it is started again; none unless a backoff is waited for.
+    pub next_retry_seconds: Option<f64>,
+    /// Processor time of its process or thread, seconds; none while it does not run.
+    pub cpu_seconds: Option<f64>,
+    /// Share of one processor over the last second or so, percent.
+    pub cpu_percent: Option<f64>,
+    /// Proportional set size of its process, bytes.
+    pub memory_bytes: Option<u64>,
+    /// When its process started, ticks since the machine did: `pid` may have been given to another one since.
+    pub start_ticks: Option<u64>,
+    /// Ready time over scheduled time since the daemon began, 0 to 1; none before it was scheduled.
+    pub availability: Option<f64>,
+}
+
+impl RegistryEntry {
+    /// Takes over what was measured of it.
+    pub(crate) const fn measured(&mut self, usage: &Usage) {
+        self.cpu_seconds = Some(usage.cpu_seconds);
+        self.cpu_percent = Some(usage.cpu_percent);
+        self.memory_bytes = usage.memory_bytes;
+        self.start_ticks = usage.start_ticks;
+    }
 }
 
 /// How an engine is kept apart from the others.
@@ -189,13 +217,10 @@ impl Registry {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::sync::atomic::{AtomicBool, Ordering};
-
+pub(crate) mod samples {
     use super::*;
 
-    fn entry() -> RegistryEntry {
+    pub(crate) fn entry() -> RegistryEntry {
         RegistryEntry {
             status: "running".into(),
             pid: None,
@@ -207,7 +232,31 @@ mod tests {
             restarts: 0,
             last_exit: None,
             last_bar: None,
+            state: "ready".into(),
+            restarts_in_window: 0,
+            next_retry_seconds: None,
+            cpu_seconds: None,
+            cpu_percent: None,
+            memory_bytes: None,
+            start_ticks: None,
+            availability: Some(0.9995),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::samples::entry;
+    use super::*;
+
+    #[test]
+    fn the_spec_s_keys_come_first() {
+        let text = serde_json::to_string(&entry()).unwrap();
+        let start = r#"{"status":"running","pid":null,"uptime":3600,"last_trade":"2025-10-14T12:30:00Z","pnl":150.0,"#;
+        assert!(text.starts_with(start), "{text}");
     }
 
     fn engines(entry: RegistryEntry) -> BTreeMap<Symbol, RegistryEntry> {
@@ -223,6 +272,8 @@ mod tests {
         let wanted = serde_json::json!({"BTCUSDT": {
             "status": "running", "pid": null, "uptime": 3600, "last_trade": "2025-10-14T12:30:00Z", "pnl": 150.0,
             "generation": 1, "isolation": "thread", "restarts": 0, "last_exit": null, "last_bar": null,
+            "state": "ready", "restarts_in_window": 0, "next_retry_seconds": null, "cpu_seconds": null,
+            "cpu_percent": null, "memory_bytes": null, "start_ticks": null, "availability": 0.9995,
         }});
         assert_eq!(read(), wanted);
 

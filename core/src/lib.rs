@@ -6,6 +6,7 @@
 //! loop. Whatever happened can therefore be run again from its record, bit for bit.
 
 pub mod account;
+pub mod alerts;
 pub mod chain;
 pub mod domain;
 pub mod driver;

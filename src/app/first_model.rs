@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::AppError;
 use super::data::{Source, progress};
 use super::history;
-use crate::config::{Config, ModelConfig, environment, model_binary};
+use crate::config::{Config, ModelConfig, SLACK_WEBHOOK, environment, model_binary};
 
 /// The link to the version in use.
 const CURRENT: &str = "current";
@@ -281,7 +281,12 @@ fn train(config: &Config, model: &ModelConfig, source: &Source, binary: &Path) -
     training.config = on_disk(&model.training_file, &model.training_text, &config.run.data_dir, "training.toml")?;
     training.ensemble = on_disk(&model.ensemble_file, &model.ensemble_text, &config.run.data_dir, "ensemble.yaml")?;
     let mut child = Command::new(binary);
-    child.args(training.args()).arg("--dies-with-parent").stdin(Stdio::null()).stdout(Stdio::null());
+    child
+        .env_remove(SLACK_WEBHOOK)
+        .args(training.args())
+        .arg("--dies-with-parent")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let status = run_to_end(&mut child)?;
     if status.success() { Ok(()) } else { Err(ModelError::Train { status, command }.into()) }
 }

@@ -3,11 +3,13 @@
 //! Starting is recovering: the journal is read and folded, orders that never reached the venue are settled, and only
 //! then engines start and market data flows.
 
+mod channels;
 mod data;
 mod first_model;
 mod history;
 mod house;
 mod model;
+mod open_files;
 mod orders;
 mod projection;
 mod run;
@@ -25,6 +27,7 @@ use levibot_core::files::FileError;
 use levibot_core::simulator::SimulatorError;
 
 pub use first_model::ModelError;
+pub use open_files::OpenFilesError;
 pub use run::run;
 pub use summary::Summary;
 
@@ -96,6 +99,9 @@ pub enum AppError {
     /// The tables.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The limit of open files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
     /// The status API.
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
@@ -111,6 +117,12 @@ pub enum AppError {
     /// The metrics.
     #[error(transparent)]
     Metrics(#[from] crate::telemetry::metrics::MetricsError),
+    /// The way to Slack.
+    #[error(transparent)]
+    Slack(#[from] crate::telemetry::alerts::SlackError),
+    /// The thread of a channel of alerts.
+    #[error("the thread that sends alerts did not start: raise this user's limits of threads and open files")]
+    AlertThread(#[source] std::io::Error),
     /// The journal's records do not make an account.
     #[error("record {seq} of the journal in {dir} cannot follow: `levibot audit --data-dir {dir}` says more")]
     Fold {
@@ -182,6 +194,7 @@ impl AppError {
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
             Self::NoPriceFile { .. } | Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
+            Self::OpenFiles(_) => 2,
             Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,

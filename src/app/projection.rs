@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use levibot_core::account::{Alert, Severity};
+use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Event, FreezeCause, Ix};
 use levibot_core::driver::Input;
 use tokio::sync::watch;
@@ -103,9 +103,8 @@ impl Follower {
         let since = *self.behind.get_or_insert_with(Instant::now);
         if since.elapsed() > ALERT_AFTER && !std::mem::replace(&mut self.told, true) {
             let text = format!("the SQL tables fall behind, trading goes on: {error}");
-            for channel in &self.parts.alerts {
-                channel.send(&Alert { severity: Severity::Warning, symbol: None, text: text.clone() });
-            }
+            let alert = Alert::warning(Topic::Store, None, text);
+            self.parts.alerts.iter().for_each(|channel| channel.send(&alert));
         }
         if since.elapsed() > PAUSE_AFTER && !std::mem::replace(&mut self.paused, true) {
             self.freeze(Some("the SQL tables are more than 5 minutes behind"));

@@ -12,15 +12,19 @@ use tokio::sync::{mpsc, oneshot};
 use super::data::{Source, progress};
 use super::first_model::Metadata;
 use super::house::{House, pace};
+use super::open_files::Need;
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
 use super::{AppError, RunRequest, Summary, first_model, model};
+use crate::config::Isolation;
 use crate::control::{Board, server};
+use crate::engine_host::{ProcessHost, ThreadHost};
 use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
 use crate::risk_manager::{HouseEvent, RiskManager, Tell};
 use crate::supervisor::{StopAll, Supervisor};
+use crate::telemetry::alerts::SlowGuard;
 
 /// Runs until the market ends, the time is over, or somebody says stop.
 ///
@@ -28,6 +32,12 @@ use crate::supervisor::{StopAll, Supervisor};
 /// [`AppError`] when it could not begin, or could not go on.
 pub fn run(request: RunRequest) -> Result<Summary, AppError> {
     let source = Source::open(&request.config)?;
+    let per_engine = match request.config.isolation {
+        Isolation::Process => ProcessHost::OPEN_FILES,
+        Isolation::Thread => ThreadHost::OPEN_FILES,
+    };
+    let engines = source.setup.instruments.len();
+    Need { engines, per_engine, is_http: request.config.http.enabled }.ensure()?;
     let metadata = first_model::ensure(&request.config, &source)?;
     let link = HouseLink::default();
     let house = House::open(&request.config, &source, metadata.as_ref(), &link)?;
@@ -48,6 +58,7 @@ struct Daemon {
     control: server::ServerHandle,
     http: Option<crate::http::ServerHandle>,
     events: mpsc::UnboundedReceiver<HouseEvent>,
+    slack: Option<SlowGuard>,
     pace: Pace,
     dir: std::path::PathBuf,
     data: (Ts, Option<Ts>),
@@ -86,7 +97,7 @@ impl Daemon {
         let mut notes = model::thawed(&request.config, house.sequencer.account().state());
         notes.extend(model::first_note(&request.config, found.as_ref()));
         let first = first_words(&house, &latch, notes)?;
-        let shared = Shared::new(request, &source, &house, link)?;
+        let mut shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
         let mut feed = source.feed(house.resume_at)?;
         let (dir, watch) = (house.dir.clone(), house.journal.watch());
@@ -100,10 +111,10 @@ impl Daemon {
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;
         }
-        let board = shared.board;
+        let (board, slack) = (shared.board, shared.slack.take());
         tracing::info!(run = board.info().run, data_dir = %dir.display(), "levibot is up");
         let (pace, began) = (pace(&request.config), Instant::now());
-        Ok(Self { board, house, supervisor, model, projection, control, http, events, pace, dir, data, began })
+        Ok(Self { board, house, supervisor, model, projection, control, http, events, slack, pace, dir, data, began })
     }
 
     async fn serve(&mut self, limit: Option<Duration>) -> Result<End, AppError> {
@@ -169,6 +180,9 @@ impl Daemon {
             http.stop(false).await;
         }
         self.control.stop().await;
+        // The last alerts have a moment to go out; whoever waits for it is not this thread.
+        let slack = self.slack;
+        let _ = tokio::task::spawn_blocking(move || drop(slack)).await;
         let account = (*self.board.account()).clone();
         let summary = Summary { reason, dir: self.dir, account, closed, took, store_seq };
         match end {

@@ -29,7 +29,7 @@ use crate::nights::Nights;
 use crate::registry::Registry;
 use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};
 use crate::supervisor::{self, AlertChannels, Supervisor};
-use crate::telemetry::alerts::{AlertChannel, LogChannel};
+use crate::telemetry::alerts::{AlertChannel, CountChannel, LogChannel, SlowGuard};
 use crate::telemetry::clock::wall_now;
 use crate::telemetry::metrics::Metrics;
 use crate::venue::Venue;
@@ -41,6 +41,8 @@ pub(super) struct Shared<'a> {
     pub(super) board: Board,
     metrics: Arc<Metrics>,
     alerts: Vec<Arc<dyn AlertChannel>>,
+    /// Keeps the channels beyond the log running.
+    pub(super) slack: Option<SlowGuard>,
     link: HouseLink,
     /// The configuration in force.
     live: Arc<ArcSwap<Config>>,
@@ -62,8 +64,9 @@ pub(super) struct Faces {
     pub(super) http: Option<crate::http::ServerHandle>,
 }
 
-/// What the account is told before anything else: what became of orders on their way, and a halt that only the latch file
-/// remembers. A halt that only the journal remembers is written to the file: where they disagree, halt wins.
+/// What the account is told before anything else: what became of orders on their way, and the halt that the latch file or
+/// the journal remembers. Where they disagree, halt wins: one that only the journal remembers is written to the file. One
+/// that stands already is told again, so that entries are cancelled whose cancels were lost.
 pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) -> Result<Vec<Tell>, AppError> {
     let mut first = notes;
     if !house.settled.is_empty() {
@@ -71,7 +74,11 @@ pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) ->
     }
     match (latch.get()?, house.sequencer.account().state().halt()) {
         (Some((level, reason)), _) => first.push(Tell::Input(Input::Control(Event::Halt { level, reason }))),
-        (None, Some(halt)) => latch.set(halt.level, &halt.reason)?,
+        (None, Some(halt)) => {
+            latch.set(halt.level, &halt.reason)?;
+            let (level, reason) = (halt.level, halt.reason.clone());
+            first.push(Tell::Input(Input::Control(Event::Halt { level, reason })));
+        }
         (None, None) => {}
     }
     first.push(Tell::Begin);
@@ -95,6 +102,9 @@ impl<'a> Shared<'a> {
         link: &HouseLink,
     ) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new()?);
+        let mut alerts: Vec<Arc<dyn AlertChannel>> =
+            vec![Arc::new(LogChannel), Arc::new(CountChannel(Arc::clone(&metrics)))];
+        let slack = super::channels::slack(&request.config, &metrics, &mut alerts)?;
         let symbols: Vec<Symbol> = source.setup.instruments.iter().map(|i| i.id().symbol).collect();
         symbols.iter().for_each(|symbol| metrics.register_symbol(symbol));
         Ok(Self {
@@ -102,7 +112,8 @@ impl<'a> Shared<'a> {
             symbols,
             board: Board::new(run_info(&request.config, house), house.sequencer.account().view()),
             metrics,
-            alerts: vec![Arc::new(LogChannel)],
+            alerts,
+            slack,
             link: link.clone(),
             live: Arc::new(ArcSwap::from_pointee(request.config.clone())),
         })
@@ -163,6 +174,7 @@ impl<'a> Shared<'a> {
             symbols: self.symbols.clone(),
             timeframe: config.market.timeframe,
             setup: config.supervision,
+            quarantines_max: config.quarantines_max,
             house: self.link.clone(),
             board: self.board.clone(),
             registry: Registry::new(&config.registry.path),

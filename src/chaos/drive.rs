@@ -93,12 +93,13 @@ pub fn run(request: &Request) -> Result<Outcome, ChaosError> {
     if request.what == What::Load {
         return load::run(request, &config, eyes, own, &stop).map(Outcome::Load);
     }
-    let isolation = isolation(&config)?;
+    let is_process = first.rows.iter().any(|row| row.pid.is_some());
+    let isolation = if is_process { "process" } else { "thread" }.to_owned();
     let (planned, calm, length) = planned(request, &config, symbols.len(), &isolation)?;
     let show = progress(length, symbols.len());
     let limits = limits(&config);
     let since = wall_now();
-    let parts = Parts { eyes, own, symbols, limits, registry: config.registry.path.clone(), isolation, stop, show };
+    let parts = Parts { eyes, own, symbols, limits, isolation, stop, show };
     let mut storm = Storm::new(parts, planned, calm, length);
     storm.run()?;
     finish(request, &config, storm, since).map(|report| Outcome::Storm(Box::new(report)))
@@ -124,18 +125,6 @@ fn duration(span: Span) -> Duration {
 
 fn millis(of: Duration) -> u64 {
     u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What the registry says of how engines are kept apart.
-fn isolation(config: &Config) -> Result<String, ChaosError> {
-    let path = &config.registry.path;
-    let text = std::fs::read_to_string(path).map_err(io(format!("read the registry {}", path.display())))?;
-    let registry: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let first = registry.as_object().and_then(|engines| engines.values().next());
-    let isolation = first.and_then(|engine| engine.get("isolation")?.as_str());
-    isolation.map(ToOwned::to_owned).ok_or_else(|| {
-        ChaosError::Usage(format!("{} names no engine: give the daemon's configuration with --config", path.display()))
-    })
 }
 
 fn planned(

@@ -85,7 +85,7 @@ impl Storm {
                 self.eyes.order(Command::Inject { symbol, fault: self.fitting(fault) }).map(|_| ())
             }
             (Blow::Kill, Some(process)) => process.kill(),
-            (Blow::Kill, None) => Err(format!("the registry names no process of {symbol}")),
+            (Blow::Kill, None) => Err(format!("no process of {symbol} is shown")),
         };
         if let Err(why) = done {
             self.tracker.never_mind(symbol);

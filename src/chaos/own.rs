@@ -60,6 +60,8 @@ impl OwnDaemon {
         let mut command = Command::new(SELF);
         command.arg0("levibot").arg("run").arg("--config").arg(&self.config_file);
         // Ctrl-C on the terminal is for the storm, which ends its daemon in order.
+        // What a panic of a thread reads to draw its backtrace stays in memory for ever, and is no leak.
+        command.env_remove("RUST_BACKTRACE");
         command.process_group(0).stdin(Stdio::null()).stdout(out).stderr(err);
         self.child = Some(command.spawn().map_err(io("start a daemon"))?);
         Ok(())

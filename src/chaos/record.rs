@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use levibot_core::alerts::Topic;
 use levibot_core::domain::{Event, Ix, Side, Symbol, Timeframe, Ts};
 use levibot_core::record::{Record, TapeItem, TapeTarget};
 use rust_decimal::Decimal;
@@ -126,22 +127,43 @@ pub(super) fn told(dir: &Path, since: Ts) -> Option<Told> {
     Some(told)
 }
 
-/// One line of the log: an alert says `engine SYMBOL ...`.
+/// One line of the log: an alert names its topic and its symbol.
 fn take_line(line: &str, since: Ts, told: &mut Told) {
     let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else { return };
     let text = |key: &str| line.get(key).and_then(serde_json::Value::as_str);
     let is_new = text("ts").and_then(|ts| ts.parse::<Ts>().ok()).is_some_and(|ts| ts >= since);
-    if text("msg") != Some("alert") || !is_new {
-        return;
+    let symbol = text("symbol").and_then(|symbol| symbol.parse::<Symbol>().ok());
+    let (Some("alert"), true, Some(symbol)) = (text("msg"), is_new, symbol) else { return };
+    let is_quarantine = text("topic") == Some(Topic::EngineQuarantine.as_str());
+    if is_quarantine || text("topic") == Some(Topic::EngineCrash.as_str()) {
+        *told.crashes.entry(symbol).or_default() += 1;
+        *told.quarantines.entry(symbol).or_default() += u64::from(is_quarantine);
     }
-    let Some((symbol, rest)) =
-        text("text").and_then(|text| text.strip_prefix("engine ")).and_then(|text| text.split_once(' '))
-    else {
-        return;
-    };
-    let Ok(symbol) = symbol.parse::<Symbol>() else { return };
-    *told.crashes.entry(symbol).or_default() += 1;
-    if rest.starts_with("is quarantined") {
-        *told.quarantines.entry(symbol).or_default() += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_of_engines_are_counted_by_their_topic_and_from_their_time_on() {
+        let mut told = Told::default();
+        let since = Ts::from_secs(1_700_000_000);
+        let line = |ts: &str, symbol: &str, topic: &str| {
+            format!(r#"{{"ts":"{ts}","level":"warn","symbol":"{symbol}","msg":"alert","topic":"{topic}","text":"x"}}"#)
+        };
+        for (ts, symbol, topic) in [
+            ("2025-01-01T00:00:00Z", "BTCUSDT", "engine_crash"),
+            ("2025-01-01T00:00:01Z", "BTCUSDT", "engine_quarantine"),
+            ("2025-01-01T00:00:01Z", "ETHUSDT", "engine_crash"),
+            ("2025-01-01T00:00:01Z", "ETHUSDT", "account"),
+            ("2020-01-01T00:00:01Z", "ETHUSDT", "engine_crash"),
+        ] {
+            take_line(&line(ts, symbol, topic), since, &mut told);
+        }
+        take_line("no line", since, &mut told);
+        let count = |of: &BTreeMap<Symbol, u64>, symbol: &str| of.get(&symbol.parse().unwrap()).copied();
+        assert_eq!((count(&told.crashes, "BTCUSDT"), count(&told.crashes, "ETHUSDT")), (Some(2), Some(1)));
+        assert_eq!((count(&told.quarantines, "BTCUSDT"), count(&told.quarantines, "ETHUSDT")), (Some(1), Some(0)));
     }
 }

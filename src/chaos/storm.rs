@@ -1,7 +1,6 @@
 //! The storm itself: one loop that strikes what is due and looks at everything.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -50,7 +49,6 @@ pub(super) struct Storm {
     pub(super) own: Option<OwnDaemon>,
     pub(super) symbols: Vec<Symbol>,
     pub(super) limits: Limits,
-    pub(super) registry: PathBuf,
     pub(super) isolation: String,
     pub(super) plan: VecDeque<Planned>,
     pub(super) calm: Duration,
@@ -88,7 +86,6 @@ pub(super) struct Parts {
     pub(super) own: Option<OwnDaemon>,
     pub(super) symbols: Vec<Symbol>,
     pub(super) limits: Limits,
-    pub(super) registry: PathBuf,
     pub(super) isolation: String,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) show: Show,
@@ -96,13 +93,12 @@ pub(super) struct Parts {
 
 impl Storm {
     pub(super) fn new(parts: Parts, plan: Vec<Planned>, calm: Duration, length: Duration) -> Self {
-        let Parts { eyes, own, symbols, limits, registry, isolation, stop, show } = parts;
+        let Parts { eyes, own, symbols, limits, isolation, stop, show } = parts;
         Self {
             eyes,
             own,
             symbols,
             limits,
-            registry,
             isolation,
             plan: plan.into(),
             calm,
@@ -247,17 +243,14 @@ impl Storm {
         }
     }
 
-    /// The processes of the engines by the registry, checked by their names.
+    /// The processes of the engines, checked by their names.
     pub(super) fn engine_processes(&self) -> BTreeMap<Symbol, Process> {
         let found = self.symbols.iter().filter_map(|symbol| Some((*symbol, self.engine_process(*symbol)?)));
         found.collect()
     }
 
     pub(super) fn engine_process(&self, symbol: Symbol) -> Option<Process> {
-        let text = std::fs::read_to_string(&self.registry).ok()?;
-        let registry: serde_json::Value = serde_json::from_str(&text).ok()?;
-        let pid = registry.get(symbol.as_str())?.get("pid")?.as_u64()?;
-        Process::named(u32::try_from(pid).ok()?, &format!("engine-{symbol}"))
+        Process::named(self.tracker.row(symbol)?.pid?, &format!("engine-{symbol}"))
     }
 
     /// The daemon's life so far is one to be judged.

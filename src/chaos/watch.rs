@@ -17,8 +17,10 @@ pub struct Row {
     pub status: String,
     /// Failures since the daemon started.
     pub errors: u64,
-    /// How often it was spawned again since the daemon started.
-    pub restarts: u64,
+    /// Counts its starts.
+    pub generation: u64,
+    /// Its process, if it is one.
+    pub pid: Option<u32>,
     /// Seconds since it was ready; 0 when it is not.
     pub uptime: f64,
     /// What ended it last.
@@ -94,7 +96,7 @@ pub struct Quarantine {
 #[derive(Debug, Default)]
 struct Track {
     last: Option<Row>,
-    /// The open strike: its place among the outcomes, and errors and restarts before it.
+    /// The open strike: its place among the outcomes, and errors and generation before it.
     open: Option<(usize, u64, u64)>,
     quarantined: bool,
 }
@@ -125,8 +127,9 @@ impl Tracker {
     /// An engine is hit now. The strike before it is over: what it did counts as it stands.
     pub fn begin(&mut self, symbol: Symbol, blow: Blow, at: Duration, in_burst: bool, healthy_after: f64) {
         let track = self.engines.entry(symbol).or_default();
-        let (errors, restarts, uptime) = track.last.as_ref().map_or((0, 0, 0.0), |r| (r.errors, r.restarts, r.uptime));
-        track.open = Some((self.outcomes.len(), errors, restarts));
+        let (errors, generation, uptime) =
+            track.last.as_ref().map_or((0, 0, 0.0), |r| (r.errors, r.generation, r.uptime));
+        track.open = Some((self.outcomes.len(), errors, generation));
         self.outcomes.push(Outcome {
             symbol,
             blow: blow.name(),
@@ -172,8 +175,8 @@ impl Tracker {
     fn look_at(&mut self, row: &Row, now: Duration) {
         let track = self.engines.entry(row.symbol).or_default();
         let now = now.as_secs_f64();
-        match track.open.and_then(|(at, errors, restarts)| Some((self.outcomes.get_mut(at)?, errors, restarts))) {
-            Some((outcome, errors, restarts)) => {
+        match track.open.and_then(|(at, errors, generation)| Some((self.outcomes.get_mut(at)?, errors, generation))) {
+            Some((outcome, errors, generation)) => {
                 let failures = row.errors.saturating_sub(errors);
                 if failures > outcome.failures && outcome.failures > 0 {
                     let more = row.last_error.as_deref().unwrap_or_default();
@@ -181,7 +184,7 @@ impl Tracker {
                     outcome.cause = Some(format!("{first}; and at {now:.1} s: {more}"));
                 }
                 outcome.failures = failures;
-                outcome.generations = row.restarts.saturating_sub(restarts);
+                outcome.generations = row.generation.saturating_sub(generation);
                 if outcome.failures > 0 && outcome.seen.is_none() {
                     outcome.seen = Some(now - outcome.at);
                     outcome.cause.clone_from(&row.last_error);

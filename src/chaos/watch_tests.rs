@@ -7,7 +7,16 @@ fn symbol() -> Symbol {
 
 fn row(status: &str, errors: u64, restarts: u64) -> Row {
     let last_error = (errors > 0).then(|| format!("failure {errors}"));
-    Row { symbol: symbol(), status: status.to_owned(), errors, restarts, uptime: 100.0, last_error, last_bar: None }
+    Row {
+        symbol: symbol(),
+        status: status.to_owned(),
+        errors,
+        generation: restarts + 1,
+        pid: None,
+        uptime: 100.0,
+        last_error,
+        last_bar: None,
+    }
 }
 
 fn look(tracker: &mut Tracker, ms: u64, row: Row) {

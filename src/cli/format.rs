@@ -62,6 +62,19 @@ fn group(number: &str) -> String {
     out + rest
 }
 
+/// Memory in the unit that suits it: `512 KB`, `11.0 MB`, `1.5 GB`, each 1,024 of the one before.
+pub(super) fn memory(bytes: u64) -> String {
+    const KB: f64 = 1_024.0;
+    let kb = bytes as f64 / KB;
+    if kb < KB {
+        format!("{kb:.0} KB")
+    } else if kb < KB * KB {
+        format!("{:.1} MB", kb / KB)
+    } else {
+        format!("{:.1} GB", kb / KB / KB)
+    }
+}
+
 /// `2025-10-14 12:30:00`, UTC, without fractions.
 pub(super) fn time(ts: Ts) -> String {
     Ts::from_secs(ts.secs()).to_string().replace('T', " ").trim_end_matches('Z').to_owned()
@@ -92,6 +105,13 @@ pub(super) fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_has_the_unit_that_suits_it() {
+        for (bytes, text) in [(0, "0 KB"), (524_288, "512 KB"), (11_534_336, "11.0 MB"), (1_610_612_736, "1.5 GB")] {
+            assert_eq!(memory(bytes), text);
+        }
+    }
 
     #[test]
     fn amounts_read_easily() {

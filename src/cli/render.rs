@@ -251,7 +251,28 @@ pub fn engines(view: &EnginesView, look: Look) -> String {
         // Writing to a string cannot fail.
         writeln!(out, "{} (restarts: {}): {}", engine.symbol, engine.restarts, format::clean(error)).ok();
     }
-    out
+    out + &processes(view, look)
+}
+
+/// What the engines take of the machine, as far as any of it is known; beside their other figures there is no room.
+fn processes(view: &EnginesView, look: Look) -> String {
+    let columns = [left("SYMBOL"), right("STARTS"), right("PID"), right("CPU"), right("MEMORY"), right("AVAILABLE")];
+    let row = |e: &EngineRow| {
+        vec![
+            Some(plain(e.symbol.as_str())),
+            Some(Cell::new(format::count(e.generation))),
+            e.pid.map(Cell::new),
+            e.cpu_percent.map(|percent| Cell::new(format!("{percent:.1} %"))),
+            e.memory_bytes.map(|bytes| Cell::new(format::memory(bytes))),
+            e.availability.map(|ratio| Cell::new(format!("{:.2} %", ratio * 100.0))),
+        ]
+    };
+    let (columns, rows) = used(&columns, view.engines.iter().map(row).collect());
+    // Names and starts alone tell nothing.
+    if columns.len() < 3 {
+        return String::new();
+    }
+    format!("\n{}", trimmed(&table(look, &columns, rows)))
 }
 
 /// Open positions.

@@ -30,6 +30,28 @@ fn engines_in_rows_with_their_errors_below() {
 }
 
 #[test]
+fn what_engines_take_stands_below_as_far_as_it_is_known() {
+    let mut view = samples::engines();
+    let below = |view: &EnginesView| {
+        let text = engines(view, Look::PLAIN);
+        assert_fits(&text);
+        text.split_once("STARTS").map(|(_, below)| format!("SYMBOL  STARTS{below}"))
+    };
+    let text = below(&view).unwrap();
+    assert_eq!(cells(&text, "BTCUSDT"), ["BTCUSDT", "1", "12345", "0.4 %", "11.0 MB", "99.95 %"]);
+    assert_eq!(cells(&text, "SOLUSDT"), ["SOLUSDT", "0", "-", "-", "-", "-"]);
+    for row in &mut view.engines {
+        (row.pid, row.memory_bytes) = (None, None);
+    }
+    let text = below(&view).unwrap();
+    assert!(!text.contains("PID") && !text.contains("MEMORY"), "threads have none:\n{text}");
+    for row in &mut view.engines {
+        (row.cpu_percent, row.availability) = (None, None);
+    }
+    assert!(below(&view).is_none());
+}
+
+#[test]
 fn numbers_stand_right() {
     let text = engines(&samples::engines(), Look::PLAIN);
     let end_of = |what: &str| {

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::text::span_text;
 use super::{
-    AccountConfig, Config, HttpConfig, JournalConfig, LogsConfig, MarketConfig, MarketSource, ModelConfig, PaceKey,
-    RegistryConfig, RunConfig, StoreConfig,
+    AccountConfig, AlertsConfig, Config, HttpConfig, JournalConfig, LogsConfig, MarketConfig, MarketSource,
+    ModelConfig, PaceKey, RegistryConfig, RunConfig, StoreConfig,
 };
 
 /// Whether a change is taken over by a running daemon.
@@ -96,10 +96,12 @@ impl Entries {
             paper: _,
             isolation,
             supervision: _,
+            quarantines_max: _,
             journal,
             store,
             http,
             logs,
+            alerts,
             registry,
         } = config;
         let mut entries = Self::default();
@@ -122,6 +124,7 @@ impl Entries {
         entries.other("supervisor.isolation", format!("{isolation:?}").to_lowercase());
         entries.supervision(config);
         entries.host(*journal, store, *http, logs, registry);
+        entries.alerts(alerts);
         entries
     }
 
@@ -285,6 +288,7 @@ impl Entries {
         ] {
             self.other(format!("supervisor.{key}"), span_text(span));
         }
+        self.other("supervisor.quarantines_max", config.quarantines_max);
     }
 
     fn host(
@@ -308,7 +312,19 @@ impl Entries {
         self.other("logs.dir", logs.dir.display());
         self.other("logs.level", &logs.level);
         self.other("logs.keep_days", logs.keep_days);
+        self.other("logs.lines_per_second", logs.lines_per_second);
+        self.other("logs.file_mb_max", logs.file_mb_max);
         self.other("registry.path", registry.path.display());
+    }
+
+    /// The webhook itself is a secret: only whether there is one is told.
+    fn alerts(&mut self, alerts: &AlertsConfig) {
+        self.other("alerts.coalesce", span_text(alerts.coalesce));
+        self.other("alerts.slack", if alerts.slack_webhook.is_some() { "on" } else { "off" });
+        self.other("alerts.slack_level", alerts.slack_level.as_str());
+        if let Some(file) = &alerts.slack_webhook_file {
+            self.other("alerts.slack_webhook_file", file.display());
+        }
     }
 }
 

@@ -53,6 +53,16 @@ pub(super) fn supervision(at: Origin<'_>, raw: &RawSupervisor) -> Result<Supervi
     Ok(setup)
 }
 
+/// So many engines in quarantine at once halt the account.
+pub(super) fn quarantines_max(at: Origin<'_>, raw: &RawSupervisor) -> Result<u32, ConfigError> {
+    let max = raw.quarantines_max.unwrap_or(3);
+    if !(1..=1_000).contains(&max) {
+        let reason = "it is not a number of engines that may be lost";
+        return Err(at.refuse("supervisor.quarantines_max", max, reason, "write 1 to 1000; 3 is a good choice"));
+    }
+    Ok(max)
+}
+
 pub(super) fn journal(at: Origin<'_>, raw: &RawJournal) -> Result<JournalConfig, ConfigError> {
     keep_days(at, "journal.tape_keep_days", raw.tape_keep_days)?;
     Ok(JournalConfig { tape: raw.tape, tape_keep_days: raw.tape_keep_days })
@@ -121,11 +131,22 @@ pub(super) fn logs(at: Origin<'_>, raw: RawLogs, variables: &Variables) -> Resul
     not_empty(at, "logs.dir", &raw.dir)?;
     keep_days(at, "logs.keep_days", raw.keep_days)?;
     level(at, "logs.level", &raw.level)?;
+    if !(1..=1_000_000).contains(&raw.lines_per_second) {
+        let reason = "it is no number of lines that a symbol may log in a second";
+        let remedy = "write 1 to 1000000 (lines per second); 200 is the default";
+        return Err(at.refuse("logs.lines_per_second", raw.lines_per_second, reason, remedy));
+    }
+    if !(1..=1_048_576).contains(&raw.file_mb_max) {
+        let reason = "it is no size at which a log file stops growing";
+        let remedy = "write 1 to 1048576 (MiB); 256 is the default";
+        return Err(at.refuse("logs.file_mb_max", raw.file_mb_max, reason, remedy));
+    }
     if let Some(text) = &variables.log {
         level(Origin::ENVIRONMENT, "LEVIBOT_LOG", text)?;
     }
     let level = variables.log.clone().unwrap_or(raw.level);
-    Ok(LogsConfig { dir: raw.dir, level, keep_days: raw.keep_days })
+    let RawLogs { dir, keep_days, lines_per_second, file_mb_max, .. } = raw;
+    Ok(LogsConfig { dir, level, keep_days, lines_per_second, file_mb_max })
 }
 
 /// Each directive is a level or `module=level`. A bare word is refused: the filter would take it for a module, and a

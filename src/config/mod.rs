@@ -5,6 +5,7 @@
 //! folder in which the program was started. Every [`ConfigError`] names where, key, value, reason and remedy.
 
 mod account;
+mod alerts;
 mod entries;
 mod error;
 mod host;
@@ -27,10 +28,11 @@ use levibot_core::fills::PaperSetup;
 use levibot_core::supervision::SupervisionSetup;
 use serde::Deserialize;
 
+pub use alerts::{AlertsConfig, Webhook};
 pub use entries::{Change, Effect};
 pub use error::ConfigError;
 pub use model::{ModelConfig, model_binary};
-pub use overrides::{Overrides, arguments, environment};
+pub use overrides::{Overrides, SLACK_WEBHOOK, arguments, environment};
 pub use text::parse_to;
 
 /// A file that is built into the binary, by its place in the repository.
@@ -67,6 +69,8 @@ pub struct Config {
     pub isolation: Isolation,
     /// When engines are restarted.
     pub supervision: SupervisionSetup,
+    /// So many engines in quarantine at once halt the account, 1 to 1,000.
+    pub quarantines_max: u32,
     /// Journal and tape.
     pub journal: JournalConfig,
     /// The queryable projection of the journal.
@@ -75,6 +79,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Log files.
     pub logs: LogsConfig,
+    /// Where alerts go.
+    pub alerts: AlertsConfig,
     /// Where the state of the engines is written.
     pub registry: RegistryConfig,
 }
@@ -247,6 +253,10 @@ pub struct LogsConfig {
     pub level: String,
     /// Days that log files are kept, 1 to 3650.
     pub keep_days: u32,
+    /// Lines that a symbol may log in a second, 1 to 1,000,000; ten times as many at once.
+    pub lines_per_second: u32,
+    /// Size at which the file of a symbol and day stops growing, MiB, 1 to 1,048,576.
+    pub file_mb_max: u32,
 }
 
 /// `[registry]`.
@@ -304,10 +314,12 @@ impl Config {
             paper: account::paper(at, &raw.paper)?,
             isolation: raw.supervisor.isolation,
             supervision: host::supervision(at, &raw.supervisor)?,
+            quarantines_max: host::quarantines_max(at, &raw.supervisor)?,
             journal: host::journal(at, &raw.journal)?,
             store: host::store(at, &raw.store)?,
             http: host::http(at, &raw.http, &variables, overrides)?,
             logs: host::logs(at, raw.logs, &variables)?,
+            alerts: alerts::alerts(at, raw.alerts, &variables)?,
             registry: host::registry(at, raw.registry)?,
         })
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use levibot_core::domain::{Symbol, Ts};
+use secrecy::SecretString;
 
 use super::ConfigError;
 
@@ -41,6 +42,9 @@ pub(super) const HTTP_BIND: &str = "LEVIBOT_HTTP_BIND";
 /// The program of the fusion model; read by [`model_binary`](super::model_binary), as commands need it without a
 /// configuration.
 pub(super) const MODEL_BINARY: &str = "LEVIBOT_MODEL_BINARY";
+/// The address of the Slack webhook: a secret. Overrides the file of `alerts.slack_webhook_file`. Programs that the daemon
+/// starts do not get it.
+pub const SLACK_WEBHOOK: &str = "LEVIBOT_SLACK_WEBHOOK";
 /// Read by tests to find recorded prices; no setting of the daemon.
 const SHARED_DATA: &str = "LEVIBOT_SHARED_DATA";
 
@@ -64,6 +68,7 @@ pub(super) struct Variables {
     pub(super) data_dir: Option<PathBuf>,
     pub(super) http_bind: Option<String>,
     pub(super) log: Option<String>,
+    pub(super) slack_webhook: Option<SecretString>,
 }
 
 impl Variables {
@@ -75,9 +80,10 @@ impl Variables {
                 DATA_DIR => variables.data_dir = value.map(PathBuf::from),
                 HTTP_BIND => variables.http_bind = value,
                 LOG => variables.log = value,
+                SLACK_WEBHOOK => variables.slack_webhook = value.map(SecretString::from),
                 MODEL_BINARY | SHARED_DATA => {}
                 _ => {
-                    let known = [DATA_DIR, HTTP_BIND, LOG, MODEL_BINARY].join(", ");
+                    let known = [DATA_DIR, HTTP_BIND, LOG, MODEL_BINARY, SLACK_WEBHOOK].join(", ");
                     return Err(ConfigError::UnknownVariable { name: name.clone(), known });
                 }
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use levibot_core::alerts::Severity;
 use levibot_core::domain::{AccountKind, ModelVersion, Money, Qty, Span, Symbol, Timeframe, Venue};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -31,6 +32,8 @@ pub(super) struct RawConfig {
     pub(super) http: RawHttp,
     #[serde(default)]
     pub(super) logs: RawLogs,
+    #[serde(default)]
+    pub(super) alerts: RawAlerts,
     #[serde(default)]
     pub(super) registry: RawRegistry,
 }
@@ -173,6 +176,7 @@ pub(super) struct RawSupervisor {
     pub(super) progress_deadline: Option<SpanText>,
     pub(super) starting_deadline: Option<SpanText>,
     pub(super) stop_deadline: Option<SpanText>,
+    pub(super) quarantines_max: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,11 +224,45 @@ pub(super) struct RawLogs {
     pub(super) dir: PathBuf,
     pub(super) level: String,
     pub(super) keep_days: u32,
+    pub(super) lines_per_second: u32,
+    pub(super) file_mb_max: u32,
 }
 
 impl Default for RawLogs {
     fn default() -> Self {
-        Self { dir: "logs".into(), level: "info".into(), keep_days: 30 }
+        Self { dir: "logs".into(), level: "info".into(), keep_days: 30, lines_per_second: 200, file_mb_max: 256 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAlerts {
+    pub(super) coalesce: SpanText,
+    pub(super) slack_webhook_file: Option<PathBuf>,
+    pub(super) slack_level: SeverityKey,
+}
+
+impl Default for RawAlerts {
+    fn default() -> Self {
+        Self { coalesce: SpanText(Span::from_secs(30)), slack_webhook_file: None, slack_level: SeverityKey::Warning }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SeverityKey {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl From<SeverityKey> for Severity {
+    fn from(key: SeverityKey) -> Self {
+        match key {
+            SeverityKey::Info => Self::Info,
+            SeverityKey::Warning => Self::Warning,
+            SeverityKey::Critical => Self::Critical,
+        }
     }
 }
 

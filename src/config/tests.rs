@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod alerts_tests;
 mod model_tests;
 
 const LIVE: &str = include_str!("../../config/levibot.toml");
@@ -53,6 +54,7 @@ fn the_shipped_default_loads() {
     assert_eq!((config.run.pace, config.run.resume_next_day), (PaceKey::Realtime, false));
     assert_eq!(config.account.kind, AccountKind::Linear);
     assert_eq!(config.supervision, SupervisionSetup::default(), "the file shows the defaults");
+    assert_eq!(config.quarantines_max, 3);
     assert_eq!(config.store.path(&config.run.data_dir), Path::new("data/default/levibot.db"));
 
     let symbols = config.symbols.clone().unwrap();
@@ -192,6 +194,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("latency = \"50ms\"", "latency = \"1h\"", &["`paper.latency`"]),
     ("participation = 0.1", "participation = 10", &["`paper.participation` is 10"]),
     ("failures_max = 5", "failures_max = 0", &["`supervisor.failures_max` is 0", "write 5"]),
+    ("quarantines_max = 3", "quarantines_max = 0", &["`supervisor.quarantines_max` is 0", "1 to 1000"]),
+    ("quarantines_max = 3", "quarantines_max = 1001", &["`supervisor.quarantines_max` is 1001", "1 to 1000"]),
     ("backoff_max = \"5s\"", "backoff_max = \"1ms\"", &["`supervisor.backoff_max`", "raise it"]),
     ("tape_keep_days = 7", "tape_keep_days = 0", &["`journal.tape_keep_days` is 0", "1 to 3650"]),
     ("keep_days = 30", "keep_days = 3651", &["`logs.keep_days` is 3651", "1 to 3650"]),

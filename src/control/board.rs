@@ -51,6 +51,21 @@ pub struct EngineRow {
     pub total_pnl: f64,
     /// Round trips closed.
     pub trade_count: u64,
+    /// Process of the engine; `null` for a thread, and while it does not run.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// Counts its starts since the daemon began; 0 before the first.
+    #[serde(default)]
+    pub generation: u64,
+    /// Proportional set size of its process, bytes; `null` for a thread, and before the first look.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Share of one processor over the last second or so, percent; `null` while it does not run.
+    #[serde(default)]
+    pub cpu_percent: Option<f64>,
+    /// Ready time over scheduled time since the daemon began, 0 to 1; `null` before it was scheduled.
+    #[serde(default)]
+    pub availability: Option<f64>,
 }
 
 /// A time that is written as RFC 3339 text.

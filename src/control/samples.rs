@@ -45,6 +45,11 @@ pub(crate) fn engines() -> EnginesView {
         daily_pnl: 0.0,
         total_pnl: 0.0,
         trade_count: 0,
+        pid: None,
+        generation: 0,
+        memory_bytes: None,
+        cpu_percent: None,
+        availability: None,
     };
     let running = EngineRow {
         uptime: "2h15m".to_owned(),
@@ -55,6 +60,11 @@ pub(crate) fn engines() -> EnginesView {
         daily_pnl: 12.5,
         total_pnl: -1234.5,
         trade_count: 7,
+        pid: Some(12_345),
+        generation: 1,
+        memory_bytes: Some(11_534_336),
+        cpu_percent: Some(0.4),
+        availability: Some(0.9995),
         ..row("BTCUSDT", "running")
     };
     let crashed = EngineRow {

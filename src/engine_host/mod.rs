@@ -9,6 +9,7 @@ pub mod process;
 mod reading;
 mod sending;
 pub mod thread;
+pub mod usage;
 mod wire;
 mod work;
 
@@ -95,6 +96,10 @@ pub trait EngineHandle: fmt::Debug + Send {
     fn progress(&self) -> &Progress;
     /// Its process; `None` for a thread, so that nobody kills the daemon by it.
     fn pid(&self) -> Option<u32> {
+        None
+    }
+    /// Its thread in this process; `None` where it has none of its own, or has not begun yet.
+    fn thread(&self) -> Option<u32> {
         None
     }
     /// Gives it something to do that is nothing, so that its progress shows while there is no work.

@@ -54,6 +54,9 @@ impl fmt::Debug for ProcessHost {
 }
 
 impl ProcessHost {
+    /// Open files of the daemon for each engine: its socket twice, for writing and for reading, and its standard error.
+    pub const OPEN_FILES: u64 = 3;
+
     /// A host whose engines are this program again, answer to `house` and report to `supervisor`.
     pub fn new(setups: EngineSetups, house: HouseLink, supervisor: Recipient<EngineSays>) -> Self {
         Self::of(PathBuf::from(SELF), setups, house, supervisor)

@@ -10,6 +10,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix::WeakAddr;
@@ -43,6 +44,9 @@ impl fmt::Debug for ThreadHost {
 }
 
 impl ThreadHost {
+    /// What an engine has open: the queues, the waker and the socket of its arbiter.
+    pub const OPEN_FILES: u64 = 4;
+
     /// A host whose engines answer to `house` and report to `supervisor`.
     pub fn new(factory: EngineFactory, house: HouseLink, supervisor: Recipient<EngineSays>) -> Self {
         Self { factory, house, supervisor }
@@ -68,9 +72,14 @@ impl EngineHost for ThreadHost {
         // Making an arbiter panics when the thread or its descriptors cannot be had.
         let arbiter =
             catch_unwind(Arbiter::new).map_err(|panic| SpawnError { symbol: spec.symbol, reason: words(&*panic) })?;
-        let address = Engine::start_in_arbiter(&arbiter.handle(), move |_| engine);
+        let thread = Arc::new(AtomicU32::new(0));
+        let own = Arc::clone(&thread);
+        let address = Engine::start_in_arbiter(&arbiter.handle(), move |_| {
+            own.store(u32::try_from(nix::unistd::gettid().as_raw()).unwrap_or(0), Ordering::Release);
+            engine
+        });
         let link = ThreadLink { address: address.downgrade(), progress: Arc::clone(&progress) };
-        let handle = ThreadHandle { arbiter, address, generation: spec.generation, progress };
+        let handle = ThreadHandle { arbiter, address, generation: spec.generation, progress, thread };
         Ok((Box::new(handle), Box::new(link)))
     }
 }
@@ -81,6 +90,8 @@ struct ThreadHandle {
     address: Addr<Engine>,
     generation: u64,
     progress: Arc<Progress>,
+    /// The kernel's number of the arbiter's thread; 0 before it has begun.
+    thread: Arc<AtomicU32>,
 }
 
 impl EngineHandle for ThreadHandle {
@@ -90,6 +101,10 @@ impl EngineHandle for ThreadHandle {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn thread(&self) -> Option<u32> {
+        Some(self.thread.load(Ordering::Acquire)).filter(|thread| *thread > 0)
     }
 
     fn beat(&self) {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use levibot_core::domain::ModelVersion;
 
 use super::server::{ModelHost, ServerProcess};
+use crate::config::SLACK_WEBHOOK;
 use crate::last_words::{LINE_BYTES_MAX, LastWords};
 
 /// The log's target of what the server writes to standard error.
@@ -40,6 +41,8 @@ impl ModelHost for ModelProcess {
         if let Some(version) = self.version {
             command.arg("--version").arg(version.to_string());
         }
+        // What it does not need to know it is not told.
+        command.env_remove(SLACK_WEBHOOK);
         // A process group of its own: Ctrl-C on the terminal is the daemon's, which ends the server in its turn.
         command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let failed = |error| {

@@ -16,7 +16,7 @@ use crate::control::Desk;
 use answers::Face;
 
 /// Connections at once.
-const CONNECTIONS_MAX: usize = 256;
+pub(crate) const CONNECTIONS_MAX: usize = 256;
 /// For the head of a request.
 const HEAD_SECONDS_MAX: u64 = 5;
 /// How long a connection may wait for its next request.

@@ -48,7 +48,7 @@ async fn engines_come_in_the_users_own_format() {
     let board = samples::board();
     let (status, headers, body) = ask(&board, Method::GET, "/engines/status").await;
     assert_eq!((status, header_of(&headers, "content-type")), (StatusCode::OK, "application/json"));
-    let start = r#"{"total":3,"running":1,"stopped":1,"crashed":1,"engines":[{"symbol":"BTCUSDT","status":"running","uptime":"2h15m","uptime_seconds":8100.2,"last_heartbeat":1697180234.567,"last_bar":"2025-10-14T12:30:00Z","error_count":0,"restarts":0,"last_error":null,"position":"long 0.015 @ 60123.4","daily_pnl":12.5,"total_pnl":-1234.5,"trade_count":7},"#;
+    let start = r#"{"total":3,"running":1,"stopped":1,"crashed":1,"engines":[{"symbol":"BTCUSDT","status":"running","uptime":"2h15m","uptime_seconds":8100.2,"last_heartbeat":1697180234.567,"last_bar":"2025-10-14T12:30:00Z","error_count":0,"restarts":0,"last_error":null,"position":"long 0.015 @ 60123.4","daily_pnl":12.5,"total_pnl":-1234.5,"trade_count":7,"pid":12345,"generation":1,"memory_bytes":11534336,"cpu_percent":0.4,"availability":0.9995},"#;
     assert!(body.starts_with(start), "{body}");
     assert_eq!(serde_json::from_str::<EnginesView>(&body).unwrap(), samples::engines());
 }

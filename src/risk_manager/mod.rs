@@ -10,6 +10,8 @@ mod measures;
 mod outbox;
 mod questions;
 mod trading_log;
+mod venue_lost;
+mod venue_watch;
 mod words;
 
 use std::fmt;
@@ -17,8 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use levibot_core::account::{Action, Alert, Severity};
-use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Reason, Ts};
+use levibot_core::account::Action;
+use levibot_core::alerts::{Alert, Topic};
+use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Reason, Span, Ts};
 use levibot_core::driver::{Input, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::record::{Record, TapeEntry};
 use tokio::sync::mpsc;
@@ -40,6 +43,7 @@ use measures::Measures;
 use outbox::Outbox;
 use questions::Questions;
 pub use trading_log::TARGET as TRADING_TARGET;
+use venue_watch::VenueWatch;
 pub use words::{Closed, HouseEvent, Tell};
 
 /// Inputs that may wait.
@@ -50,6 +54,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 const OUTBOX_MAX: usize = 4_096;
 /// How often waiting venue commands and the tape are looked at besides the events that move them.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// A venue that owes an answer for so long (real time) is lost.
+const VENUE_PATIENCE: Span = Span::from_secs(10);
 /// How often the tape hands over what it holds.
 const TAPE_EVERY: Duration = Duration::from_secs(1);
 
@@ -107,6 +113,7 @@ pub struct RiskManager {
     measures: Measures,
     questions: Questions,
     answers: Answers,
+    venue: VenueWatch,
     /// Why nothing new is sent any more: the journal or the venue is lost.
     sealed: Option<String>,
     closed: bool,
@@ -136,6 +143,7 @@ impl RiskManager {
             measures: Measures::new(Arc::clone(&parts.metrics), parts.sequencer.account().state()),
             questions: Questions::default(),
             answers: Answers::new(parts.sequencer.account().state()),
+            venue: VenueWatch::new(VENUE_PATIENCE),
             sealed: None,
             closed: false,
             market_waits: false,
@@ -286,19 +294,22 @@ impl RiskManager {
 
     fn send_waiting(&mut self, durable: u64) {
         let sealed = self.sealed.is_some();
+        if self.venue.is_lost() {
+            return;
+        }
         while let Some((ts, command)) = self.outbox.next(durable, sealed) {
             if sealed && matches!(command, VenueCommand::Submit(_)) {
                 continue;
             }
             match self.parts.venue.try_send(VenueTell(ts, command)) {
-                Ok(()) => {}
+                Ok(()) => self.venue.asked(),
                 Err(SendError::Full(VenueTell(ts, command))) => {
                     self.measures.metrics().mailbox_full("venue");
                     self.outbox.put_back(ts, command);
                     return;
                 }
                 Err(SendError::Closed(_)) => {
-                    self.seal("the venue does not take commands any more".to_owned());
+                    self.venue.lose("it does not take commands any more".to_owned());
                     return;
                 }
             }
@@ -311,11 +322,7 @@ impl RiskManager {
         if self.sealed.is_some() {
             return;
         }
-        self.alert(&Alert {
-            severity: Severity::Critical,
-            symbol: None,
-            text: format!("no order is sent any more: {why}"),
-        });
+        self.alert(&Alert::critical(Topic::Journal, None, format!("no order is sent any more: {why}")));
         self.parts.board.beat(|pulse| pulse.journal_failed = true);
         if self.parts.pace == Pace::Lockstep {
             self.say(HouseEvent::Fatal(why.clone()));
@@ -326,7 +333,7 @@ impl RiskManager {
     fn on_halt(&mut self, level: HaltLevel, reason: &Reason) {
         if let Err(error) = self.parts.latch.set(level, reason) {
             let text = format!("the halt stands, but its latch file does not: {error}");
-            self.alert(&Alert { severity: Severity::Critical, symbol: None, text });
+            self.alert(&Alert::critical(Topic::Journal, None, text));
         }
         self.measures.metrics().set_halt_level(level);
         if self.parts.supervisor.try_send(AccountSays::Halt(level)).is_err() {
@@ -387,6 +394,7 @@ impl Actor for RiskManager {
                 house.release();
                 house.ask();
                 house.publish(false);
+                house.look_at_venue();
             }
         });
         ctx.run_interval(TAPE_EVERY, |house, _| {
@@ -408,7 +416,12 @@ impl Handler<Tell> for RiskManager {
             return;
         }
         match tell {
-            Tell::Input(input) => self.input(input),
+            Tell::Input(input) => {
+                if matches!(input, Input::Venue { .. }) {
+                    self.venue.answered();
+                }
+                self.input(input);
+            }
             Tell::Link { instrument, generation, link } => {
                 self.links.put(instrument, link);
                 self.answers.attached(instrument, generation);
@@ -422,6 +435,7 @@ impl Handler<Tell> for RiskManager {
                 self.carry_out(&mut outputs);
                 self.outputs = outputs;
             }
+            Tell::VenueLost(why) => self.venue.lose(why),
             Tell::Fatal(why) => {
                 self.seal(why.clone());
                 self.say(HouseEvent::Fatal(why));
@@ -431,6 +445,7 @@ impl Handler<Tell> for RiskManager {
                 let _ = done.send(self.close(ended));
             }
         }
+        self.bury_venue();
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Tell {
     JournalMoved,
     /// Ask for the first market data.
     Begin,
+    /// The venue cannot be trusted any more.
+    VenueLost(String),
     /// Something cannot go on; nothing more is sent.
     Fatal(String),
     /// Take nothing more, put the end on record, make everything durable, and say how it stands.
@@ -51,6 +53,7 @@ impl fmt::Debug for Tell {
             }
             Self::JournalMoved => f.write_str("JournalMoved"),
             Self::Begin => f.write_str("Begin"),
+            Self::VenueLost(text) => f.debug_tuple("VenueLost").field(text).finish(),
             Self::Fatal(text) => f.debug_tuple("Fatal").field(text).finish(),
             Self::Close { ended, .. } => f.debug_struct("Close").field("ended", ended).finish(),
         }

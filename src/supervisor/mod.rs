@@ -3,8 +3,10 @@
 //! It starts engines through their host, hears at once when one is gone, watches the progress of their work, and shows
 //! them to faces and registry. It knows nothing of prices or orders; protection of positions is the account's.
 
+mod escalate;
 #[cfg(feature = "fault-injection")]
 mod faults;
+mod keeper;
 mod show;
 mod slot;
 #[cfg(test)]
@@ -15,10 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use levibot_core::account::{Alert, Severity};
+use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Actions, Event, FreezeCause, HaltLevel, Ix, Span, Symbol, Timeframe, Ts};
 use levibot_core::driver::Input;
-use levibot_core::supervision::{AlertKind, EngineStatus, SupervisionAction, SupervisionInput, SupervisionSetup};
+use levibot_core::supervision::{
+    AlertKind, EngineStatus, Escalation, SupervisionAction, SupervisionInput, SupervisionSetup,
+};
 
 use crate::control::{Board, Scope};
 use crate::engine_host::{EngineHost, EngineSpec};
@@ -112,6 +116,8 @@ pub struct Parts {
     pub timeframe: Timeframe,
     /// Limits of the restart policy.
     pub setup: SupervisionSetup,
+    /// So many engines in quarantine at once halt the account.
+    pub quarantines_max: u32,
     /// The way to the risk manager.
     pub house: HouseLink,
     /// Where faces look.
@@ -130,6 +136,13 @@ pub struct Parts {
 #[derive(Clone, Default)]
 pub struct AlertChannels(pub Vec<Arc<dyn AlertChannel>>);
 
+impl AlertChannels {
+    /// Passes an alert to every channel.
+    pub fn send(&self, alert: &Alert) {
+        self.0.iter().for_each(|channel| channel.send(alert));
+    }
+}
+
 impl std::fmt::Debug for AlertChannels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("AlertChannels").field(&self.0.len()).finish()
@@ -145,6 +158,7 @@ pub struct Supervisor {
     outgoing: Outgoing,
     shown: show::Shown,
     alerts: AlertChannels,
+    escalation: Escalation,
     halted: bool,
     ending: bool,
     /// When progress was last looked at, and from when on a lack of it counts.
@@ -167,6 +181,7 @@ impl Supervisor {
             outgoing: Outgoing::new(parts.house),
             shown: show::Shown::new(parts.board, parts.registry, parts.metrics),
             alerts: parts.alerts,
+            escalation: Escalation::new(parts.quarantines_max),
             halted: parts.halted,
             ending: false,
             ticked: monotonic_now(),
@@ -178,7 +193,10 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(&ix) else { return };
         let (before, restarts) = (slot.policy.status(), slot.policy.restarts());
         let mut actions = Actions::new();
-        slot.policy.step(input, monotonic_now(), &mut actions);
+        slot.step(input, self.halted, &mut actions);
+        if before == EngineStatus::Quarantined && slot.policy.status() != before {
+            self.escalation.lift(ix);
+        }
         if slot.policy.restarts() > restarts {
             self.shown.restarted(slot.symbol);
         }
@@ -209,6 +227,8 @@ impl Supervisor {
                 self.failed(ix, kind, &cause, attempt, retry);
             }
             SupervisionAction::Quarantine => {
+                // Before the house goes on without it: a replay that waits for it halts at the same bar each time.
+                self.escalate(ix);
                 let reason = "quarantined after too many failures".to_owned();
                 self.tell_house(Input::Detach { instrument: ix, returns: false, reason });
             }
@@ -241,11 +261,14 @@ impl Supervisor {
         self.shown.failed(symbol);
         let next =
             retry.map_or_else(|| "no retry".to_owned(), |span| format!("next retry in {:.1} s", span.secs_f64()));
-        let text = format!("engine {symbol} {}: {cause}; failure {attempt}, {next}", verb(kind));
-        let severity = if kind == AlertKind::Quarantined { Severity::Critical } else { Severity::Warning };
-        for channel in &self.alerts.0 {
-            channel.send(&Alert { severity, symbol: Some(symbol), text: text.clone() });
-        }
+        let SupervisionSetup { failures_max, window, .. } = slot.policy.setup();
+        let count = format!("failure {attempt} of {failures_max} within {} s", window.secs_f64());
+        let text = format!("engine {symbol} {}: {cause}; {count}, {next}", verb(kind));
+        let alert = match kind {
+            AlertKind::Quarantined => Alert::critical(Topic::EngineQuarantine, symbol, text),
+            _ => Alert::warning(Topic::EngineCrash, symbol, text),
+        };
+        self.alerts.send(&alert);
         if kind != AlertKind::Quarantined {
             self.tell_house(Input::Detach { instrument: ix, returns: true, reason: format!("engine away: {cause}") });
         }
@@ -437,6 +460,7 @@ impl Handler<AccountSays> for Supervisor {
 
     fn handle(&mut self, AccountSays::Halt(level): AccountSays, _: &mut Self::Context) {
         self.halt(level);
+        self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
     }
 }
@@ -457,6 +481,7 @@ impl Handler<EngineCommand> for Supervisor {
             }
         };
         let outcomes: Vec<Result<(), String>> = chosen.iter().map(|ix| self.wish(*ix, command.wish)).collect();
+        self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
         let done = outcomes.iter().filter(|o| o.is_ok()).count();
         let refused: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
@@ -478,7 +503,7 @@ impl Handler<StopAll> for Supervisor {
                 self.policy(ix, &SupervisionInput::Stop);
             }
         }
-        self.shown.soon();
+        self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
         self.slots.values().filter(|slot| slot.handle.is_some()).count()
     }

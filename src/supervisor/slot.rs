@@ -1,9 +1,12 @@
 //! One engine as the supervisor holds it.
 
-use levibot_core::domain::{Span, Symbol, Ts};
-use levibot_core::supervision::{EngineStatus, Policy, SupervisionInput, SupervisionSetup};
+use levibot_core::domain::{Actions, Span, Symbol, Ts};
+use levibot_core::supervision::{
+    Availability, EngineStatus, Policy, SupervisionAction, SupervisionInput, SupervisionSetup,
+};
 
 use crate::engine_host::EngineHandle;
+use crate::telemetry::clock::monotonic_now;
 
 /// How often an engine without work is given something to do.
 const BEAT_EVERY: Span = Span::from_millis(500);
@@ -22,6 +25,8 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// Close of the last bar it answered, over all generations.
     pub(super) last_bar: Option<Ts>,
+    /// What share of its time it was ready, since the daemon began.
+    pub(super) availability: Availability,
     done: u64,
     working: bool,
     /// When it last got something to do that is nothing, monotonic.
@@ -38,10 +43,19 @@ impl Slot {
             resume_after_halt: false,
             paused: false,
             last_bar: None,
+            availability: Availability::default(),
             done: 0,
             working: false,
             beat: Ts::EPOCH,
         }
+    }
+
+    /// Tells the policy and says what it asks for. `halted`: whether the account keeps engines down.
+    pub(super) fn step(&mut self, input: &SupervisionInput, halted: bool, out: &mut Actions<SupervisionAction>) {
+        let now = monotonic_now();
+        self.policy.step(input, now, out);
+        let is_ready = self.policy.ready_since().is_some();
+        self.availability.observe(self.policy.is_wanted() && !halted, is_ready, now);
     }
 
     /// A new generation is there.

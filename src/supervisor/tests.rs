@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use levibot_core::alerts::Severity;
 use levibot_core::domain::{Bar, Context, Decision, PositionView, Ts};
 use levibot_core::driver::EngineInput;
 use levibot_core::engine::{EngineAction, EngineStep, Snapshot};
@@ -11,6 +12,8 @@ use levibot_core::engine::{EngineAction, EngineStep, Snapshot};
 use super::*;
 use crate::control::samples;
 use crate::engine_host::{EngineFactory, EngineLink, Offer, ThreadHost};
+
+mod escalation_tests;
 
 const SYMBOLS: [&str; 3] = ["AAA", "BBB", "CCC"];
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,6 +31,8 @@ struct Faults {
     panic_in_drop: AtomicBool,
     /// Cannot be made.
     unmakeable: AtomicBool,
+    /// Nor can the others.
+    all_unmakeable: AtomicBool,
     /// Spins while set.
     spin: AtomicBool,
     spinning: AtomicBool,
@@ -79,7 +84,8 @@ impl Drop for Counting {
 
 fn factory(faults: Arc<Faults>) -> EngineFactory {
     Arc::new(move |ix, snapshot| {
-        if ix == Ix(0) && faults.unmakeable.load(Ordering::Acquire) {
+        let is_first_only = ix == Ix(0) && faults.unmakeable.load(Ordering::Acquire);
+        if is_first_only || faults.all_unmakeable.load(Ordering::Acquire) {
             return Err("no model".to_owned());
         }
         let bars = snapshot.map_or(0, |s| u64::from_le_bytes(s.bytes.as_slice().try_into().unwrap()));
@@ -145,6 +151,9 @@ impl Handler<Tell> for House {
                 let word = if reason.is_some() { "freeze" } else { "free" };
                 heard.words.push(format!("{word} {}", instrument.0));
             }
+            Tell::Input(Input::Control(Event::Halt { level: HaltLevel::EntryHalt, reason })) => {
+                heard.words.push(format!("halt by {}: {}", reason.by, reason.text));
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -191,6 +200,7 @@ impl Scene {
             symbols: SYMBOLS.iter().map(|s| s.parse().unwrap()).collect(),
             timeframe: Timeframe::HOUR,
             setup,
+            quarantines_max: 3,
             house: link.clone(),
             board: board.clone(),
             registry: Registry::new(dir.path().join("registry.json")),
@@ -346,7 +356,10 @@ async fn an_engine_that_cannot_be_made_is_quarantined_and_started_again_when_it_
     let faults = Faults { unmakeable: true.into(), ..Faults::default() };
     let scene = Scene::with(SETUP, faults).await;
     scene.until("quarantine", |s| s.status(0) == "quarantined").await;
-    assert!(scene.alarms.0.lock().unwrap().iter().all(|a| a.text.contains("no model")));
+    let texts: Vec<String> = scene.alarms.0.lock().unwrap().iter().map(|alert| alert.text.clone()).collect();
+    assert!(texts.iter().all(|text| text.contains("no model")), "{texts:?}");
+    assert!(texts[1].starts_with("engine AAA ") && texts[1].contains("; failure 2 of 5 within 600 s, next retry in "));
+    assert!(texts[4].ends_with("; failure 5 of 5 within 600 s, no retry"), "{texts:?}");
     scene.bar_of_the_others().await;
     scene.faults.unmakeable.store(false, Ordering::Release);
     scene.wish(Wish::Start).await.unwrap();

@@ -8,16 +8,26 @@ use std::path::{Path, PathBuf};
 
 use levibot_core::domain::{Symbol, Ts};
 
+use super::log_line::json_text;
 use super::logs::Line;
 
 /// Files held open at a time: hundreds of engines must not use up the process's file descriptors.
-const OPEN_MAX: usize = 128;
+pub(crate) const OPEN_MAX: usize = 128;
+
+/// Kept free for the last line of a full file.
+const LAST_LINE_BYTES: u64 = 512;
+/// What the last line of a full file says.
+const FULL: &str = r#""msg":"log file is full""#;
+/// A file that ended as full and has more room than this now, because the limit was raised, goes on.
+const ROOM_TO_GO_ON: u64 = 64 * 1_024;
 
 /// The log folder.
 #[derive(Debug)]
 pub(super) struct Files {
     dir: PathBuf,
     keep_days: i64,
+    /// Size at which a file stops growing.
+    bytes_max: u64,
     /// The latest day that was written: a later one is midnight.
     today: i64,
     open: HashMap<Option<Symbol>, DayFile>,
@@ -27,15 +37,27 @@ pub(super) struct Files {
 struct DayFile {
     day: i64,
     to: BufWriter<File>,
+    bytes: u64,
+    /// Its last line is written.
+    is_full: bool,
+}
+
+impl DayFile {
+    fn put(&mut self, json: &str) -> io::Result<()> {
+        self.bytes += json.len() as u64 + 1;
+        self.to.write_all(json.as_bytes())?;
+        self.to.write_all(b"\n")
+    }
 }
 
 impl Files {
     /// Makes the folder and deletes what is too old. Fails when nothing can be written there.
-    pub(super) fn open(dir: &Path, keep_days: u32, now: Ts) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path, keep_days: u32, bytes_max: u64, now: Ts) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
         let mut files = Self {
             dir: dir.to_path_buf(),
             keep_days: i64::from(keep_days.max(1)),
+            bytes_max,
             today: now.day(),
             open: HashMap::new(),
         };
@@ -49,7 +71,7 @@ impl Files {
         &self.dir
     }
 
-    /// Appends one line to the file of its symbol and day.
+    /// Appends one line to the file of its symbol and day. A full file takes one last line that says so.
     pub(super) fn write(&mut self, line: &Line) -> io::Result<()> {
         if line.ts.day() > self.today {
             self.today = line.ts.day();
@@ -57,9 +79,18 @@ impl Files {
             self.open.clear();
             self.delete_old()?;
         }
-        let to = self.file(line.symbol, line.ts)?;
-        to.write_all(line.json.as_bytes())?;
-        to.write_all(b"\n")
+        let bytes_max = self.bytes_max;
+        let file = self.file(line.symbol, line.ts)?;
+        if file.is_full {
+            return Ok(());
+        }
+        // One byte more ends the line.
+        if file.bytes + (line.json.len() as u64) < bytes_max.saturating_sub(LAST_LINE_BYTES) {
+            return file.put(&line.json);
+        }
+        file.is_full = true;
+        file.put(&last_line(line, bytes_max))?;
+        file.to.flush()
     }
 
     /// Hands everything to the operating system.
@@ -67,7 +98,7 @@ impl Files {
         self.open.values_mut().try_for_each(|file| file.to.flush())
     }
 
-    fn file(&mut self, symbol: Option<Symbol>, ts: Ts) -> io::Result<&mut BufWriter<File>> {
+    fn file(&mut self, symbol: Option<Symbol>, ts: Ts) -> io::Result<&mut DayFile> {
         let day = ts.day();
         if self.open.get(&symbol).is_some_and(|file| file.day != day)
             && let Some(mut old) = self.open.remove(&symbol)
@@ -79,10 +110,11 @@ impl Files {
             self.open.clear();
         }
         match self.open.entry(symbol) {
-            std::collections::hash_map::Entry::Occupied(entry) => Ok(&mut entry.into_mut().to),
+            std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let to = append(&self.dir.join(name(symbol, ts)))?;
-                Ok(&mut entry.insert(DayFile { day, to }).to)
+                let (to, bytes, ended) = append(&self.dir.join(name(symbol, ts)))?;
+                let is_full = ended && bytes.saturating_add(ROOM_TO_GO_ON) > self.bytes_max;
+                Ok(entry.insert(DayFile { day, to, bytes, is_full }))
             }
         }
     }
@@ -127,18 +159,30 @@ fn day_of(name: &str) -> Option<i64> {
     Some(stamp.day())
 }
 
-/// Opens for appending; a line that a crash cut short is ended first, so that it spoils no other.
-fn append(path: &Path) -> io::Result<BufWriter<File>> {
+fn last_line(line: &Line, bytes_max: u64) -> String {
+    let symbol = line.symbol.map(|symbol| format!(r#","symbol":{}"#, json_text(symbol.as_str()))).unwrap_or_default();
+    let target = json_text(module_path!());
+    format!(
+        r#"{{"ts":"{}","level":"warn"{symbol},{FULL},"target":{target},"bytes_max":{bytes_max},"until":"the next day"}}"#,
+        line.ts
+    )
+}
+
+/// Opens for appending; a line that a crash cut short is ended first, so that it spoils no other. How many bytes it has,
+/// and whether it ended as full.
+fn append(path: &Path) -> io::Result<(BufWriter<File>, u64, bool)> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
-    if file.metadata()?.len() > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
+    let mut bytes = file.metadata()?.len();
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(bytes.saturating_sub(LAST_LINE_BYTES)))?;
+    (&mut file).take(LAST_LINE_BYTES).read_to_end(&mut end)?;
+    if end.last().is_some_and(|last| *last != b'\n') {
+        file.write_all(b"\n")?;
+        bytes += 1;
     }
-    Ok(BufWriter::new(file))
+    let last = end.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_full = last.windows(FULL.len()).any(|part| part == FULL.as_bytes());
+    Ok((BufWriter::new(file), bytes, is_full))
 }
 
 #[cfg(test)]
@@ -168,7 +212,7 @@ mod tests {
         for name in keep.iter().chain(&old).chain(&foreign) {
             fs::write(dir.path().join(name), "").unwrap();
         }
-        let mut files = Files::open(dir.path(), 30, DAY).unwrap();
+        let mut files = Files::open(dir.path(), 30, u64::MAX, DAY).unwrap();
         let left = names(dir.path());
         assert!(keep.iter().chain(&foreign).all(|n| left.contains(&(*n).to_owned())), "{left:?}");
         assert!(old.iter().all(|n| !left.contains(&(*n).to_owned())), "{left:?}");
@@ -188,7 +232,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("daemon-20251014.jsonl");
         fs::write(&path, r#"{"ts":"2025-10"#).unwrap();
-        let mut files = Files::open(dir.path(), 30, DAY).unwrap();
+        let mut files = Files::open(dir.path(), 30, u64::MAX, DAY).unwrap();
         files.write(&line(None, DAY)).unwrap();
         files.flush().unwrap();
         let text = fs::read_to_string(&path).unwrap();
@@ -198,7 +242,7 @@ mod tests {
     #[test]
     fn hundreds_of_symbols_hold_a_bounded_number_of_files_open() {
         let dir = tempfile::tempdir().unwrap();
-        let mut files = Files::open(dir.path(), 30, DAY).unwrap();
+        let mut files = Files::open(dir.path(), 30, u64::MAX, DAY).unwrap();
         for round in 0..2 {
             for n in 0..300 {
                 files.write(&line(Some(&format!("S{n}")), DAY + Span::from_secs(round))).unwrap();
@@ -208,5 +252,33 @@ mod tests {
         files.flush().unwrap();
         let text = fs::read_to_string(dir.path().join("engine-S7-20251014.jsonl")).unwrap();
         assert_eq!(text.lines().count(), 2);
+    }
+
+    #[test]
+    fn a_file_stops_growing_with_a_last_line_and_goes_on_the_next_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let max = 4_096;
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        // Opened again and again, as a restart does.
+        for _ in 0..3 {
+            let mut files = Files::open(dir.path(), 30, max, DAY).unwrap();
+            for _ in 0..1_000 {
+                files.write(&line(Some("BTCUSDT"), DAY)).unwrap();
+            }
+            files.write(&line(Some("ETHUSDT"), DAY)).unwrap();
+            files.flush().unwrap();
+        }
+        let text = read("engine-BTCUSDT-20251014.jsonl");
+        assert!((3_500..=4_096).contains(&text.len()), "{}", text.len());
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["msg"], &last["symbol"]), (&"log file is full".into(), &"BTCUSDT".into()));
+        assert_eq!(text.matches("log file is full").count(), 1);
+        assert_eq!(read("engine-ETHUSDT-20251014.jsonl").lines().count(), 3, "others are not touched");
+        let mut files = Files::open(dir.path(), 30, 1 << 20, DAY).unwrap();
+        files.write(&line(Some("BTCUSDT"), DAY)).unwrap();
+        files.write(&line(Some("BTCUSDT"), DAY + Span::DAY)).unwrap();
+        files.flush().unwrap();
+        assert_eq!(read("engine-BTCUSDT-20251014.jsonl").len(), text.len() + 30, "more room was given");
+        assert_eq!(read("engine-BTCUSDT-20251015.jsonl").lines().count(), 1);
     }
 }

@@ -6,31 +6,31 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use levibot_core::domain::{Span, Symbol, Ts};
-use tracing::field::{Field, Visit};
-
 use tracing::{Event, Subscriber, span};
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt as human};
 
+use super::alerts::ALERT_TARGET;
 use super::clock::{monotonic_now, wall_now};
+use super::log_caps::{Caps, LeftOut};
 use super::log_files::Files;
+pub(crate) use super::log_files::OPEN_MAX as OPEN_FILES_MAX;
+use super::log_line::{Fields, OwnSymbol, json_text};
 
 /// Lines that may wait for a writer thread.
 const QUEUE_LINES: usize = 65_536;
-/// Longest value of one field in a line, bytes; longer text is cut.
-const VALUE_BYTES_MAX: usize = 8_192;
 /// Libraries whose everyday lines say nothing to our users; a directive of the user's own for them wins.
 const QUIETER: &str = "actix_server=warn";
+/// Targets of lines that other programs said. They are capped whatever level they have.
+const FOREIGN: [&str; 2] = ["levibot::engine", "levibot::model"];
 /// How long a writer thread rests before it looks whether it should end.
 const POLL: Duration = Duration::from_millis(200);
 /// How long the end of the program waits for the last lines.
@@ -46,12 +46,24 @@ pub struct LogSettings {
     /// Days that files are kept, today included; at least 1.
     pub keep_days: u32,
     /// Target of lines that go to the files alone: a replay has thousands of them in a second.
+    /// No cap holds for them.
     pub hidden_on_stderr: Option<&'static str>,
+    /// Lines that each symbol may log in a second, at least 1, and ten times as many at once; so many of no symbol, too.
+    pub lines_per_second: u32,
+    /// Size at which the file of a symbol and day stops growing, MiB, at least 1.
+    pub file_mb_max: u32,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".into(), dir: None, keep_days: 30, hidden_on_stderr: None }
+        Self {
+            level: "info".into(),
+            dir: None,
+            keep_days: 30,
+            hidden_on_stderr: None,
+            lines_per_second: 200,
+            file_mb_max: 256,
+        }
     }
 }
 
@@ -100,23 +112,25 @@ fn subscriber(settings: &LogSettings) -> Result<(impl Subscriber + Send + Sync +
     let filter = EnvFilter::builder()
         .parse(format!("{QUIETER},{}", settings.level))
         .map_err(|source| LogError::Level { level: level(), source })?;
-    let (stderr, mut guard) = stderr_lines()?;
+    let caps = Arc::new(Caps::new(settings.lines_per_second));
+    let (stderr, mut guard) = stderr_lines(&caps)?;
     let people =
         human::layer().with_timer(WallClock).with_ansi(io::stderr().is_terminal()).with_writer(move || stderr.clone());
-    let hidden = settings.hidden_on_stderr;
-    let people = people.with_filter(filter_fn(move |meta| hidden != Some(meta.target())));
     let files = match &settings.dir {
         Some(dir) => {
-            let (layer, files_guard) = files(dir, settings.keep_days, wall_now)?;
+            let bytes_max = u64::from(settings.file_mb_max.max(1)) << 20;
+            let (layer, files_guard) =
+                capped_files(dir, settings.keep_days, bytes_max, wall_now, Some(Arc::clone(&caps)))?;
             guard.join(files_guard);
             Some(layer)
         }
         None => None,
     };
-    Ok((tracing_subscriber::registry().with(filter).with(people).with(files), guard))
+    let lines = Capped { caps, people, hidden: settings.hidden_on_stderr, files };
+    Ok((tracing_subscriber::registry().with(filter).with(lines), guard))
 }
 
-/// The layer that writes JSON lines into `dir`, with its writer thread. `clock` stamps the lines.
+/// The layer that writes JSON lines into `dir`, with its writer thread and no cap. `clock` stamps the lines.
 ///
 /// # Errors
 /// [`LogError`] when the folder cannot be made or the thread does not start.
@@ -125,16 +139,32 @@ pub fn files(
     keep_days: u32,
     clock: impl Fn() -> Ts + Send + Sync + 'static,
 ) -> Result<(JsonLines, LogGuard), LogError> {
+    capped_files(dir, keep_days, u64::MAX, clock, None)
+}
+
+fn capped_files(
+    dir: &Path,
+    keep_days: u32,
+    bytes_max: u64,
+    clock: impl Fn() -> Ts + Send + Sync + 'static,
+    caps: Option<Arc<Caps>>,
+) -> Result<(JsonLines, LogGuard), LogError> {
     let folder = |source| LogError::Folder { path: dir.to_path_buf(), source };
-    let mut files = Files::open(dir, keep_days, clock()).map_err(folder)?;
+    let files = Files::open(dir, keep_days, bytes_max, clock()).map_err(folder)?;
     let (sender, receiver) = mpsc::sync_channel(QUEUE_LINES);
     let lost = Arc::new(AtomicU64::new(0));
-    let layer = JsonLines { lines: sender, lost: Arc::clone(&lost), clock: Box::new(clock) };
-    let (counted, nudge) = (Arc::clone(&lost), layer.lines.clone());
+    let clock: Clock = Arc::new(clock);
+    let layer = JsonLines { lines: sender, lost: Arc::clone(&lost), clock: Arc::clone(&clock) };
+    let nudge = layer.lines.clone();
     let nudge = move || drop(nudge.try_send(None));
-    let run = move |stop: &AtomicBool| write_files(&mut files, &receiver, stop, &counted);
+    let left_out = caps.map(|caps| LeftOut::new(caps, monotonic_now()));
+    let mut writer = FileWriter { files, left_out, clock, lost: Arc::clone(&lost), reported: 0, complained: None };
+    let run = move |stop: &AtomicBool| writer.run(&receiver, stop);
     Ok((layer, LogGuard::writer("log-files", lost, nudge, run)?))
 }
+
+/// What stamps the lines.
+type Clock = Arc<dyn Fn() -> Ts + Send + Sync>;
 
 /// One line on its way to its file.
 #[derive(Debug)]
@@ -144,29 +174,57 @@ pub(super) struct Line {
     pub(super) json: String,
 }
 
-/// Takes lines until told to stop and nothing waits. Flushes whenever the queue is empty.
-fn write_files(files: &mut Files, lines: &Receiver<Option<Line>>, stop: &AtomicBool, lost: &AtomicU64) {
-    let (mut reported, mut complained) = (0, None::<Ts>);
-    drain(lines, stop, |line| {
-        let result = match line {
-            Some(line) => {
-                let (now, before) = (lost.load(Ordering::Relaxed), reported);
-                reported = now;
-                let report = if now > before { files.write(&lost_line(line.ts, now - before)) } else { Ok(()) };
-                report.and(files.write(&line))
-            }
-            None => files.flush(),
-        };
-        if let Err(error) = result {
-            lost.fetch_add(1, Ordering::Relaxed);
-            let now = monotonic_now();
-            // A full disk fails every line: once a minute is enough.
-            if complained.is_none_or(|at| now - at > Span::MINUTE) {
-                complained = Some(now);
-                let _ = writeln!(io::stderr(), "log lines cannot be written to {}: {error}", files.dir().display());
-            }
+/// Writes lines until told to stop and nothing waits. Flushes whenever the queue is empty.
+struct FileWriter {
+    files: Files,
+    left_out: Option<LeftOut>,
+    clock: Clock,
+    lost: Arc<AtomicU64>,
+    /// How many of the lost lines were told.
+    reported: u64,
+    /// When a failing disk was told of.
+    complained: Option<Ts>,
+}
+
+impl FileWriter {
+    fn run(&mut self, lines: &Receiver<Option<Line>>, stop: &AtomicBool) {
+        drain(lines, stop, |line| {
+            let result = match line {
+                Some(line) => self.write(&line),
+                None => self.files.flush(),
+            };
+            let told = self.tell_left_out(false);
+            self.complain(result.and(told));
+        });
+        let told = self.tell_left_out(true).and_then(|()| self.files.flush());
+        self.complain(told);
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let (now, before) = (self.lost.load(Ordering::Relaxed), self.reported);
+        self.reported = now;
+        let report = if now > before { self.files.write(&lost_line(line.ts, now - before)) } else { Ok(()) };
+        report.and(self.files.write(line))
+    }
+
+    fn tell_left_out(&mut self, is_end: bool) -> io::Result<()> {
+        let Some(left_out) = &mut self.left_out else { return Ok(()) };
+        for (symbol, count) in left_out.look(monotonic_now(), is_end) {
+            self.files.write(&left_out_line(symbol, (self.clock)(), count))?;
         }
-    });
+        Ok(())
+    }
+
+    /// A full disk fails every line: once a minute is enough.
+    fn complain(&mut self, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        let now = monotonic_now();
+        if self.complained.is_none_or(|at| now - at > Span::MINUTE) {
+            self.complained = Some(now);
+            let _ = writeln!(io::stderr(), "log lines cannot be written to {}: {error}", self.files.dir().display());
+        }
+    }
 }
 
 /// Hands every item to `take`, and `None` whenever the queue has run empty. Ends when told to stop and nothing waits; a
@@ -195,6 +253,16 @@ fn drain<T>(items: &Receiver<Option<T>>, stop: &AtomicBool, mut take: impl FnMut
 fn lost_line(ts: Ts, count: u64) -> Line {
     let json = format!(r#"{{"ts":"{ts}","level":"warn","msg":"log lines were lost","count":{count}}}"#);
     Line { symbol: None, ts, json }
+}
+
+/// What the cap of a symbol kept out of the log.
+fn left_out_line(symbol: Option<Symbol>, ts: Ts, count: u64) -> Line {
+    let mut json = format!(r#"{{"ts":"{ts}","level":"warn""#);
+    if let Some(symbol) = symbol {
+        let _ = write!(json, r#","symbol":{}"#, json_text(symbol.as_str()));
+    }
+    let _ = write!(json, r#","msg":"lines left out","target":{},"count":{count}}}"#, json_text(module_path!()));
+    Line { symbol, ts, json }
 }
 
 /// Writes the last lines when dropped, waiting at most a few seconds.
@@ -289,16 +357,79 @@ impl Write for StderrLines {
     }
 }
 
-fn stderr_lines() -> Result<(StderrLines, LogGuard), LogError> {
+fn stderr_lines(caps: &Arc<Caps>) -> Result<(StderrLines, LogGuard), LogError> {
     let (lines, receiver) = mpsc::sync_channel::<Option<Vec<u8>>>(QUEUE_LINES);
     let (lost, nudge) = (Arc::new(AtomicU64::new(0)), lines.clone());
     let nudge = move || drop(nudge.try_send(None));
+    let mut left_out = LeftOut::new(Arc::clone(caps), monotonic_now());
     let guard = LogGuard::writer("log-stderr", Arc::clone(&lost), nudge, move |stop| {
+        let mut tell = |is_end| {
+            for (symbol, count) in left_out.look(monotonic_now(), is_end) {
+                let of = symbol.map(|symbol| format!(" of {symbol}")).unwrap_or_default();
+                let _ = writeln!(io::stderr(), "{}  WARN {count} lines{of} left out", wall_now());
+            }
+        };
         drain(&receiver, stop, |line| {
             let _ = line.map_or(Ok(()), |line| io::stderr().write_all(&line));
+            tell(false);
         });
+        tell(true);
     })?;
     Ok((StderrLines { lines, lost }, guard))
+}
+
+/// Lets lines through to people and files, or leaves them out in both places.
+struct Capped<P> {
+    caps: Arc<Caps>,
+    people: P,
+    /// Target of lines that only the files get.
+    hidden: Option<&'static str>,
+    files: Option<JsonLines>,
+}
+
+impl<P> Capped<P> {
+    /// Alerts, errors of our own and what a replay says of every trade.
+    fn always_goes(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        let target = metadata.target();
+        let is_error = *metadata.level() == tracing::Level::ERROR && !FOREIGN.contains(&target);
+        is_error || target == ALERT_TARGET || self.hidden == Some(target)
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>, P: Layer<S>> Layer<S> for Capped<P> {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
+        remember_symbol(attributes, id, &context);
+        self.people.on_new_span(attributes, id, context);
+    }
+
+    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, context: Context<'_, S>) {
+        self.people.on_record(id, values, context);
+    }
+
+    fn on_enter(&self, id: &span::Id, context: Context<'_, S>) {
+        self.people.on_enter(id, context);
+    }
+
+    fn on_exit(&self, id: &span::Id, context: Context<'_, S>) {
+        self.people.on_exit(id, context);
+    }
+
+    fn on_close(&self, id: span::Id, context: Context<'_, S>) {
+        self.people.on_close(id, context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let symbol = symbol_of(event, &context);
+        if !self.always_goes(event.metadata()) && !self.caps.let_through(symbol, monotonic_now()) {
+            return;
+        }
+        if let Some(files) = &self.files {
+            files.hand_on(event, symbol);
+        }
+        if self.hidden != Some(event.metadata().target()) {
+            self.people.on_event(event, context);
+        }
+    }
 }
 
 /// A layer that turns events into JSON lines and hands them to the writer thread. An event belongs to a symbol by its own
@@ -306,7 +437,7 @@ fn stderr_lines() -> Result<(StderrLines, LogGuard), LogError> {
 pub struct JsonLines {
     lines: SyncSender<Option<Line>>,
     lost: Arc<AtomicU64>,
-    clock: Box<dyn Fn() -> Ts + Send + Sync>,
+    clock: Clock,
 }
 
 impl fmt::Debug for JsonLines {
@@ -318,22 +449,32 @@ impl fmt::Debug for JsonLines {
 /// The symbol that a span was opened with.
 struct SpanSymbol(Symbol);
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
-    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        if let (Some(symbol), Some(span)) = (fields.symbol(), context.span(id)) {
-            span.extensions_mut().insert(SpanSymbol(symbol));
-        }
+fn remember_symbol<S: Subscriber + for<'a> LookupSpan<'a>>(
+    attributes: &span::Attributes<'_>,
+    id: &span::Id,
+    context: &Context<'_, S>,
+) {
+    let mut own = OwnSymbol::default();
+    attributes.record(&mut own);
+    if let (Some(symbol), Some(span)) = (own.0, context.span(id)) {
+        span.extensions_mut().replace(SpanSymbol(symbol));
     }
+}
 
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+/// The symbol that a line belongs to.
+fn symbol_of<S: Subscriber + for<'a> LookupSpan<'a>>(event: &Event<'_>, context: &Context<'_, S>) -> Option<Symbol> {
+    let mut own = OwnSymbol::default();
+    event.record(&mut own);
+    own.0.or_else(|| {
+        let mut spans = context.event_scope(event).into_iter().flatten();
+        spans.find_map(|span| span.extensions().get::<SpanSymbol>().map(|s| s.0))
+    })
+}
+
+impl JsonLines {
+    fn hand_on(&self, event: &Event<'_>, symbol: Option<Symbol>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let symbol = fields.symbol().or_else(|| {
-            let mut spans = context.event_scope(event).into_iter().flatten();
-            spans.find_map(|span| span.extensions().get::<SpanSymbol>().map(|s| s.0))
-        });
         let ts = (self.clock)();
         let line = Line { symbol, ts, json: fields.line(ts, event.metadata(), symbol) };
         if self.lines.try_send(Some(line)).is_err() {
@@ -342,104 +483,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     }
 }
 
-/// The fields of one event, each value already JSON.
-#[derive(Default)]
-struct Fields {
-    symbol: Option<String>,
-    message: Option<String>,
-    rest: Vec<(&'static str, String)>,
-}
-
-impl Fields {
-    /// The symbol, if its text is one: it becomes part of a file's name.
-    fn symbol(&self) -> Option<Symbol> {
-        Symbol::from_str(self.symbol.as_deref()?).ok()
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
+        remember_symbol(attributes, id, &context);
     }
 
-    fn text(&mut self, field: &Field, text: &str) {
-        match field.name() {
-            "symbol" => self.symbol = Some(cut(text).to_owned()),
-            "message" => self.message = Some(json_text(text)),
-            _ => self.json(field, json_text(text)),
-        }
-    }
-
-    fn json(&mut self, field: &Field, value: String) {
-        match self.rest.iter_mut().find(|(name, _)| *name == field.name()) {
-            Some(slot) => slot.1 = value,
-            None => self.rest.push((field.name(), value)),
-        }
-    }
-
-    fn line(&self, ts: Ts, metadata: &tracing::Metadata<'_>, symbol: Option<Symbol>) -> String {
-        let level = match *metadata.level() {
-            tracing::Level::ERROR => "error",
-            tracing::Level::WARN => "warn",
-            tracing::Level::INFO => "info",
-            tracing::Level::DEBUG => "debug",
-            tracing::Level::TRACE => "trace",
-        };
-        let mut json = format!(r#"{{"ts":"{ts}","level":"{level}""#);
-        // Text that is no symbol is shown, but names no file.
-        if let Some(symbol) = symbol.map(|s| s.to_string()).or_else(|| self.symbol.clone()) {
-            let _ = write!(json, r#","symbol":{}"#, json_text(&symbol));
-        }
-        let message = self.message.as_deref().unwrap_or(r#""""#);
-        let _ = write!(json, r#","msg":{message},"target":{}"#, json_text(metadata.target()));
-        for (name, value) in &self.rest {
-            let reserved = matches!(*name, "ts" | "level" | "msg" | "target");
-            let name = json_text(name.strip_prefix("r#").unwrap_or(name));
-            let name = if reserved { format!(r#""field_{}"#, &name[1..]) } else { name };
-            let _ = write!(json, ",{name}:{value}");
-        }
-        json.push('}');
-        json
-    }
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(VALUE_BYTES_MAX)]
-}
-
-fn json_text(text: &str) -> String {
-    serde_json::Value::from(cut(text)).to_string()
-}
-
-impl Visit for Fields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no NaN and no infinity: they are written as text.
-        let number = serde_json::Number::from_f64(value).map(|n| n.to_string());
-        self.json(field, number.unwrap_or_else(|| format!("\"{value}\"")));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.json(field, value.to_string());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.json(field, value.to_string());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.json(field, value.to_string());
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(inner) = source.filter(|_| text.len() < VALUE_BYTES_MAX) {
-            let _ = write!(text, ": {inner}");
-            source = inner.source();
-        }
-        self.text(field, &text);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, &format!("{value:?}"));
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        self.hand_on(event, symbol_of(event, &context));
     }
 }
 

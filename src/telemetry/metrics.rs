@@ -9,6 +9,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use super::alert_metrics::AlertMetrics;
+use super::engine_metrics::EngineMetrics;
 use super::model_metrics::ModelMetrics;
 use super::retrain_metrics::RetrainMetrics;
 
@@ -129,8 +131,10 @@ pub struct Metrics {
     store_lag: IntGauge,
     tape_dropped: IntCounter,
     mailbox_full: IntCounterVec,
+    engines: EngineMetrics,
     model: ModelMetrics,
     retrain: RetrainMetrics,
+    alerts: AlertMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -264,14 +268,17 @@ impl Metrics {
                 "Messages that met a full mailbox.",
                 &["actor"],
             )?,
+            engines: EngineMetrics::new(&make)?,
             model: ModelMetrics::new(&make)?,
             retrain: RetrainMetrics::new(&make)?,
+            alerts: AlertMetrics::new(&make)?,
             registry,
         })
     }
 
     /// Makes everything of a symbol visible at zero.
     pub fn register_symbol(&self, symbol: &Symbol) {
+        self.engines.register_symbol(symbol);
         let symbol = symbol.as_str();
         for status in ENGINE_STATUSES {
             with(&self.engine_status, &[symbol, status], |_| ());
@@ -419,6 +426,11 @@ impl Metrics {
         with(&self.mailbox_full, &[actor], IntCounter::inc);
     }
 
+    /// Those of the engines' processes and threads.
+    pub const fn engines(&self) -> &EngineMetrics {
+        &self.engines
+    }
+
     /// Those of the fusion model.
     pub const fn model(&self) -> &ModelMetrics {
         &self.model
@@ -427,6 +439,11 @@ impl Metrics {
     /// Those of the nights in which it is trained again.
     pub const fn retrain(&self) -> &RetrainMetrics {
         &self.retrain
+    }
+
+    /// Those of alerts.
+    pub const fn alerts(&self) -> &AlertMetrics {
+        &self.alerts
     }
 
     /// Everything, in Prometheus' text format.

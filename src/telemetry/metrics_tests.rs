@@ -29,6 +29,12 @@ fn used() -> (Metrics, Symbol) {
     metrics.set_store_lag(7);
     metrics.tape_dropped(0);
     metrics.mailbox_full("engine");
+    metrics.engines().cpu_spent(&symbol, 0.25);
+    metrics.engines().cpu_spent(&symbol, 0.5);
+    metrics.engines().set_memory(&symbol, Some(1_048_576));
+    metrics.engines().set_availability(&symbol, Some(0.995));
+    metrics.engines().set_availability(&symbol, None);
+    metrics.engines().set_generation(&symbol, 3);
     (metrics, symbol)
 }
 
@@ -43,6 +49,10 @@ fn what_is_told_is_scraped() {
         r#"levibot_orders_total{outcome="filled",symbol="BTCUSDT"} 1"#,
         r#"levibot_orders_total{outcome="unknown",symbol="BTCUSDT"} 0"#,
         r#"levibot_signals_total{side="sell",symbol="BTCUSDT"} 0"#,
+        r#"levibot_engine_cpu_seconds_total{symbol="BTCUSDT"} 0.75"#,
+        r#"levibot_engine_memory_bytes{symbol="BTCUSDT"} 1048576"#,
+        r#"levibot_engine_availability_ratio{symbol="BTCUSDT"} 0.995"#,
+        r#"levibot_engine_generation{symbol="BTCUSDT"} 3"#,
         "levibot_halt_level 2",
         "levibot_journal_seq 42",
         r#"levibot_decision_seconds_bucket{le="0.001"} 1"#,
@@ -55,6 +65,16 @@ fn what_is_told_is_scraped() {
     assert!(text.contains(concat!("levibot_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")));
     #[cfg(target_os = "linux")]
     assert!(text.contains("process_resident_memory_bytes") && text.contains("process_open_fds"));
+}
+
+#[test]
+fn memory_that_is_not_known_is_not_shown() {
+    let (metrics, symbol) = used();
+    let shows = || metrics.encode().unwrap().contains("levibot_engine_memory_bytes{");
+    assert!(shows());
+    metrics.engines().set_memory(&symbol, None);
+    assert!(!shows());
+    metrics.engines().set_memory(&symbol, None);
 }
 
 #[test]

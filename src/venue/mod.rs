@@ -83,7 +83,7 @@ impl<B: Broker> Handler<VenueTell> for Venue<B> {
         let tell = match catch_unwind(AssertUnwindSafe(|| self.take(now, command))) {
             Ok(reports) => Tell::Input(Input::Venue { reports }),
             // Its books can no longer be trusted: nothing is sent any more, and the daemon ends with its record whole.
-            Err(panic) => Tell::Fatal(format!("the venue panicked: {}", words(&*panic))),
+            Err(panic) => Tell::VenueLost(format!("it panicked: {}", words(&*panic))),
         };
         if !self.outgoing.send(tell) {
             ctx.run_later(RETRY, Self::retry);

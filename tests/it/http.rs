@@ -83,6 +83,11 @@ fn the_status_api_answers_what_it_promises() {
         "daily_pnl",
         "total_pnl",
         "trade_count",
+        "pid",
+        "generation",
+        "memory_bytes",
+        "cpu_percent",
+        "availability",
     ];
     for engine in engines {
         assert_eq!(keys(engine), wanted.into(), "{engine}");
@@ -91,9 +96,20 @@ fn the_status_api_answers_what_it_promises() {
         assert!(engine["last_heartbeat"].as_f64().unwrap() > 1.6e9, "{engine}");
         assert!(engine["last_bar"].as_str().unwrap().ends_with('Z'), "{engine}");
         assert_eq!((&engine["error_count"], &engine["last_error"]), (&0.into(), &Value::Null));
+        assert_eq!(
+            (&engine["generation"], &engine["memory_bytes"]),
+            (&1.into(), &Value::Null),
+            "a thread has no memory"
+        );
+        assert!(engine["availability"].as_f64().is_some_and(|ratio| (0.0..=1.0).contains(&ratio)), "{engine}");
         assert!(engine["daily_pnl"].is_number() && engine["total_pnl"].is_number(), "{engine}");
     }
 
+    eventually("threads of engines are measured", || {
+        let view = get(address, "/engines/status").json();
+        let engines = view["engines"].as_array().unwrap().clone();
+        engines.iter().all(|engine| engine["cpu_percent"].is_number()).then_some(())
+    });
     home.ask(&["stop", "SOLUSDT"]).ended_with(0);
     let view = eventually("one engine is stopped", || {
         Some(get(address, "/engines/status").json()).filter(|view| view["stopped"] == 1)

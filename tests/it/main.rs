@@ -10,6 +10,7 @@ mod control;
 mod directions;
 mod engines;
 mod http;
+mod limits;
 mod model;
 mod model_commands;
 mod prices;

@@ -107,6 +107,11 @@ fn ctrl_c_ends_in_order() {
     let registry: BTreeMap<String, Value> = serde_json::from_str(&home.read("registry.json")).unwrap();
     assert_eq!(registry.len(), 4);
     assert!(registry.values().all(|engine| engine["status"] == "stopped"), "{registry:?}");
+    for engine in registry.values() {
+        assert_eq!((&engine["state"], &engine["restarts_in_window"]), (&"stopped".into(), &0.into()));
+        assert_eq!((&engine["next_retry_seconds"], &engine["cpu_seconds"]), (&Value::Null, &Value::Null));
+        assert!(engine["availability"].as_f64().is_some_and(|ratio| ratio > 0.0), "{engine}");
+    }
     assert_eq!(audited(&home)["tables"]["agree"]["seq"], records.len());
 
     // A line of the log is JSON, in the file of its symbol or of the daemon.

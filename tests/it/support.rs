@@ -172,7 +172,11 @@ impl Home {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_levibot"));
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_levibot")), args)
+    }
+
+    /// In the folder, with nothing of this process's own variables that would count.
+    fn prepared(&self, mut command: Command, args: &[&str]) -> Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LEVIBOT_") {
                 command.env_remove(name);
@@ -212,16 +216,28 @@ impl Home {
         self.start(&[&["run", "--config", config.to_str().unwrap()], args].concat())
     }
 
+    /// The same after a line of shell in the same process, such as `ulimit -n 100`.
+    pub(crate) fn run_under(&self, line: &str, args: &[&str]) -> Daemon<'_> {
+        let config = self.config();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{line} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_levibot")]);
+        self.spawn(self.prepared(shell, &[&["run", "--config", config.to_str().unwrap()], args].concat()))
+    }
+
     fn start(&self, args: &[&str]) -> Daemon<'_> {
         self.start_with(args, &[])
     }
 
     fn start_with(&self, args: &[&str], vars: &[(&str, &str)]) -> Daemon<'_> {
+        let mut command = self.command(args);
+        command.envs(vars.iter().copied());
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Daemon<'_> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let [out, err] = ["out", "err"].map(|name| self.path(&format!("{name}.{number}")));
-        let mut command = self.command(args);
-        command.envs(vars.iter().copied());
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap();
         Daemon { home: self, child, out, err }

@@ -4,7 +4,8 @@ use rust_decimal::Decimal;
 
 use super::approved::Approved;
 use super::state::{ApplyError, State};
-use super::{Action, Alert, Severity};
+use super::{Action, Alert};
+use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
@@ -157,7 +158,7 @@ impl Account {
             }
             Err(error) => {
                 let text = format!("the ledger refused a record, entries stop: {error}");
-                out.push(Action::Alert(Alert { severity: Severity::Critical, symbol: record.symbol(), text }));
+                out.push(Action::Alert(Alert::critical(Topic::Account, record.symbol(), text)));
                 self.fault = Some(error);
                 false
             }

@@ -26,7 +26,9 @@ pub use setup::AccountSetup;
 pub use state::{ApplyError, State};
 pub use view::AccountView;
 
-use crate::domain::{HaltLevel, Order, OrderId, PositionView, Reason, Symbol};
+pub use crate::alerts::{Alert, Severity};
+
+use crate::domain::{HaltLevel, Order, OrderId, PositionView, Reason};
 use crate::record::Record;
 
 /// What the account asks for. Records stand before the effects they explain: a host makes a record durable before it
@@ -47,26 +49,4 @@ pub enum Action {
     Halt(HaltLevel, Reason),
     /// Tell people.
     Alert(Alert),
-}
-
-/// Something people should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alert {
-    /// How urgent.
-    pub severity: Severity,
-    /// About which symbol, if one.
-    pub symbol: Option<Symbol>,
-    /// In words.
-    pub text: String,
-}
-
-/// How urgent an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Look at it today.
-    Warning,
-    /// Look at it now.
-    Critical,
 }

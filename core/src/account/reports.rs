@@ -1,7 +1,8 @@
 //! What a venue reports, booked once.
 
 use super::core::Account;
-use super::{Action, Alert, Severity};
+use super::{Action, Alert};
+use crate::alerts::Topic;
 use crate::domain::{Actions, Direction, DoneReason, Fill, Ix, Leg, OrderId, Report, Side, Symbol, Ts};
 use crate::record::Record;
 
@@ -31,7 +32,7 @@ impl Account {
         if let Report::Fill(fill) = report {
             let text =
                 format!("the venue reports a fill of order {} that is not live here: it is not booked", fill.order);
-            out.push(Action::Alert(Alert { severity: Severity::Critical, symbol: Some(fill.symbol), text }));
+            out.push(Action::Alert(Alert::critical(Topic::Venue, fill.symbol, text)));
         }
     }
 
@@ -81,7 +82,7 @@ impl Account {
         if reason == DoneReason::Rejected {
             let why = text.as_deref().unwrap_or("no reason given");
             let text = format!("the venue refused order {id}: {why}");
-            out.push(Action::Alert(Alert { severity: Severity::Warning, symbol: Some(symbol), text }));
+            out.push(Action::Alert(Alert::warning(Topic::Venue, symbol, text)));
         }
         self.commit(Record::Done { order: id, reason, text }, now, out);
     }

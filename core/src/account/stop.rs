@@ -2,7 +2,8 @@
 
 use super::core::{Account, by_risk};
 use super::policy::OnStop;
-use super::{Action, Alert, Severity};
+use super::{Action, Alert};
+use crate::alerts::Topic;
 use crate::domain::{Actions, Cause, HaltLevel, Ix, Money, Reason, Span, Ts};
 use crate::record::Record;
 
@@ -100,13 +101,17 @@ impl Account {
             self.warned += 1;
             let text =
                 format!("{:.0} % of the daily loss limit of {:.2} % is used at {now}", 100.0 * at, 100.0 * limit);
-            out.push(Action::Alert(Alert { severity: Severity::Warning, symbol: None, text }));
+            out.push(Action::Alert(Alert::warning(Topic::Account, None, text)));
         }
     }
 
     /// Raises the halt level: the record latches it, our entries are cancelled, and at `Flatten` everything is closed.
     pub(super) fn halt(&mut self, level: HaltLevel, reason: Reason, now: Ts, out: &mut Actions<Action>) {
         if level <= self.halt_level() {
+            // Nothing new, but for entries that should be gone and are not.
+            if level > HaltLevel::None {
+                self.cancel_all_entries(out);
+            }
             return;
         }
         if !self.commit(Record::Halt { level, reason: reason.clone() }, now, out) {
@@ -115,7 +120,7 @@ impl Account {
         let seq = self.state.seq();
         let text = format!("halt ({level}) by {}: {}", reason.by, reason.text);
         out.push(Action::Halt(level, reason));
-        out.push(Action::Alert(Alert { severity: Severity::Critical, symbol: None, text }));
+        out.push(Action::Alert(Alert::critical(Topic::Account, None, text)));
         for at in 0..self.state.books().len() {
             let Some(ix) = Ix::from_usize(at) else { break };
             self.cancel_entries(ix, out);
@@ -123,6 +128,14 @@ impl Account {
                 self.close(ix, Cause::Command { seq }, None, now, out);
                 self.publish(ix, out);
             }
+        }
+    }
+
+    /// What is still open of them; their cancels may have been lost with the process or the venue.
+    fn cancel_all_entries(&self, out: &mut Actions<Action>) {
+        for at in 0..self.state.books().len() {
+            let Some(ix) = Ix::from_usize(at) else { break };
+            self.cancel_entries(ix, out);
         }
     }
 

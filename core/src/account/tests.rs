@@ -1,5 +1,7 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
+mod halt_tests;
+
 use super::*;
 use crate::domain::*;
 use crate::record::Verdict;

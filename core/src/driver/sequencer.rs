@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use super::lane::{EngineInput, Lane, LaneState};
 use super::words::{Input, Output, Pace, VenueCommand};
 use crate::account::{Account, AccountSetup, Action, Alert, ApplyError};
+use crate::alerts::Topic;
 use crate::domain::{Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Reason, Ts};
 use crate::engine::Snapshot;
 use crate::record::TapeTarget;
@@ -328,8 +329,7 @@ impl Sequencer {
         let result: Result<(), ApplyError> = self.account.reconfigure(setup, self.now, &mut self.actions);
         if let Err(error) = result {
             let text = format!("the changed setup is refused: {error}");
-            let severity = crate::account::Severity::Warning;
-            out.push(Output::Alert(Alert { severity, symbol: None, text }));
+            out.push(Output::Alert(Alert::warning(Topic::Configuration, None, text)));
         }
         self.carry_out(out);
     }

@@ -135,8 +135,11 @@ enum Phase {
 /// * An exit that was not asked for, an engine that could not be made and one that is stuck are failures. Stuck is one
 ///   that was handed work and has made no progress for `progress_deadline`; while it starts, one that has given no sign for
 ///   `starting_deadline`.
-/// * The first failure after the engine was ready for `healthy_after` is followed by a restart at once, any other by one
-///   after a [`backoff()`]. The jitter is drawn from the symbol and the number of failures so far.
+/// * An engine that fails after it was ready for `healthy_after`, with no other failure within the window, is restarted at
+///   once. Any other failure is followed by a [`backoff()`] that grows with the failures within the window, and so shrinks
+///   again as they leave it. One that had never become ready waits longer by three doublings: what keeps an engine from
+///   starting, such as want of memory or a bad snapshot, rarely goes away at once, and its failures must not be used up
+///   in half a second. The jitter is drawn from the symbol and the number of failures so far.
 /// * `failures_max` failures within the sliding `window` mean quarantine: one alert and no more spawns until Start or
 ///   Restart. An explicit Start or Restart forgets the failures in the window.
 /// * A generation is alive from its `Spawn` until it exits, could not be made or is killed. There is never more than
@@ -148,8 +151,6 @@ pub struct Policy {
     phase: Phase,
     paused: bool,
     generation: u64,
-    /// Failures since it was last healthy that were followed by a backoff.
-    doublings: u32,
     /// Instants of the last failures, oldest first, at most `failures_max`.
     failures: VecDeque<Ts>,
     failures_total: u64,
@@ -171,7 +172,6 @@ impl Policy {
             phase: Phase::Stopped,
             paused: false,
             generation: 0,
-            doublings: 0,
             failures: VecDeque::new(),
             failures_total: 0,
             restarts: 0,
@@ -192,6 +192,33 @@ impl Policy {
         }
     }
 
+    /// Where it is in its life, in a word: `stopped starting ready backoff stopping quarantined`. Unlike the status it does
+    /// not tell of pauses.
+    pub const fn phase(&self) -> &'static str {
+        match self.phase {
+            Phase::Stopped => "stopped",
+            Phase::Starting { .. } => "starting",
+            Phase::Ready { .. } => "ready",
+            Phase::Backoff { .. } => "backoff",
+            Phase::Stopping { .. } => "stopping",
+            Phase::Quarantined => "quarantined",
+        }
+    }
+
+    /// Whether it is to run, whether or not it does: neither stopped nor stopping for good.
+    pub const fn is_wanted(&self) -> bool {
+        match self.phase {
+            Phase::Stopped => false,
+            Phase::Stopping { respawn, .. } => respawn,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. } | Phase::Quarantined => true,
+        }
+    }
+
+    /// The limits it keeps.
+    pub const fn setup(&self) -> &SupervisionSetup {
+        &self.setup
+    }
+
     /// The number of the last spawn; 0 before the first.
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -210,6 +237,21 @@ impl Policy {
     /// How many of its failures lie within the window that ends now.
     pub fn failures_in_window(&self, now: Ts) -> usize {
         self.failures.iter().filter(|at| now - **at < self.setup.window).count()
+    }
+
+    /// How many failures within the window that ends now were followed by a restart.
+    pub fn restarts_in_window(&self, now: Ts) -> usize {
+        let is_last_open = matches!(self.phase, Phase::Backoff { .. } | Phase::Quarantined);
+        let is_last_within = self.failures.back().is_some_and(|at| now - *at < self.setup.window);
+        self.failures_in_window(now) - usize::from(is_last_open && is_last_within)
+    }
+
+    /// When it is spawned again; `None` unless a backoff is waited for.
+    pub const fn next_retry(&self) -> Option<Ts> {
+        match self.phase {
+            Phase::Backoff { until } => Some(until),
+            _ => None,
+        }
     }
 
     /// The cause of the last failure.
@@ -292,7 +334,10 @@ impl Policy {
         match &mut self.phase {
             Phase::Starting { .. } | Phase::Ready { .. } => self.ask_to_stop(false, now, out),
             Phase::Stopping { respawn, .. } => *respawn = false,
-            Phase::Backoff { .. } | Phase::Quarantined | Phase::Stopped => self.phase = Phase::Stopped,
+            Phase::Backoff { .. } | Phase::Quarantined | Phase::Stopped => {
+                self.failures.clear();
+                self.phase = Phase::Stopped;
+            }
         }
         self.paused = false;
     }
@@ -305,7 +350,6 @@ impl Policy {
     /// Spawns by a person's wish: what was before does not count.
     fn spawn_afresh(&mut self, now: Ts, out: &mut Actions<SupervisionAction>) {
         self.failures.clear();
-        self.doublings = 0;
         self.paused = false;
         self.spawn(now, out);
     }
@@ -396,7 +440,7 @@ impl Policy {
     }
 
     fn fail(&mut self, kind: AlertKind, cause: String, now: Ts, out: &mut Actions<SupervisionAction>) {
-        let healthy = self.ready_since().is_some_and(|since| now - since >= self.setup.healthy_after);
+        let ready_since = self.ready_since();
         let attempt = self.count_failure(now);
         self.last_error = Some(cause.clone());
         if attempt >= self.setup.failures_max {
@@ -405,14 +449,13 @@ impl Policy {
             out.push(SupervisionAction::Quarantine);
             return;
         }
-        if healthy {
-            self.doublings = 0;
+        if attempt == 1 && ready_since.is_some_and(|since| now - since >= self.setup.healthy_after) {
             out.push(SupervisionAction::Alert { kind, cause, attempt, next_retry: Some(now) });
             self.respawn(now, out);
             return;
         }
-        let until = now + backoff(&self.setup, self.doublings, unit_draw(self.key, self.failures_total));
-        self.doublings = self.doublings.saturating_add(1);
+        let doublings = if ready_since.is_some() { attempt.saturating_sub(2) } else { attempt + 1 };
+        let until = now + backoff(&self.setup, doublings, unit_draw(self.key, self.failures_total));
         self.phase = Phase::Backoff { until };
         out.push(SupervisionAction::Alert { kind, cause, attempt, next_retry: Some(until) });
     }

@@ -9,11 +9,12 @@ pub struct SupervisionSetup {
     pub failures_max: u32,
     /// The sliding window in which failures count together.
     pub window: Span,
-    /// Delay before the first restart that has one.
+    /// Delay before the first restart that has one; four times as long after an engine that never became ready.
     pub backoff_first: Span,
     /// The delay doubles up to this, before jitter.
     pub backoff_max: Span,
-    /// An engine that was ready for so long is healthy: its next failure is its first.
+    /// An engine that was ready for so long is healthy: a failure of it that is alone in the window is followed by a
+    /// restart at once.
     pub healthy_after: Span,
     /// Work handed over and no progress for so long: the engine is stuck.
     pub progress_deadline: Span,
@@ -42,11 +43,11 @@ impl Default for SupervisionSetup {
         Self {
             failures_max: 5,
             window: Span::from_secs(60),
-            backoff_first: Span::from_millis(200),
+            backoff_first: Span::from_millis(50),
             backoff_max: Span::from_secs(5),
             healthy_after: Span::from_secs(60),
             progress_deadline: Span::from_secs(3),
-            starting_deadline: Span::from_secs(60),
+            starting_deadline: Span::from_secs(10),
             stop_deadline: Span::from_secs(5),
         }
     }
