@@ -225,6 +225,7 @@ fn run(frames: &[Frame], engines: &[Core]) -> usize {
                         }
                         VenueCommand::Submit(order) => venue.submit(order, now, &mut reports),
                         VenueCommand::Cancel(id) => venue.cancel(id, now, &mut reports),
+                        VenueCommand::Instruments(table) => venue.set_instruments(&table),
                     }
                     inputs.push_back(Input::Venue { reports: reports.drain().collect() });
                 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use levibot_core::account::AccountSetup;
-use levibot_core::domain::{Feed, Ix, Ts};
+use levibot_core::domain::{Feed, Ix, Span, Symbol, Ts};
 use levibot_core::features::mix_words;
 use levibot_core::files::{self, FileFeed, Series};
 use levibot_core::simulator::{SimulatedFeed, SimulatorSetup};
@@ -90,6 +90,11 @@ impl Source {
         })
     }
 
+    /// The symbols in the order of the account's table.
+    pub(super) fn symbols(&self) -> Vec<Symbol> {
+        self.setup.instruments.iter().map(|instrument| instrument.id().symbol).collect()
+    }
+
     /// The simulated market, where it is one.
     pub(super) const fn simulated(&self) -> Option<&SimulatorSetup> {
         match &self.kind {
@@ -132,6 +137,45 @@ impl Source {
                 let timeframe = series.first().map_or(levibot_core::domain::Timeframe::HOUR, |(_, s)| s.timeframe);
                 Ok(Box::new(FileFeed::new(series, timeframe, from.max(resume_at), to)?))
             }
+        }
+    }
+
+    /// A feed over the symbols of a running daemon, in the order of `setup`, for the time from `now` on; its history is what
+    /// was before. The old symbols have the same prices as in the feed in use.
+    ///
+    /// # Errors
+    /// [`AppError`] where there are no prices of a symbol, or none after `now`.
+    pub(super) fn live_feed(config: &Config, setup: &AccountSetup, now: Ts) -> Result<Box<dyn Feed>, AppError> {
+        // What lies at `now` itself may have been given in part.
+        let before = now - Span::from_nanos(1);
+        match &config.market.source {
+            MarketSource::Simulator { .. } => {
+                let simulator = config.market.simulator_setup(setup).ok_or(AppError::NoData)?;
+                let mut feed = SimulatedFeed::new(&simulator)?;
+                feed.fast_forward(before);
+                Ok(Box::new(feed))
+            }
+            MarketSource::Files { path, from, to } => {
+                let symbols = setup.instruments.iter().map(|i| i.id().symbol).collect();
+                let source =
+                    Self::read(&Config { symbols: Some(symbols), ..config.clone() }, path.as_deref(), *from, *to)?;
+                let Kind::Files { series, .. } = source.kind else { return Err(AppError::NoData) };
+                let placed = series.into_iter().filter_map(|(_, one)| Some((setup.ix(one.symbol)?, one))).collect();
+                let timeframe = config.market.timeframe;
+                let open = timeframe.floor(before);
+                Ok(Box::new(FileFeed::new(placed, timeframe, (*from).max(Some(open)), *to)?))
+            }
+        }
+    }
+
+    /// The symbols for which the price files hold something, where prices come from files.
+    ///
+    /// # Errors
+    /// [`AppError`] where the folder cannot be read.
+    pub(super) fn found(config: &Config) -> Result<Vec<Symbol>, AppError> {
+        match &config.market.source {
+            MarketSource::Files { path: Some(path), .. } => Ok(files::discover(path)?.into_keys().collect()),
+            _ => Err(AppError::NoData),
         }
     }
 

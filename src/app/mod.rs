@@ -12,9 +12,12 @@ mod model;
 mod open_files;
 mod orders;
 mod projection;
+mod reload;
 mod run;
 mod start;
+mod strategies;
 mod summary;
+mod watch;
 
 pub mod offline;
 

@@ -1,5 +1,6 @@
 //! The fusion model of a run: the client of its server, and what the house is told of it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(super) struct Shared {
 /// The forecaster of a run whose strategies ask the model; `None` where none does.
 pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forecaster>, AppError> {
     let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
-    let asking = asking(config, &shared.symbols);
+    let asking = asking(&shared.symbols.iter().copied().collect(), config, &shared.symbols);
     // A replay asks the version that its name is made of and no other, whichever comes into use meanwhile.
     let pinned = match (shared.pace, shared.found) {
         (Pace::Lockstep, Some(found)) => Some(Pinned { version: found.version, digest: Some(found.digest) }),
@@ -62,9 +63,10 @@ pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forec
     Ok(Some(Forecaster::new(parts, Box::new(process))))
 }
 
-/// The symbols whose strategies ask the model.
-pub(super) fn asking(config: &Config, symbols: &[Symbol]) -> Vec<Ix> {
-    let asking = symbols.iter().enumerate().filter(|(_, symbol)| config.strategies.asks_model(**symbol));
+/// The symbols of a table that are traded and whose strategies ask the model.
+pub(super) fn asking(traded: &BTreeSet<Symbol>, config: &Config, table: &[Symbol]) -> Vec<Ix> {
+    let asks = |symbol: Symbol| traded.contains(&symbol) && config.strategies.asks_model(symbol);
+    let asking = table.iter().enumerate().filter(|(_, symbol)| asks(**symbol));
     asking.filter_map(|(at, _)| Ix::from_usize(at)).collect()
 }
 
@@ -98,15 +100,19 @@ pub(super) fn first_note(config: &Config, metadata: Option<&Metadata>) -> Option
     })))
 }
 
-/// Frees entries that an earlier session froze because the model was away, where the strategy does not ask it any more:
-/// nobody else would.
+/// Frees entries that an earlier session froze for a cause that is gone: the model was away and the strategy does not ask
+/// it any more, or the symbol was not configured and now is. Nobody else would.
 pub(super) fn thawed(config: &Config, state: &State) -> Vec<Tell> {
     let mut tells = Vec::new();
     for (at, book) in state.books().iter().enumerate() {
-        let is_stale = book.frozen().contains_key(&FreezeCause::Model) && !config.strategies.asks_model(book.symbol());
-        if let (true, Some(instrument)) = (is_stale, Ix::from_usize(at)) {
-            let event = Event::Freeze { instrument, cause: FreezeCause::Model, reason: None };
-            tells.push(Tell::Input(Input::Control(event)));
+        let Some(instrument) = Ix::from_usize(at) else { continue };
+        let stale = |cause| match cause {
+            FreezeCause::Model => !config.strategies.asks_model(book.symbol()),
+            // All books are of configured symbols: a start is refused while one of another is open.
+            cause => cause == FreezeCause::Configuration,
+        };
+        for cause in book.frozen().keys().copied().filter(|cause| stale(*cause)) {
+            tells.push(Tell::Input(Input::Control(Event::Freeze { instrument, cause, reason: None })));
         }
     }
     tells

@@ -34,7 +34,6 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     pub(super) alerts: Vec<Arc<dyn AlertChannel>>,
     pub(super) house: HouseLink,
-    pub(super) engines: usize,
 }
 
 /// The running task.
@@ -49,7 +48,7 @@ impl Projection {
         let store = Store::open(&format!("sqlite://{}", database.display())).await?;
         let projector = Projector::new(store, &dir.join(JOURNAL_FILE));
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(Follower { projector, parts, behind: None, told: false, paused: false }.run(stopped));
+        let task = tokio::spawn(Follower { projector, parts, behind: None, told: false, frozen: 0 }.run(stopped));
         Ok(Self { stop, task })
     }
 
@@ -69,7 +68,8 @@ struct Follower {
     /// Since when the tables lack durable records that they could not take.
     behind: Option<Instant>,
     told: bool,
-    paused: bool,
+    /// Symbols whose entries are frozen for it, in instrument order.
+    frozen: usize,
 }
 
 impl Follower {
@@ -94,9 +94,8 @@ impl Follower {
 
     fn caught_up(&mut self) {
         (self.behind, self.told) = (None, false);
-        if std::mem::take(&mut self.paused) {
-            self.freeze(None);
-        }
+        let frozen = std::mem::take(&mut self.frozen);
+        self.freeze(0..frozen, None);
     }
 
     fn failed(&mut self, error: &StoreError) {
@@ -106,13 +105,16 @@ impl Follower {
             let alert = Alert::warning(Topic::Store, None, text);
             self.parts.alerts.iter().for_each(|channel| channel.send(&alert));
         }
-        if since.elapsed() > PAUSE_AFTER && !std::mem::replace(&mut self.paused, true) {
-            self.freeze(Some("the SQL tables are more than 5 minutes behind"));
+        if since.elapsed() > PAUSE_AFTER {
+            // Symbols that come while it lasts are frozen too.
+            let all = self.parts.board.account().symbols.len();
+            let new = std::mem::replace(&mut self.frozen, all)..all;
+            self.freeze(new, Some("the SQL tables are more than 5 minutes behind"));
         }
     }
 
-    fn freeze(&self, reason: Option<&str>) {
-        for ix in (0..self.parts.engines).filter_map(Ix::from_usize) {
+    fn freeze(&self, which: std::ops::Range<usize>, reason: Option<&str>) {
+        for ix in which.filter_map(Ix::from_usize) {
             let event =
                 Event::Freeze { instrument: ix, cause: FreezeCause::Store, reason: reason.map(ToOwned::to_owned) };
             if self.parts.house.try_send(Tell::Input(Input::Control(event))).is_err() {

@@ -1,5 +1,6 @@
 //! A run from its first to its last moment.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -15,7 +16,8 @@ use super::house::{House, pace};
 use super::open_files::Need;
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
-use super::{AppError, RunRequest, Summary, first_model, model};
+use super::watch::Sight;
+use super::{AppError, RunRequest, Summary, first_model, model, strategies};
 use crate::config::Isolation;
 use crate::control::{Board, server};
 use crate::engine_host::{ProcessHost, ThreadHost};
@@ -31,6 +33,8 @@ use crate::telemetry::alerts::SlowGuard;
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
 pub fn run(request: RunRequest) -> Result<Summary, AppError> {
+    // What changes while a first model is trained counts too.
+    let sight = Sight::of(request.config.watched_files());
     let source = Source::open(&request.config)?;
     let per_engine = match request.config.isolation {
         Isolation::Process => ProcessHost::OPEN_FILES,
@@ -45,7 +49,7 @@ pub fn run(request: RunRequest) -> Result<Summary, AppError> {
         let first = house.resume_at.unwrap_or(source.start);
         first_model::check_in_sample(&request.config, &source, metadata, first)?;
     }
-    System::new().block_on(Daemon::start_and_serve(request, source, house, link, metadata))
+    System::new().block_on(Daemon::start_and_serve(request, source, house, link, metadata, sight))
 }
 
 /// Everything that runs.
@@ -80,8 +84,9 @@ impl Daemon {
         house: House,
         link: HouseLink,
         found: Option<Metadata>,
+        sight: Sight,
     ) -> Result<Summary, AppError> {
-        let mut daemon = Self::start(&request, source, house, &link, found).await?;
+        let mut daemon = Self::start(&request, source, house, &link, found, sight).await?;
         let end = daemon.serve(request.limit).await?;
         daemon.end(end).await
     }
@@ -92,9 +97,13 @@ impl Daemon {
         house: House,
         link: &HouseLink,
         found: Option<Metadata>,
+        sight: Sight,
     ) -> Result<Self, AppError> {
+        // From here on it asks for a reload and ends the program no more.
+        let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
         let latch = LatchFile::new(&house.dir);
-        let mut notes = model::thawed(&request.config, house.sequencer.account().state());
+        let mut notes = vec![strategies::note(&request.config, source.symbols())];
+        notes.extend(model::thawed(&request.config, house.sequencer.account().state()));
         notes.extend(model::first_note(&request.config, found.as_ref()));
         let first = first_words(&house, &latch, notes)?;
         let mut shared = Shared::new(request, &source, &house, link)?;
@@ -106,8 +115,9 @@ impl Daemon {
         }
         let history = feed.history(WARM_UP_BARS);
         let actors = shared.actors(house, &history, feed, latch, &first, found)?;
-        let Faces { projection, control, http } = shared.faces(&actors, watch, &dir).await?;
-        let Actors { house, supervisor, model, events } = actors;
+        let Faces { projection, control, http } =
+            shared.faces(&actors, watch, &dir, (Arc::new(Mutex::new(sight)), hang_ups)).await?;
+        let Actors { house, supervisor, model, events, .. } = actors;
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;
         }

@@ -1,13 +1,15 @@
 //! Starting: what everybody shares, then the actors, then the faces, then the first words to the account.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
-use levibot_core::domain::{Event, Feed, Frame, HaltLevel, Ix, Symbol};
+use levibot_core::domain::{Event, Feed, Frame, HaltLevel, Ix, Symbol, Ts};
 use levibot_core::driver::{Input, Pace};
 use levibot_core::engine::{Core, EngineSetup, EngineStep, Snapshot};
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use super::data::Source;
@@ -15,6 +17,8 @@ use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::orders::Clerk;
 use super::projection::{self, Projection};
+use super::reload::{Reloads, SymbolTable};
+use super::watch::{self, SharedSight};
 use super::{AppError, RunRequest};
 use crate::config::{Config, Isolation, MarketSource};
 use crate::control::board::{RunInfo, Stamp};
@@ -46,11 +50,16 @@ pub(super) struct Shared<'a> {
     link: HouseLink,
     /// The configuration in force.
     live: Arc<ArcSwap<Config>>,
+    /// Every symbol of this life of the daemon.
+    table: SymbolTable,
 }
 
 /// The actors that are spoken to from outside.
 pub(super) struct Actors {
     pub(super) house: Addr<RiskManager>,
+    pub(super) market: Addr<Market>,
+    /// Trading time at which market data begin.
+    pub(super) began: Ts,
     pub(super) supervisor: Addr<Supervisor>,
     /// None where no strategy asks the model.
     pub(super) model: Option<Addr<Forecaster>>,
@@ -105,10 +114,11 @@ impl<'a> Shared<'a> {
         let mut alerts: Vec<Arc<dyn AlertChannel>> =
             vec![Arc::new(LogChannel), Arc::new(CountChannel(Arc::clone(&metrics)))];
         let slack = super::channels::slack(&request.config, &metrics, &mut alerts)?;
-        let symbols: Vec<Symbol> = source.setup.instruments.iter().map(|i| i.id().symbol).collect();
+        let symbols = source.symbols();
         symbols.iter().for_each(|symbol| metrics.register_symbol(symbol));
         Ok(Self {
             request,
+            table: Arc::new(ArcSwap::from_pointee(symbols.clone())),
             symbols,
             board: Board::new(run_info(&request.config, house), house.sequencer.account().view()),
             metrics,
@@ -145,7 +155,8 @@ impl<'a> Shared<'a> {
         let model = super::model::forecaster(config, shared)?.map(on_own_thread);
         sequencer.remember(history);
         let venue = on_own_thread(Venue::new(venue, self.link.clone()));
-        let market = on_own_thread(Market::new(feed, speed(config), self.link.clone()));
+        let began = sequencer.now();
+        let market = on_own_thread(Market::new(feed, began, speed(config), self.link.clone()));
         let (events_in, events) = mpsc::unbounded_channel();
         let house = on_own_thread(RiskManager::new(risk_manager::Parts {
             sequencer,
@@ -154,7 +165,7 @@ impl<'a> Shared<'a> {
             tape,
             pace: pace(config),
             venue: venue.recipient(),
-            market: market.recipient(),
+            market: market.clone().recipient(),
             model: model.clone().map(Addr::recipient),
             supervisor: supervisor.clone().recipient(),
             board: self.board.clone(),
@@ -165,7 +176,7 @@ impl<'a> Shared<'a> {
             counts,
         }));
         self.link.bind(house.clone().recipient());
-        Ok(Actors { house, supervisor, model, events })
+        Ok(Actors { house, market, began, supervisor, model, events })
     }
 
     fn supervisor(&self, halted: bool) -> Addr<Supervisor> {
@@ -182,7 +193,7 @@ impl<'a> Shared<'a> {
             alerts: AlertChannels(self.alerts.clone()),
             halted,
         };
-        let (setups, link) = (engine_setups(&self.live, &self.symbols), self.link.clone());
+        let (setups, link) = (engine_setups(&self.live, &self.table), self.link.clone());
         let isolation = config.isolation;
         // This thread lives as long as the daemon, and so do the processes that it makes.
         Supervisor::create(move |ctx| {
@@ -196,7 +207,13 @@ impl<'a> Shared<'a> {
     }
 
     /// Starts the tables' projection, the control socket with its clerk, and HTTP.
-    pub(super) async fn faces(&self, actors: &Actors, watch: JournalWatch, dir: &Path) -> Result<Faces, AppError> {
+    pub(super) async fn faces(
+        &self,
+        actors: &Actors,
+        watch: JournalWatch,
+        dir: &Path,
+        (sight, hang_ups): (SharedSight, Signal),
+    ) -> Result<Faces, AppError> {
         let config = &self.request.config;
         let parts = projection::Parts {
             watch,
@@ -204,28 +221,45 @@ impl<'a> Shared<'a> {
             metrics: Arc::clone(&self.metrics),
             alerts: self.alerts.clone(),
             house: self.link.clone(),
-            engines: self.symbols.len(),
         };
         let projection = Projection::start(&config.store.path(dir), dir, parts).await?;
         let (desk, orders) = Desk::new(self.board.clone());
         let control = server::serve(&server::socket_path(dir), desk.clone())?;
-        let http = start_http(config, desk, &self.metrics)?;
-        let clerk = Clerk {
-            board: self.board.clone(),
-            house: self.link.clone(),
-            supervisor: actors.supervisor.clone(),
-            model: actors.model.clone(),
-            config: Arc::clone(&self.live),
-            overrides: self.request.overrides.clone(),
-            named: self.request.named,
-            symbols: self.symbols.clone(),
-        };
-        actix_rt::spawn(clerk.serve(orders));
+        let http = start_http(config, desk.clone(), &self.metrics)?;
+        actix_rt::spawn(self.clerk(actors, Arc::clone(&sight)).serve(orders));
+        let alerts = AlertChannels(self.alerts.clone());
+        if pace(config) == Pace::Realtime {
+            actix_rt::spawn(watch::files(sight, Arc::clone(&self.live), desk.clone(), alerts.clone()));
+        }
+        actix_rt::spawn(watch::hang_ups(hang_ups, desk, alerts));
         if let Some(model) = config.model.as_ref().filter(|_| actors.model.is_some()) {
             let nights = Nights::begin(&model.dir, Arc::clone(&self.metrics), self.alerts.clone());
             actix_rt::spawn(nights.follow());
         }
         Ok(Faces { projection, control, http })
+    }
+}
+
+impl Shared<'_> {
+    fn clerk(&self, actors: &Actors, sight: SharedSight) -> Clerk {
+        let reloads = Reloads {
+            live: Arc::clone(&self.live),
+            overrides: self.request.overrides.clone(),
+            named: self.request.named,
+            table: Arc::clone(&self.table),
+            traded: self.symbols.iter().copied().collect::<BTreeSet<_>>(),
+            market: actors.market.clone(),
+            began: actors.began,
+            metrics: Arc::clone(&self.metrics),
+            sight,
+        };
+        Clerk {
+            board: self.board.clone(),
+            house: self.link.clone(),
+            supervisor: actors.supervisor.clone(),
+            model: actors.model.clone(),
+            reloads,
+        }
     }
 }
 
@@ -258,10 +292,10 @@ fn speed(config: &Config) -> Speed {
 }
 
 /// Engines are made from the configuration in force at that moment.
-fn engine_setups(live: &Arc<ArcSwap<Config>>, symbols: &[Symbol]) -> EngineSetups {
-    let (live, symbols) = (Arc::clone(live), symbols.to_vec());
+fn engine_setups(live: &Arc<ArcSwap<Config>>, table: &SymbolTable) -> EngineSetups {
+    let (live, table) = (Arc::clone(live), Arc::clone(table));
     Arc::new(move |ix: Ix| {
-        let symbol = *symbols.get(ix.at()).ok_or_else(|| format!("there is no engine at {}", ix.0))?;
+        let symbol = *table.load().get(ix.at()).ok_or_else(|| format!("there is no engine at {}", ix.0))?;
         let config = live.load();
         Ok(EngineSetup::new(ix, config.market.timeframe, config.strategies.of(symbol).clone()))
     })

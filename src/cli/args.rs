@@ -107,7 +107,11 @@ pub enum ClientCommand {
     },
     /// Read configuration, risk policy and strategies again; a bad file is refused and the old one stays
     #[command(after_help = AFTER_HELP)]
-    Reload,
+    Reload {
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Make an engine commit a fault, to see that it is replaced; refused unless prices and orders are simulated
     #[cfg(feature = "fault-injection")]
     #[command(after_help = AFTER_HELP)]
@@ -136,7 +140,8 @@ impl ClientCommand {
             Self::Resume { scope: Some(scope), .. } => Command::Unpause(scope.0),
             Self::Resume { scope: None, reason } => Command::Resume { reason: reason.clone() },
             Self::Halt { level, reason } => Command::Halt { level: (*level).into(), reason: reason.clone() },
-            Self::Reload => Command::Reload,
+            Self::Reload { dry_run: false } => Command::Reload,
+            Self::Reload { dry_run: true } => Command::ReloadDryRun,
             #[cfg(feature = "fault-injection")]
             Self::Inject { symbol, fault } => Command::Inject { symbol: *symbol, fault: *fault },
         };

@@ -53,6 +53,7 @@ fn words_become_requests() {
         Command::Halt { level: HaltLevel::Flatten, reason: "storm".to_owned() }
     );
     assert_eq!(command("reload"), Command::Reload);
+    assert_eq!(command("reload --dry-run"), Command::ReloadDryRun);
     let (request, args) = parse("pnl --json --data-dir data/other").unwrap();
     assert_eq!(request, Request::Ask(Question::Pnl));
     assert_eq!(args, ClientArgs { data_dir: Some("data/other".into()), json: true });

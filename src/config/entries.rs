@@ -40,10 +40,27 @@ pub struct Change {
     pub effect: Effect,
 }
 
+impl Change {
+    /// The symbol whose trading rule or price it is.
+    pub fn symbol(&self) -> Option<Symbol> {
+        symbol_of(&self.key)
+    }
+}
+
+fn symbol_of(key: &str) -> Option<Symbol> {
+    let rest = key.strip_prefix("market.simulator.prices.").or_else(|| key.strip_prefix("instruments."))?;
+    rest.split('.').next()?.parse().ok()
+}
+
 impl Config {
     /// What differs in `new`, in the order of the keys. The limits of the account and the strategies, contents as well as
-    /// paths, are [`Effect::Live`]; everything else waits for a restart.
+    /// paths, are [`Effect::Live`], and so is what comes and goes with a symbol where [`Self::symbols_can_change`];
+    /// everything else waits for a restart.
     pub fn diff(&self, new: &Self) -> Vec<Change> {
+        let symbols_can = self.symbols_can_change(new).is_ok();
+        let exchanged = |symbol: Symbol| self.trades(symbol) != new.trades(symbol);
+        let comes_or_goes =
+            |key: &str| symbols_can && (key == "market.symbols" || symbol_of(key).is_some_and(exchanged));
         let (mut old, mut new) = (Entries::of(self).0, Entries::of(new).0);
         let mut keys: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
         keys.sort_unstable();
@@ -53,9 +70,39 @@ impl Config {
             let effect = from.as_ref().or(to.as_ref())?.effect;
             let text = |entry: Option<Entry>| entry.map_or_else(|| "none".to_owned(), |entry| entry.text);
             let (from, to) = (text(from), text(to));
+            let effect = if comes_or_goes(&key) { Effect::Live } else { effect };
             (from != to).then_some(Change { key, from, to, effect })
         };
         keys.into_iter().filter_map(change).collect()
+    }
+
+    /// Whether the two configurations' symbols can be exchanged while the daemon runs: `Err` says what stands against it.
+    ///
+    /// # Errors
+    /// In words, for people.
+    pub fn symbols_can_change(&self, new: &Self) -> Result<(), String> {
+        if self.run.pace == PaceKey::Lockstep {
+            return Err("a replay's outcome is named by its symbols; start another one".to_owned());
+        }
+        let place = |config: &Self| match &config.market.source {
+            MarketSource::Simulator { .. } => None,
+            MarketSource::Files { path, .. } => Some(path.clone()),
+        };
+        let changed = [
+            ("market.venue", self.market.venue != new.market.venue),
+            ("account.currency", self.account.currency != new.account.currency),
+            ("market.source", place(self).is_some() != place(new).is_some()),
+            ("market.files.path", place(self) != place(new)),
+        ];
+        match changed.iter().find(|(_, changed)| *changed) {
+            Some((key, _)) => Err(format!("`{key}` changes too, which needs a restart")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a symbol is traded, where the configuration leaves that to the price files: yes.
+    pub fn trades(&self, symbol: Symbol) -> bool {
+        self.symbols.as_ref().is_none_or(|symbols| symbols.contains(&symbol))
     }
 
     /// SHA-256 in hexadecimal over everything that decisions and fills depend on, as a JSON object of sorted keys and
@@ -157,13 +204,14 @@ impl Entries {
     }
 
     fn run(&mut self, run: &RunConfig) {
-        let RunConfig { pace, data_dir, resume_next_day } = run;
+        let RunConfig { pace, data_dir, watch, resume_next_day } = run;
         let pace = match pace {
             PaceKey::Lockstep => "lockstep",
             PaceKey::Realtime => "realtime",
         };
         self.other("run.pace", pace);
         self.other("run.data_dir", data_dir.display());
+        self.put("run.watch", watch, Effect::Live, false);
         self.decisive("replay.resume_next_day", resume_next_day);
     }
 
@@ -195,7 +243,7 @@ impl Entries {
                 self.decisive("market.simulator.history", span_text(*history));
                 self.decisive("market.simulator.trend", trend);
                 self.other("market.simulator.speed", speed);
-                for (symbol, price) in prices {
+                for (symbol, price) in prices.iter().filter(|(s, _)| symbols.is_none_or(|all| all.contains(s))) {
                     self.decisive(format!("market.simulator.prices.{symbol}"), price);
                 }
             }

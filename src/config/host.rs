@@ -27,7 +27,8 @@ pub(super) fn run(
         not_empty(Origin::COMMAND_LINE, "--data-dir", dir)?;
     }
     let data_dir = overrides.data_dir.clone().or_else(|| variables.data_dir.clone()).unwrap_or(raw.data_dir);
-    Ok(RunConfig { pace: raw.pace, data_dir, resume_next_day: replay.resume_next_day })
+    let watch = raw.watch.unwrap_or(true);
+    Ok(RunConfig { pace: raw.pace, data_dir, watch, resume_next_day: replay.resume_next_day })
 }
 
 pub(super) fn not_empty(at: Origin<'_>, key: &str, path: &Path) -> Result<(), ConfigError> {

@@ -113,6 +113,9 @@ pub struct RunConfig {
     pub pace: PaceKey,
     /// Folder of journal, tape and database. A replay makes a folder a run in it.
     pub data_dir: PathBuf,
+    /// Whether a change of the [`watched_files`](Config::watched_files) is taken over by itself. Without effect with
+    /// [`PaceKey::Lockstep`].
+    pub watch: bool,
     /// Whether a stop of the day is lifted when the next day begins. Never with [`PaceKey::Realtime`].
     pub resume_next_day: bool,
 }
@@ -166,7 +169,8 @@ pub enum MarketSource {
         trend: f64,
         /// Trading seconds per real second, over 0 and up to 100,000. Without effect in lockstep.
         speed: f64,
-        /// Price at the start by symbol, quote currency: of exactly the symbols that are traded.
+        /// Price at the start by symbol, quote currency: of the symbols that are traded, and in a running daemon of those
+        /// that were.
         prices: BTreeMap<Symbol, f64>,
     },
     /// `[market.files]`.
@@ -199,6 +203,11 @@ pub struct StrategiesConfig {
 }
 
 impl StrategiesConfig {
+    /// The file of a symbol's strategy.
+    pub fn file_of(&self, symbol: Symbol) -> &Path {
+        &self.symbols.get(&symbol).unwrap_or(&self.default).file
+    }
+
     /// The strategy of a symbol.
     pub fn of(&self, symbol: Symbol) -> &StrategyPolicy {
         &self.symbols.get(&symbol).unwrap_or(&self.default).policy
@@ -331,16 +340,24 @@ impl Config {
     /// [`ConfigError::UnknownSymbol`] for one without trading rules, [`ConfigError::Value`] for no symbol at all or one
     /// that is quoted in another currency than the account's.
     pub fn account_setup(&self, symbols: &[Symbol]) -> Result<AccountSetup, ConfigError> {
-        let asked = if self.symbols.is_some() { "`market.symbols`" } else { "a price file" };
-        let name = self.file.display().to_string();
         let mut sorted = symbols.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        if sorted.is_empty() {
+        self.account_setup_in(&sorted)
+    }
+
+    /// The same with the instruments in this order: the table of a running daemon, in which a symbol keeps its place.
+    ///
+    /// # Errors
+    /// As above. A symbol must not stand there twice.
+    pub fn account_setup_in(&self, table: &[Symbol]) -> Result<AccountSetup, ConfigError> {
+        let asked = if self.symbols.is_some() { "`market.symbols`" } else { "a price file" };
+        let name = self.file.display().to_string();
+        if table.is_empty() {
             return Err(market::no_symbols(Origin(&name), "market.symbols"));
         }
-        let mut instruments = Vec::with_capacity(sorted.len());
-        for symbol in sorted {
+        let mut instruments = Vec::with_capacity(table.len());
+        for &symbol in table {
             instruments.push(self.market.instrument(symbol, asked, &self.account.currency)?.clone());
         }
         let AccountConfig { name, kind, currency, initial_cash, risk, .. } = self.account.clone();
@@ -357,11 +374,11 @@ impl Config {
         })
     }
 
-    /// The files whose change can be taken over by a running daemon, each once: this one, the limits, the strategies, the
-    /// members of the model.
+    /// The files whose change can be taken over by a running daemon, each once: this one, the limits, the trading rules, the
+    /// strategies, the members of the model.
     pub fn watched_files(&self) -> Vec<PathBuf> {
         let strategies = self.strategies.symbols.values().chain([&self.strategies.default]);
-        let mut files = vec![self.file.clone(), self.account.risk_file.clone()];
+        let mut files = vec![self.file.clone(), self.account.risk_file.clone(), self.market.instruments_file.clone()];
         files.extend(strategies.map(|strategy| strategy.file.clone()));
         files.extend(self.model.iter().map(|model| model.ensemble_file.clone()));
         files.sort_unstable();

@@ -43,6 +43,7 @@ pub(super) struct RawConfig {
 pub(super) struct RawRun {
     pub(super) pace: PaceKey,
     pub(super) data_dir: PathBuf,
+    pub(super) watch: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

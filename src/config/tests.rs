@@ -9,6 +9,7 @@ use super::*;
 
 mod alerts_tests;
 mod model_tests;
+mod symbols_tests;
 
 const LIVE: &str = include_str!("../../config/levibot.toml");
 const REPLAY: &str = include_str!("../../config/replay.toml");
@@ -89,9 +90,9 @@ fn the_default_needs_no_file_and_tables_left_out_have_its_values() {
     let mut short = load(head).unwrap();
     short.file.clone_from(&config.file);
     assert_eq!(short, config);
-    let mut files = config.watched_files();
-    assert_eq!(files.len(), 4, "{files:?}");
-    files.push(config.market.instruments_file);
+    let files = config.watched_files();
+    assert_eq!(files.len(), 5, "{files:?}");
+    assert!(files.contains(&config.market.instruments_file));
     for file in files {
         assert!(text::embedded(&file).is_some(), "{} is not built in", file.display());
     }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use levibot_core::frames::{FrameError, Hello, HelloError, check_hello, decode, read_frame, write_frame};
 
-use super::{Answer, Request, wire};
+use super::{Answer, Command, Request, wire};
 
 /// For connecting and saying hello.
 const HELLO_SECONDS_MAX: u64 = 5;
 /// For an answer; longer than the daemon waits for the outcome of a command.
 const ANSWER_SECONDS_MAX: u64 = 15;
+/// The same for a reload.
+const RELOADED_SECONDS_MAX: u64 = 65;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +124,6 @@ impl Client {
         }
         check_hello(&ours, &theirs).map_err(ClientError::Version)?;
         sent?;
-        client.patience(Duration::from_secs(ANSWER_SECONDS_MAX))?;
         Ok(client)
     }
 
@@ -131,6 +132,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when no answer came. A command may have been carried out nevertheless.
     pub fn request(&mut self, request: &Request) -> Result<Answer, ClientError> {
+        let is_reload = matches!(request, Request::Do(Command::Reload | Command::ReloadDryRun));
+        self.patience(Duration::from_secs(if is_reload { RELOADED_SECONDS_MAX } else { ANSWER_SECONDS_MAX }))?;
         self.send(request)?;
         self.receive()
     }

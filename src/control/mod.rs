@@ -27,6 +27,8 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE_MAX: usize = 64;
 /// How long a face waits for the outcome of a command.
 const OUTCOME_SECONDS_MAX: u64 = 10;
+/// The same for a reload: the past of a new symbol is read, or walked by the simulator.
+const RELOADED_SECONDS_MAX: u64 = 60;
 
 /// A command on its way into the daemon.
 #[derive(Debug)]
@@ -76,15 +78,19 @@ impl Desk {
 
     async fn carry_out(&self, command: Command, by: &str) -> Answer {
         let (outcome, waiting) = oneshot::channel();
+        let seconds_max = match command {
+            Command::Reload | Command::ReloadDryRun => RELOADED_SECONDS_MAX,
+            _ => OUTCOME_SECONDS_MAX,
+        };
         if self.orders.try_send(Order { command, by: by.to_owned(), outcome }).is_err() {
             return Answer::Refused("the daemon is busy or about to end: try again".to_owned());
         }
-        let limit = std::time::Duration::from_secs(OUTCOME_SECONDS_MAX);
+        let limit = std::time::Duration::from_secs(seconds_max);
         match tokio::time::timeout(limit, waiting).await {
             Ok(Ok(Ok(done))) => Answer::Done(done),
             Ok(Ok(Err(why))) => Answer::Refused(why),
             Ok(Err(_)) => Answer::Refused("the daemon ended before it answered".to_owned()),
-            Err(_) => Answer::Refused(format!("no outcome within {OUTCOME_SECONDS_MAX} s: look at the status")),
+            Err(_) => Answer::Refused(format!("no outcome within {seconds_max} s: look at the status")),
         }
     }
 }

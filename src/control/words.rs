@@ -56,7 +56,7 @@ pub enum Command {
         /// Why, for the record.
         reason: String,
     },
-    /// Read configuration, risk policy and strategies again.
+    /// Read configuration, limits, trading rules and strategies again, and take over what has changed.
     Reload,
     /// Make an engine commit a fault. Refused unless prices and orders are simulated.
     #[cfg(feature = "fault-injection")]
@@ -66,6 +66,8 @@ pub enum Command {
         /// Which fault.
         fault: super::Fault,
     },
+    /// The same, but only say what would change. Does not go on record.
+    ReloadDryRun,
 }
 
 /// One request.
@@ -111,6 +113,7 @@ impl std::fmt::Display for Command {
             Self::Reload => f.write_str("reload"),
             #[cfg(feature = "fault-injection")]
             Self::Inject { symbol, fault } => write!(f, "inject {symbol} {fault}"),
+            Self::ReloadDryRun => f.write_str("reload (dry run)"),
         }
     }
 }

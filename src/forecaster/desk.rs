@@ -112,6 +112,11 @@ impl Desk {
         }
     }
 
+    /// The table of symbols has grown.
+    pub(super) fn follow(&mut self, symbols: Vec<Symbol>) {
+        self.setup.symbols = symbols;
+    }
+
     fn realtime(&self) -> bool {
         self.setup.pace == Pace::Realtime
     }

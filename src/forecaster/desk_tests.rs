@@ -349,3 +349,14 @@ fn what_is_known_is_not_asked_again_and_is_told_as_it_was_then() {
     scene.desk.ask(other, true, at(1), &mut scene.tasks);
     assert!(scene.told().is_empty());
 }
+
+#[test]
+fn a_symbol_that_comes_is_asked_about_by_its_name() {
+    let mut scene = Scene::up(Pace::Realtime);
+    let mut all = symbols(200);
+    all.push("NEW".parse().unwrap());
+    scene.desk.follow(all);
+    scene.desk.ask(question(200, 3_600), true, at(0), &mut scene.tasks);
+    let Some(Task::Send(batch)) = scene.tasks.pop() else { panic!("{:?}", scene.tasks) };
+    assert_eq!(batch.questions.iter().map(|asked| asked.symbol.as_str()).collect::<Vec<_>>(), ["NEW"]);
+}

@@ -76,7 +76,12 @@ pub struct RestartModel;
 /// From now on the strategies of these symbols ask the model, and no others.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct Asking(pub Vec<Ix>);
+pub struct Asking {
+    /// Every symbol, in instrument order: the ones that were there, and new ones behind them.
+    pub symbols: Vec<Symbol>,
+    /// Those that ask.
+    pub asking: Vec<Ix>,
+}
 
 /// End the model server; answered when it is gone.
 #[derive(Debug, Clone, Copy, Message)]
@@ -414,7 +419,8 @@ impl Handler<Asking> for Forecaster {
     type Result = ();
 
     /// Entries of those who ask no more are free; those who begin to ask while the model is away are frozen.
-    fn handle(&mut self, Asking(asking): Asking, _: &mut Self::Context) {
+    fn handle(&mut self, Asking { symbols, asking }: Asking, _: &mut Self::Context) {
+        self.desk.follow(symbols);
         let before = std::mem::replace(&mut self.asking, asking);
         if self.away != Some(true) {
             return;

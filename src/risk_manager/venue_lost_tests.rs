@@ -44,6 +44,8 @@ struct Bad {
 }
 
 impl Broker for Bad {
+    fn set_instruments(&mut self, _: &[levibot_core::domain::Instrument]) {}
+
     fn submit(&mut self, _: Approved<Order>, _: Ts, _: &mut Actions<Report>) {}
 
     fn cancel(&mut self, _: OrderId, _: Ts, _: &mut Actions<Report>) {}

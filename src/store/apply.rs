@@ -193,6 +193,7 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
             start(insert, at).bind(bar.nanos()).bind(json(forecasts)?)
         }
         Record::Model { .. } => event_row("model", record, at)?,
+        Record::Strategies { .. } => event_row("strategies", record, at)?,
         Record::Started { .. } => event_row("started", record, at)?,
         Record::Setup { .. } => event_row("setup", record, at)?,
         Record::Day { .. } => event_row("day", record, at)?,

@@ -95,6 +95,7 @@ fn life() -> Vec<Record> {
     vec![
         started("run-1"),
         Record::Day { day: 19_000, start_equity: "10000".parse().unwrap() },
+        Record::Strategies { strategies: Vec::new() },
         Record::Model { version: forecast().version, digest: "ab".into(), trained_through: Ts::EPOCH },
         Record::Forecasts {
             bar: Ts::from_secs(3_600),
@@ -188,7 +189,7 @@ async fn a_life_becomes_rows() {
     let folder = Folder::new(&lines(&life()));
     let (store, mut projector) = folder.projector().await;
     let progress = projector.catch_up().await.unwrap();
-    assert_eq!((progress.records, progress.seq), (24, 24));
+    assert_eq!((progress.records, progress.seq), (25, 25));
     let orders = store.recent_orders(10).await.unwrap();
     assert_eq!(
         orders.iter().map(|o| (o.id.as_str(), o.status.as_str())).collect::<Vec<_>>(),
@@ -240,7 +241,7 @@ async fn following_line_by_line_and_half_lines_gives_the_same_rows() {
         assert_eq!(progress.offset, whole as u64);
     }
     assert_eq!(dump(&store).await, expected);
-    assert_eq!(projector.rebuild().await.unwrap().records, 24);
+    assert_eq!(projector.rebuild().await.unwrap().records, 25);
     assert_eq!(dump(&store).await, expected);
 }
 
@@ -253,7 +254,7 @@ async fn nothing_is_taken_beyond_what_is_durable() {
     let progress = projector.catch_up_to(third).await.unwrap();
     assert_eq!(progress, Progress { records: 3, seq: 3, offset: third });
     assert_eq!(projector.catch_up_to(third).await.unwrap().records, 0);
-    assert_eq!(projector.catch_up().await.unwrap().records, 21);
+    assert_eq!(projector.catch_up().await.unwrap().records, 22);
 }
 
 #[tokio::test]
@@ -305,7 +306,7 @@ async fn a_transaction_that_fails_half_way_leaves_nothing_and_is_done_again() {
     assert!(matches!(error, StoreError::Database { .. }), "{error}");
     assert!(dump(&store).await.is_empty());
     sqlx::query("DROP TRIGGER full").execute(&store.pool).await.unwrap();
-    assert_eq!(projector.catch_up().await.unwrap().records, 24);
+    assert_eq!(projector.catch_up().await.unwrap().records, 25);
 }
 
 #[tokio::test]
@@ -322,14 +323,14 @@ async fn another_journal_is_noticed_and_the_tables_can_be_rebuilt() {
     assert_eq!(altered.len(), bytes.len());
     let cut = bytes[..bytes.len() - 1].to_vec();
     for (journal, found) in
-        [(Some(altered), "another record 24"), (Some(cut), "ends at byte"), (None, "no journal at all")]
+        [(Some(altered), "another record 25"), (Some(cut), "ends at byte"), (None, "no journal at all")]
     {
         match &journal {
             Some(journal) => fs::write(&folder.journal, journal).unwrap(),
             None => fs::remove_file(&folder.journal).unwrap(),
         }
         let error = projector.catch_up().await.unwrap_err();
-        assert!(matches!(error, StoreError::Mismatch { seq: 24, .. }), "{error}");
+        assert!(matches!(error, StoreError::Mismatch { seq: 25, .. }), "{error}");
         assert!(error.to_string().contains(found) && error.to_string().contains("rebuild"), "{error}");
         assert_eq!(dump(&store).await, before);
     }

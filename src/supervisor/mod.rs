@@ -9,6 +9,7 @@ mod faults;
 mod keeper;
 mod show;
 mod slot;
+pub mod symbols;
 #[cfg(test)]
 mod tests;
 
@@ -153,6 +154,7 @@ impl std::fmt::Debug for AlertChannels {
 #[derive(Debug)]
 pub struct Supervisor {
     slots: BTreeMap<Ix, Slot>,
+    setup: SupervisionSetup,
     host: Box<dyn EngineHost>,
     timeframe: Timeframe,
     outgoing: Outgoing,
@@ -176,6 +178,7 @@ impl Supervisor {
             .filter_map(|(at, symbol)| Ix::from_usize(at).map(|ix| (ix, Slot::new(*symbol, parts.setup))));
         Self {
             slots: slots.collect(),
+            setup: parts.setup,
             host,
             timeframe: parts.timeframe,
             outgoing: Outgoing::new(parts.house),
@@ -335,6 +338,9 @@ impl Supervisor {
     fn wish(&mut self, ix: Ix, wish: Wish) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(&ix) else { return Err("no such engine".to_owned()) };
         let (symbol, status) = (slot.symbol, slot.policy.status());
+        if slot.retired.is_some() {
+            return Err(symbols::gone(symbol));
+        }
         match wish {
             Wish::Renew => self.renew(ix, status),
             Wish::Start | Wish::Restart if self.halted => {
@@ -473,7 +479,7 @@ impl Handler<EngineCommand> for Supervisor {
             return Err("the daemon is ending".to_owned());
         }
         let chosen: Vec<Ix> = match command.scope {
-            Scope::All => self.slots.keys().copied().collect(),
+            Scope::All => self.slots.iter().filter(|(_, slot)| slot.retired.is_none()).map(|(ix, _)| *ix).collect(),
             Scope::One(symbol) => {
                 let found = self.slots.iter().find(|(_, slot)| slot.symbol == symbol).map(|(ix, _)| *ix);
                 let known = || self.slots.values().map(|s| s.symbol.to_string()).collect::<Vec<_>>().join(", ");

@@ -72,7 +72,8 @@ impl Shown {
         let looks: Vec<Look<'_>> = slots.values().map(|slot| Look::at(slot, &books, &usages, now)).collect();
         // A halted account keeps its engines down: that is how it should be, and nothing to wait for.
         let wanted = if account.halt >= HaltLevel::ReduceOnly { EngineStatus::Stopped } else { EngineStatus::Running };
-        let all_are = slots.values().all(|slot| slot.policy.status() == wanted);
+        let mut configured = slots.values().filter(|slot| slot.retired.is_none());
+        let all_are = configured.all(|slot| slot.policy.status() == wanted);
         if all_are && !slots.is_empty() && !self.board.pulse().ready {
             self.board.beat(|pulse| pulse.ready = true);
         }
@@ -174,7 +175,7 @@ impl<'a> Look<'a> {
             error_count: slot.policy.failures_total(),
             restarts: slot.policy.restarts(),
             last_error: match slot.policy.status() {
-                EngineStatus::Stopped => None,
+                EngineStatus::Stopped => slot.retired.map(|_| super::symbols::NOT_CONFIGURED.to_owned()),
                 _ => slot.policy.last_error().map(ToOwned::to_owned),
             },
             position: book.and_then(|s| s.position.as_ref()).map(|p| {

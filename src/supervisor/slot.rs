@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) resume_after_halt: bool,
     /// Whether a person has paused it: its entries are frozen, over crashes and halts, until a person says otherwise.
     pub(super) paused: bool,
+    /// Whether the symbol is not configured any more, and if so, whether its engine runs again when it comes back.
+    pub(super) retired: Option<bool>,
     /// Close of the last bar it answered, over all generations.
     pub(super) last_bar: Option<Ts>,
     /// What share of its time it was ready, since the daemon began.
@@ -42,6 +44,7 @@ impl Slot {
             last_exit: None,
             resume_after_halt: false,
             paused: false,
+            retired: None,
             last_bar: None,
             availability: Availability::default(),
             done: 0,

@@ -1,5 +1,7 @@
 //! The supervisor over real threads and engines that misbehave on demand; only the house is a double.
 
+mod symbols;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

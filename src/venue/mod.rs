@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use levibot_core::account::Approved;
-use levibot_core::domain::{Actions, Event, Order, OrderId, Report, Ts};
+use levibot_core::domain::{Actions, Event, Instrument, Order, OrderId, Report, Ts};
 use levibot_core::driver::{Input, VenueCommand};
 
 use crate::engine_host::thread::words;
@@ -20,6 +20,8 @@ pub trait Broker: std::fmt::Debug + Send + Unpin + 'static {
     fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>);
     /// Cancels an order, as far as it is not filled.
     fn cancel(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>);
+    /// Follows the account's table of instruments, which only ever grows. Orders stay as they are.
+    fn set_instruments(&mut self, instruments: &[Instrument]);
     /// Sees market data; a paper venue trades on it.
     fn on_market(&mut self, event: &Event, now: Ts, out: &mut Actions<Report>);
 }
@@ -56,6 +58,7 @@ impl<B: Broker> Venue<B> {
                 }
             }
             VenueCommand::Submit(order) => self.broker.submit(order, now, &mut self.actions),
+            VenueCommand::Instruments(table) => self.broker.set_instruments(&table),
             VenueCommand::Cancel(id) => self.broker.cancel(id, now, &mut self.actions),
         }
         self.actions.drain().collect()

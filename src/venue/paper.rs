@@ -1,7 +1,7 @@
 //! The paper broker: the fill models of the core behind the [`Broker`] face.
 
 use levibot_core::account::Approved;
-use levibot_core::domain::{Actions, Event, Order, OrderId, Report, Ts};
+use levibot_core::domain::{Actions, Event, Instrument, Order, OrderId, Report, Ts};
 use levibot_core::fills::PaperVenue;
 
 use super::Broker;
@@ -16,6 +16,10 @@ impl Broker for PaperVenue {
 
     fn cancel(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
         Self::cancel(self, id, now, out);
+    }
+
+    fn set_instruments(&mut self, instruments: &[Instrument]) {
+        Self::set_instruments(self, instruments);
     }
 
     fn on_market(&mut self, event: &Event, now: Ts, out: &mut Actions<Report>) {

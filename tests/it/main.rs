@@ -20,3 +20,4 @@ mod reload;
 mod replay;
 mod shared_data;
 mod support;
+mod symbols;

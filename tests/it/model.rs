@@ -44,7 +44,7 @@ windows_per_epoch = 1000
 ";
 
 /// Makes every symbol follow the model, and sure of itself from the first.
-fn follow_model(home: &Home) {
+pub(crate) fn follow_model(home: &Home) {
     let fusion = fs::read_to_string(workspace().join("policies/strategies/fusion.yaml")).unwrap();
     home.write("fusion.yaml", &fusion.replace("# threshold: 0.6 ", "threshold: 0.52"));
     home.write("training.toml", TRAINING);

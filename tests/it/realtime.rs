@@ -124,3 +124,49 @@ fn ctrl_c_ends_in_order() {
         assert!(line["ts"].is_string() && line["level"].is_string() && line["msg"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn a_record_is_run_again_over_lives_that_left_no_tape() {
+    let home = Home::simulated(QUICK);
+    home.set_watch(false);
+    for life in 0..4 {
+        let before = of_type(&records(&home.data()), "decision").len();
+        let mut daemon = home.run(&[]);
+        daemon.ready();
+        // Every other one dies before its tape is written for the first time.
+        if life % 2 == 1 {
+            let some = || (of_type(&records(&home.data()), "decision").len() > before + 20).then_some(());
+            eventually("decisions", some);
+        }
+        daemon.kill();
+    }
+    audited(&home);
+    let config = home.config();
+    let again = home.ask_json(&["replay-record", "--config", config.to_str().unwrap()]);
+    assert_eq!(again["different"], 0, "{again:#}");
+    assert!(again["decisions"].as_u64().unwrap() > 20, "{again}");
+}
+
+#[test]
+fn a_record_is_run_again_where_a_journal_ended_before_its_tape() {
+    let home = Home::simulated(QUICK);
+    home.set_watch(false);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    eventually("decisions", || (of_type(&records(&home.data()), "decision").len() > 150).then_some(()));
+    daemon.kill();
+    // As if the disk had kept the tape and half of the journal.
+    let journal = crate::record::journal_path(&home.data());
+    let text = fs::read_to_string(&journal).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    fs::write(&journal, lines[..lines.len() / 2].concat()).unwrap();
+    fs::remove_file(home.data().join("levibot.db")).unwrap();
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    eventually("decisions", || (of_type(&records(&home.data()), "decision").len() > 150).then_some(()));
+    daemon.stop().ended_with(0);
+    let config = home.config();
+    let again = home.ask_json(&["replay-record", "--config", config.to_str().unwrap()]);
+    assert_eq!(again["different"], 0, "{again:#}");
+    assert!(again["ahead"].as_u64().unwrap() > 20, "{again}");
+}

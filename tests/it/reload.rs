@@ -1,11 +1,26 @@
 //! Files that change while the daemon runs.
 
+use serde_json::Value;
+
 use crate::record::{of_type, records};
-use crate::support::{Home, eventually};
+use crate::support::{Home, SYMBOLS, eventually};
+
+/// Reloads on record that `by` has asked for, with their outcomes.
+fn reloads(home: &Home, by: &str) -> Vec<String> {
+    let records = records(&home.data());
+    let commands = of_type(&records, "command").into_iter().filter(|record| record["by"] == by);
+    commands.map(|record| record["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+fn generations(home: &Home) -> Vec<u64> {
+    let registry: Value = serde_json::from_str(&home.read("registry.json")).unwrap();
+    SYMBOLS.iter().map(|symbol| registry[symbol]["generation"].as_u64().unwrap()).collect()
+}
 
 #[test]
 fn limits_and_strategies_are_taken_over_and_bad_files_change_nothing() {
     let home = Home::simulated(6_000.0);
+    home.set_watch(false);
     let mut daemon = home.run(&[]);
     daemon.ready();
     assert!(home.ask(&["reload"]).ended_with(0).contains("nothing has changed"));
@@ -76,4 +91,107 @@ fn limits_and_strategies_are_taken_over_and_bad_files_change_nothing() {
     let refused = refused.iter().filter(|r| r["outcome"].as_str().unwrap().starts_with("refused: nothing has changed"));
     assert_eq!(refused.count(), 5);
     assert_eq!(home.ask_json(&["audit"])["clean"], true);
+}
+
+#[test]
+fn only_what_changed_is_touched_and_each_symbol_is_told() {
+    let home = Home::simulated(6_000.0);
+    home.set_watch(false);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    home.ask(&["pause", "ETHUSDT"]).ended_with(0);
+    home.write("own.yaml", &home.read("ema_cross.yaml").replace("slow: 26", "slow: 30"));
+    let own = home.path("own.yaml").display().to_string();
+    for symbol in ["BTCUSDT", "ETHUSDT"] {
+        home.configure(|config| {
+            let symbols =
+                config["strategy"].as_table_mut().unwrap().entry("symbols").or_insert(toml::Table::new().into());
+            symbols.as_table_mut().unwrap().insert(symbol.to_owned(), own.clone().into());
+        });
+    }
+    let told = [format!("BTCUSDT: strategy {own} renewed"), format!("ETHUSDT: strategy {own} renewed")];
+    let shown = home.ask(&["reload", "--dry-run"]);
+    assert!(shown.ended_with(0).starts_with("would be taken over: strategy.symbols.BTCUSDT"), "{}", shown.out);
+    assert!(told.iter().all(|line| shown.out.contains(line)), "{}", shown.out);
+    assert_eq!(generations(&home), [1; 4], "nothing was done");
+
+    let done = home.ask(&["reload"]);
+    assert!(told.iter().all(|line| done.ended_with(0).contains(line)), "{}", done.out);
+    eventually("they run with it", || (generations(&home) == [2, 2, 1, 1]).then_some(()));
+    // What a person has said of an engine stands.
+    let status = |at: usize| home.ask_json(&["engines"])["engines"][at]["status"].clone();
+    eventually("all are up", || (status(0) == "running" && status(1) == "paused").then_some(()));
+    let frozen = home.ask_json(&["pnl"])["symbols"][1]["frozen"].to_string();
+    assert!(frozen.contains("paused by hand"), "{frozen}");
+    assert_eq!(generations(&home), [2, 2, 1, 1], "the others were not touched");
+    eventually("a decision of the new strategy", || {
+        let records = records(&home.data());
+        let at = records.iter().rposition(|record| record["type"] == "strategies").unwrap();
+        let decided = of_type(&records[at..], "decision").into_iter().any(|record| record["symbol"] == "BTCUSDT");
+        decided.then_some(())
+    });
+    let by = of_type(&records(&home.data()), "command").last().unwrap()["by"].as_str().unwrap().to_owned();
+    assert_eq!(reloads(&home, &by).len(), 2, "the dry run is not on record");
+    daemon.stop().ended_with(0);
+    let logs = std::fs::read_dir(home.path("logs")).unwrap().map(|entry| entry.unwrap().path());
+    let own_log =
+        logs.filter(|path| path.display().to_string().contains("engine-BTCUSDT")).map(std::fs::read_to_string);
+    let own_log: String = own_log.map(Result::unwrap).collect();
+    assert!(own_log.contains(&format!("strategy {own} renewed")), "in the symbol's own log");
+    // Which strategy decided when stands on record.
+    let config = home.config();
+    let again = home.ask_json(&["replay-record", "--config", config.to_str().unwrap()]);
+    assert_eq!(again["different"], 0, "{again}");
+}
+
+#[test]
+fn a_changed_file_is_taken_over_by_itself_and_a_bad_one_is_told_once() {
+    let home = Home::simulated(1.0);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    let good = home.read("risk.yaml");
+    home.edit("risk.yaml", "max_position_usd: 1000", "max_position_usd: 500");
+    let done = eventually("it is taken over", || reloads(&home, "file watch").pop());
+    assert!(done.starts_with("taken over: ") && done.contains("max_position_usd: 1000"), "{done}");
+
+    home.edit("risk.yaml", "max_daily_loss_pct: 50.0", "max_daily_loss_pct: 0.03");
+    let refused = eventually("it is refused", || reloads(&home, "file watch").into_iter().nth(1));
+    for word in ["refused: nothing has changed", "risk.yaml", "max_daily_loss_pct", "fraction"] {
+        assert!(refused.contains(word), "`{word}` is missing in {refused}");
+    }
+    let alerts = || daemon.log().lines().filter(|line| line.contains("was not taken over (file watch)")).count();
+    eventually("an alert", || (alerts() == 1).then_some(()));
+
+    // A file that is named from now on is watched from now on. The bad one is not looked at again by itself.
+    home.write("risk.yaml", &good);
+    home.write("other.yaml", &home.read("ema_cross.yaml"));
+    home.configure(|config| config["strategy"]["default"] = home.path("other.yaml").display().to_string().into());
+    eventually("another strategy", || reloads(&home, "file watch").iter().find(|o| o.contains("other.yaml")).cloned());
+    home.edit("other.yaml", "slow: 26", "slow: 30");
+    eventually("it is watched", || reloads(&home, "file watch").iter().find(|o| o.contains("26 -> 30")).cloned());
+    assert_eq!(alerts(), 1);
+    let refusals = reloads(&home, "file watch").iter().filter(|outcome| outcome.starts_with("refused")).count();
+    assert_eq!(refusals, 1);
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn sighup_reloads_and_says_why_not() {
+    let home = Home::simulated(1.0);
+    home.set_watch(false);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    home.edit("risk.yaml", "max_position_usd: 1000", "max_position_usd: 500");
+    daemon.hang_up();
+    let done = eventually("it is taken over", || reloads(&home, "SIGHUP").pop());
+    assert!(done.starts_with("taken over: ") && done.contains("max_position_usd"), "{done}");
+    home.edit("ema_cross.yaml", "slow: 26", "slow: 3");
+    daemon.hang_up();
+    let refused = eventually("it is refused", || reloads(&home, "SIGHUP").into_iter().nth(1));
+    for word in ["refused: nothing has changed", "ema_cross.yaml", "slow", "write fast < slow"] {
+        assert!(refused.contains(word), "`{word}` is missing in {refused}");
+    }
+    eventually("an alert", || daemon.log().contains("was not taken over (SIGHUP)").then_some(()));
+    assert!(reloads(&home, "file watch").is_empty(), "nobody watches");
+    daemon.stop().ended_with(0);
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// Longer than anything here takes, on a machine that has other work too.
@@ -149,8 +150,11 @@ impl Home {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// Writes a file as editors do, so that nobody reads half of it: beside its place, then it takes the name.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let (place, beside) = (self.path(name), self.path(".beside"));
+        fs::write(&beside, text).unwrap();
+        fs::rename(&beside, place).unwrap();
     }
 
     /// Replaces `from`, which must be there, by `to` in a file.
@@ -169,6 +173,27 @@ impl Home {
 
     pub(crate) fn set_speed(&self, speed: f64) {
         self.configure(|config| config["market"]["simulator"]["speed"] = speed.into());
+    }
+
+    /// Trades these symbols from the next start or reload on.
+    pub(crate) fn trade(&self, symbols: &[&str]) {
+        let shipped: toml::Table =
+            fs::read_to_string(workspace().join("config/levibot.toml")).unwrap().parse().unwrap();
+        self.configure(|config| {
+            config["market"]["symbols"] =
+                symbols.iter().map(|symbol| toml::Value::from(*symbol)).collect::<Vec<_>>().into();
+            let prices = config["market"]["simulator"]["prices"].as_table_mut().unwrap();
+            prices.clear();
+            for symbol in symbols {
+                let price = &shipped["market"]["simulator"]["prices"][*symbol];
+                prices.insert((*symbol).to_owned(), price.clone());
+            }
+        });
+    }
+
+    /// Whether changed files are taken over by themselves.
+    pub(crate) fn set_watch(&self, watch: bool) {
+        self.configure(|config| config["run"]["watch"] = watch.into());
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -295,8 +320,17 @@ impl Daemon<'_> {
 
     /// SIGINT, as Ctrl-C sends it.
     pub(crate) fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
     }
 
     /// Waits for its end.

@@ -18,6 +18,8 @@ pub struct State {
     /// Initial cash less everything paid plus everything received, fees included.
     pub(super) flow: Money,
     pub(super) books: Vec<Book>,
+    /// What symbols earned and paid that are no longer in the setup.
+    past: Past,
     /// Orders that are not done.
     pub(super) orders: BTreeMap<OrderId, OrderState>,
     pub(super) day: Option<Day>,
@@ -26,6 +28,14 @@ pub struct State {
     pub(super) seq: u64,
     /// Trading time of the last record.
     pub(super) ts: Ts,
+}
+
+/// The sums of books that were given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Past {
+    /// Before fees.
+    realised: Money,
+    fees: Money,
 }
 
 /// The trading day and where its loss is counted from.
@@ -112,6 +122,7 @@ impl State {
             timeframe: *timeframe,
             flow: setup.initial_cash,
             books,
+            past: Past::default(),
             setup: (**setup).clone(),
             orders: BTreeMap::new(),
             day: None,
@@ -163,7 +174,11 @@ impl State {
                     self.book_mut(position.symbol)?.marked = Some(position.mark);
                 }
             }
-            Record::Command { .. } | Record::Ended { .. } | Record::Model { .. } | Record::Forecasts { .. } => {}
+            Record::Command { .. }
+            | Record::Ended { .. }
+            | Record::Model { .. }
+            | Record::Forecasts { .. }
+            | Record::Strategies { .. } => {}
         }
         self.seq += 1;
         self.ts = ts;
@@ -232,7 +247,10 @@ impl State {
             self.books.push(book);
         }
         let mut next = setup.clone();
-        old.retain(|book| !book.is_flat() || !book.live.is_empty());
+        for book in old.extract_if(.., |book| book.is_flat() && book.live.is_empty()) {
+            self.past.realised += book.realised();
+            self.past.fees += book.fees();
+        }
         old.sort_by_key(Book::symbol);
         for mut book in old {
             book.frozen.insert(FreezeCause::Configuration, "no longer configured".to_owned());
@@ -311,11 +329,11 @@ impl State {
 
     /// Sum of all fees paid.
     pub fn fees(&self) -> Money {
-        self.books.iter().map(Book::fees).sum()
+        self.books.iter().map(Book::fees).sum::<Money>() + self.past.fees
     }
 
     /// Sum of realised PnL before fees.
     pub fn realised(&self) -> Money {
-        self.books.iter().map(Book::realised).sum()
+        self.books.iter().map(Book::realised).sum::<Money>() + self.past.realised
     }
 }

@@ -147,7 +147,8 @@ impl Sequencer {
                 self.account.note(record, self.now, &mut self.actions);
                 self.carry_out(out);
             }
-            Input::Setup(setup) => self.on_setup(*setup, out),
+            Input::Setup(setup) => self.on_setup(*setup, &[], out),
+            Input::Grow { setup, history } => self.on_setup(*setup, &history, out),
         }
         self.advance(out);
     }
@@ -325,13 +326,30 @@ impl Sequencer {
         }
     }
 
-    fn on_setup(&mut self, setup: AccountSetup, out: &mut Actions<Output>) {
+    /// New instruments get a lane that remembers what `history` holds of them; the others have seen that already.
+    fn on_setup(&mut self, setup: AccountSetup, history: &[Frame], out: &mut Actions<Output>) {
         let result: Result<(), ApplyError> = self.account.reconfigure(setup, self.now, &mut self.actions);
         if let Err(error) = result {
             let text = format!("the changed setup is refused: {error}");
             out.push(Output::Alert(Alert::warning(Topic::Configuration, None, text)));
         }
         self.carry_out(out);
+        let (before, state) = (self.lanes.len(), self.account.state());
+        if state.books().len() <= before {
+            return;
+        }
+        let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
+        let lane = if halted { LaneState::Halted } else { LaneState::Expected };
+        self.lanes.resize_with(state.books().len(), || Lane::new(state.timeframe(), lane));
+        let instruments = state.setup().instruments.clone();
+        for frame in history {
+            for (ix, bar) in frame.bars.iter().filter(|(ix, _)| ix.at() >= before) {
+                if let Some(lane) = self.lanes.get_mut(ix.at()) {
+                    lane.remember(*bar, frame.context);
+                }
+            }
+        }
+        self.tell_venue(VenueCommand::Instruments(instruments), out);
     }
 
     fn tell_account(&mut self, event: Event, out: &mut Actions<Output>) {

@@ -3,7 +3,8 @@
 use super::lane::EngineInput;
 use crate::account::{AccountSetup, Alert, Approved};
 use crate::domain::{
-    Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Question, Reason, Report, Ts,
+    Decision, Event, Forecast, Frame, HaltLevel, Instrument, Ix, MarketEvent, Order, OrderId, Question, Reason, Report,
+    Ts,
 };
 use crate::engine::Snapshot;
 use crate::record::{Record, TapeTarget};
@@ -77,8 +78,17 @@ pub enum Input {
     Control(Event),
     /// A note for the record.
     Note(Record),
-    /// A changed setup.
+    /// A changed setup. Its instruments begin with those in force, in their order: a place in the table never changes its
+    /// meaning while a run lasts.
     Setup(Box<AccountSetup>),
+    /// The same with instruments behind the ones in force: their engines are expected from now on. Realtime alone; comes
+    /// between two pieces of market data.
+    Grow {
+        /// The changed setup.
+        setup: Box<AccountSetup>,
+        /// The past up to now, oldest first: what the engines of the new instruments warm up on.
+        history: Vec<Frame>,
+    },
 }
 
 /// A command to the venue. Each is answered by exactly one [`Input::Venue`].
@@ -90,6 +100,8 @@ pub enum VenueCommand {
     Submit(Approved<Order>),
     /// Cancel an order.
     Cancel(OrderId),
+    /// The table of instruments, which only ever grows.
+    Instruments(Vec<Instrument>),
 }
 
 /// What the sequencer asks for, in order. A host makes records durable before it lets later venue commands go.

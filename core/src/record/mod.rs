@@ -22,7 +22,7 @@ use crate::domain::{
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
-pub const RECORD_VERSION: u16 = 2;
+pub const RECORD_VERSION: u16 = 3;
 
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub enum Record {
     Setup {
         /// The new one.
         setup: Box<AccountSetup>,
+    },
+    /// How is decided from here on, until the next record of this kind: at every start, and when a running daemon takes
+    /// over another strategy or another symbol. With it a record can be run again without the configuration of that time.
+    Strategies {
+        /// Each strategy with the symbols that it decides for; every symbol once.
+        strategies: Vec<StrategyOf>,
     },
     /// A trading day (UTC) begins.
     Day {
@@ -159,6 +165,15 @@ pub enum Record {
     },
 }
 
+/// A strategy and the symbols that it decides for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StrategyOf {
+    /// In name order.
+    pub symbols: Vec<Symbol>,
+    /// The keys of the strategy, as its file has them under `strategy`.
+    pub strategy: serde_json::Value,
+}
+
 /// What the model said of one symbol's bar.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SymbolForecast {
@@ -266,7 +281,14 @@ impl Record {
 
     /// Whether it changes nothing of the account.
     pub const fn is_note(&self) -> bool {
-        matches!(self, Self::Command { .. } | Self::Ended { .. } | Self::Model { .. } | Self::Forecasts { .. })
+        matches!(
+            self,
+            Self::Command { .. }
+                | Self::Ended { .. }
+                | Self::Model { .. }
+                | Self::Forecasts { .. }
+                | Self::Strategies { .. }
+        )
     }
 
     /// Whether this is a cause the projection shows as belonging to a bracket.

@@ -1,6 +1,6 @@
 //! Records for tests: every kind, with numbers at the ends of their ranges.
 
-use super::{Bracket, MarkedPosition, Record, Sizing, SymbolForecast, Verdict};
+use super::{Bracket, MarkedPosition, Record, Sizing, StrategyOf, SymbolForecast, Verdict};
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
@@ -126,6 +126,12 @@ pub(super) fn records() -> Vec<Record> {
                 fee: "0".parse().unwrap(),
                 ts: Ts::MAX,
             },
+        },
+        Record::Strategies {
+            strategies: vec![StrategyOf {
+                symbols: vec![symbol()],
+                strategy: serde_json::json!({"name": "x", "atr": 14, "stop_atr": 0.1 + 0.2, "target_atr": null}),
+            }],
         },
         Record::Model { version: "1".parse().unwrap(), digest: "00ff".into(), trained_through: Ts::MAX },
         Record::Forecasts {

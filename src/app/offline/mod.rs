@@ -3,6 +3,7 @@
 mod audit;
 mod collect;
 mod replay_record;
+mod seats;
 
 use std::path::{Path, PathBuf};
 

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use levibot_core::account::book::Book;
 use levibot_core::account::{Account, Action, State};
-use levibot_core::domain::{Actions, Decision, Event, Ix, Ts};
-use levibot_core::engine::{Core, EngineAction, EngineSetup};
+use levibot_core::domain::{Actions, Decision, Event, Symbol, Ts};
+use levibot_core::engine::StrategyPolicy;
 use levibot_core::record::{Record, TapeEntry, TapeItem, TapeTarget};
 use serde::Serialize;
 
 use super::run_folder;
-use crate::app::AppError;
+use super::seats::Seats;
+use crate::app::{AppError, strategies};
 use crate::config::Config;
 use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 
@@ -29,6 +31,8 @@ pub struct ReplayOutcome {
     pub records: u64,
     /// Records that no tape reaches: a crash may lose the tail of its tape.
     pub beyond: u64,
+    /// Records that follow from a tape and that no journal reaches: a crash may lose the tail of that, too.
+    pub ahead: u64,
     /// What differs, the first few.
     pub differences: Vec<String>,
     /// How many differ.
@@ -66,6 +70,9 @@ impl fmt::Display for ReplayOutcome {
         if self.beyond > 0 {
             write!(f, "; {} records lie beyond the end of a tape", self.beyond)?;
         }
+        if self.ahead > 0 {
+            write!(f, "; {} records follow from a tape beyond the end of its journal", self.ahead)?;
+        }
         if self.lost > 0 {
             write!(f, "; the tape lost {} inputs to a slow disk", self.lost)?;
         }
@@ -81,12 +88,24 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
     let dir = run_folder(dir)?;
     let mut journal = VecDeque::new();
     scan(&dir.join(JOURNAL_FILE), &mut |envelope| journal.push_back((envelope.ts, envelope.record)))?;
+    // A record that holds its strategies needs no configuration of that time.
+    let holds_strategies = journal.iter().any(|(_, record)| matches!(record, Record::Strategies { .. }));
     if let Some((_, Record::Started { config_hash, .. })) = journal.front()
+        && !holds_strategies
         && *config_hash != config.hash()
     {
         return Err(AppError::OtherConfiguration { dir, file: config.file.clone() });
     }
-    let mut again = Again { config, journal, account: None, engines: BTreeMap::new(), answers: BTreeMap::new() };
+    let mut again = Again {
+        config,
+        journal,
+        account: None,
+        truth: None,
+        ended: false,
+        began: Ts::EPOCH,
+        strategies: BTreeMap::new(),
+        seats: Seats::default(),
+    };
     let mut outcome = ReplayOutcome { dir: dir.clone(), ..ReplayOutcome::default() };
     for item in TapeReader::open(&dir.join("tape"))? {
         match item? {
@@ -105,9 +124,15 @@ struct Again<'a> {
     /// What was put on record and has not been met yet.
     journal: VecDeque<(Ts, Record)>,
     account: Option<Account>,
-    engines: BTreeMap<Ix, Core>,
-    /// Decisions of the fresh engines that wait for the recorded ones.
-    answers: BTreeMap<Ix, VecDeque<Decision>>,
+    /// What the journal says, as far as it was read: after a crash the next daemon begins with that.
+    truth: Option<State>,
+    /// Whether the last record that was read says that the daemon ended in order.
+    ended: bool,
+    /// Time of the last start on record that was met.
+    began: Ts,
+    /// The strategies of each symbol on record by their hashes, as far as it was read.
+    strategies: BTreeMap<Symbol, BTreeMap<u64, StrategyPolicy>>,
+    seats: Seats,
 }
 
 impl Again<'_> {
@@ -120,66 +145,55 @@ impl Again<'_> {
         let TapeEntry { ts, to, event, .. } = entry;
         match to {
             TapeTarget::Account => self.account(ts, &event, outcome),
-            TapeTarget::Engine(ix) => self.engine(ix, ts, &event),
+            TapeTarget::Engine(ix) => self.seats.step(ix, ts, event),
             TapeTarget::History(ix) | TapeTarget::Cold(ix) => {
                 if matches!(to, TapeTarget::Cold(_)) {
-                    // What the one before had said and nobody took is not said by this one.
-                    self.engines.remove(&ix);
-                    self.answers.remove(&ix);
+                    self.seats.begin(ix);
                 }
-                if let (Event::Bar { bar, context, .. }, Some(core)) = (&event, self.core(ix)) {
-                    core.prime(bar, context);
+                if let Event::Bar { bar, context, .. } = event {
+                    self.seats.prime(ix, bar, context);
                 }
             }
-            TapeTarget::Session if first => {}
-            TapeTarget::Session => self.session(outcome),
+            TapeTarget::Session if first && self.began >= ts => {}
+            TapeTarget::Session => self.session(ts, outcome),
         }
     }
 
-    /// A daemon has started. What the one before it put on record after the end of its tape (a crash may lose the tail)
-    /// is taken as it stands, up to the new start.
-    fn session(&mut self, outcome: &mut ReplayOutcome) {
-        self.engines.clear();
-        self.answers.clear();
-        let Some(account) = &self.account else { return };
-        let mut state: State = account.state().clone();
-        while let Some((ts, record)) = self.journal.pop_front() {
-            let taken = if matches!(record, Record::Started { .. }) {
+    /// A daemon has started at `at`. What those before it put on record after the end of their tapes (a crash may lose the
+    /// tail, and a short life leaves none at all) is taken as it stands, up to this start.
+    fn session(&mut self, at: Ts, outcome: &mut ReplayOutcome) {
+        self.seats.clear();
+        while let Some((_, record)) = self.journal.front() {
+            let starts = matches!(record, Record::Started { .. });
+            outcome.beyond += u64::from(!starts && !record.is_note());
+            let before = self.truth.clone();
+            let Some((ts, record)) = self.next(outcome) else { return };
+            if starts {
                 outcome.records += 1;
-                let restarted = Account::restart(state.clone(), ts, record, &mut Actions::new());
-                let done = restarted.map(|account| self.account = Some(account));
-                if done.is_ok() {
+                self.account = before.and_then(|state| Account::restart(state, ts, record, &mut Actions::new()).ok());
+                if ts >= at {
                     return;
                 }
-                done
-            } else {
-                outcome.beyond += u64::from(!record.is_note());
-                state.apply(ts, &record)
-            };
-            if let Err(error) = taken {
-                outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
             }
         }
     }
 
-    fn core(&mut self, ix: Ix) -> Option<&mut Core> {
-        if !self.engines.contains_key(&ix) {
-            let symbol = self.account.as_ref()?.state().book(ix)?.symbol();
-            let policy = self.config.strategies.of(symbol).clone();
-            self.engines.insert(ix, Core::new(EngineSetup::new(ix, self.config.market.timeframe, policy)));
+    /// The next record of the journal, folded into the truth.
+    fn next(&mut self, outcome: &mut ReplayOutcome) -> Option<(Ts, Record)> {
+        let (ts, record) = self.journal.pop_front()?;
+        let folded = match &mut self.truth {
+            Some(state) => state.apply(ts, &record),
+            None => State::open(ts, &record).map(|state| self.truth = Some(state)),
+        };
+        if let Err(error) = folded {
+            outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
         }
-        self.engines.get_mut(&ix)
-    }
-
-    fn engine(&mut self, ix: Ix, ts: Ts, event: &Event) {
-        let mut actions = Actions::new();
-        let Some(core) = self.core(ix) else { return };
-        core.step(event, ts, &mut actions);
-        let decisions = actions.drain().filter_map(|action| match action {
-            EngineAction::Decide(decision) => Some(decision),
-            EngineAction::Ask(_) => None,
-        });
-        self.answers.entry(ix).or_default().extend(decisions);
+        self.learn(ts, &record, outcome);
+        if matches!(record, Record::Started { .. }) {
+            self.began = ts;
+        }
+        self.ended = matches!(record, Record::Ended { .. });
+        Some((ts, record))
     }
 
     fn account(&mut self, ts: Ts, event: &Event, outcome: &mut ReplayOutcome) {
@@ -200,12 +214,16 @@ impl Again<'_> {
 
     fn compare_decision(&mut self, recorded: &Decision, outcome: &mut ReplayOutcome) {
         outcome.decisions += 1;
-        let answers = self.answers.entry(recorded.instrument).or_default();
-        // An engine that was replaced may have left an answer that nobody took.
-        while answers.front().is_some_and(|d| d.bar < recorded.bar) {
-            answers.pop_front();
-        }
-        match answers.pop_front() {
+        let Some(account) = &self.account else { return };
+        let symbol = account.state().book(recorded.instrument).map(Book::symbol);
+        let strategy = symbol.and_then(|symbol| {
+            let configured = || Some(self.config.strategies.of(symbol)).filter(|one| one.hash() == recorded.policy);
+            match self.strategies.get(&symbol) {
+                Some(on_record) => on_record.get(&recorded.policy),
+                None => configured(),
+            }
+        });
+        match self.seats.answer(recorded, account.state().timeframe(), strategy) {
             Some(again) if again == *recorded => {}
             again => outcome.differs(format!("decision at {}: {recorded:?} then, {again:?} now", recorded.bar)),
         }
@@ -214,7 +232,12 @@ impl Again<'_> {
     fn compare_record(&mut self, ts: Ts, record: Record, outcome: &mut ReplayOutcome) {
         outcome.records += 1;
         self.notes(outcome);
-        match self.journal.pop_front() {
+        if !self.ended && matches!(self.journal.front(), None | Some((_, Record::Started { .. }))) {
+            // The journal of a daemon that was killed may end before its tape does: nothing had been done on that.
+            outcome.ahead += 1;
+            return;
+        }
+        match self.next(outcome) {
             Some((then, recorded)) if then == ts && recorded == record => {}
             Some((then, recorded)) => {
                 outcome.differs(format!("record at {ts}: {recorded:?} ({then}) then, {record:?} now"))
@@ -223,28 +246,37 @@ impl Again<'_> {
         }
     }
 
-    /// Takes what stands on record and came by no event: starts, changed setups, commands, ends.
+    fn learn(&mut self, ts: Ts, record: &Record, outcome: &mut ReplayOutcome) {
+        let Record::Strategies { strategies } = record else { return };
+        match strategies::of_record(strategies) {
+            Ok(found) => {
+                for (symbol, strategy) in found {
+                    self.strategies.entry(symbol).or_default().insert(strategy.hash(), strategy);
+                }
+            }
+            Err(error) => outcome.differs(format!("record at {ts}: its strategies cannot be read: {error}")),
+        }
+    }
+
+    /// Takes what stands on record and came by no event: the first start, changed setups, commands, ends.
     fn notes(&mut self, outcome: &mut ReplayOutcome) {
-        while let Some((ts, record)) = self.journal.front() {
-            let (ts, record) = (*ts, record.clone());
-            let mut quiet = Actions::new();
-            let taken = match (&mut self.account, &record) {
-                (None, Record::Started { .. }) => Account::open(ts, record, &mut quiet).map(|a| self.account = Some(a)),
-                (Some(account), Record::Started { .. }) => {
-                    let state: State = account.state().clone();
-                    Account::restart(state, ts, record, &mut quiet).map(|a| self.account = Some(a))
-                }
-                (Some(account), Record::Setup { setup }) => account.reconfigure((**setup).clone(), ts, &mut quiet),
-                (Some(account), note) if note.is_note() => {
-                    account.note(record, ts, &mut quiet);
-                    Ok(())
-                }
-                _ => return,
+        while let Some((_, record)) = self.journal.front() {
+            let comes_alone = match record {
+                Record::Started { .. } => self.account.is_none(),
+                Record::Setup { .. } => self.account.is_some(),
+                record => self.account.is_some() && record.is_note(),
             };
-            self.journal.pop_front();
+            if !comes_alone {
+                return;
+            }
+            let Some((ts, record)) = self.next(outcome) else { return };
             outcome.records += 1;
-            if let Err(error) = taken {
-                outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
+            let mut quiet = Actions::new();
+            match (&mut self.account, record) {
+                (None, started) => self.account = Account::open(ts, started, &mut quiet).ok(),
+                // What cannot follow was told when it was folded.
+                (Some(account), Record::Setup { setup }) => drop(account.reconfigure(*setup, ts, &mut quiet)),
+                (Some(account), note) => account.note(note, ts, &mut quiet),
             }
         }
     }

@@ -18,7 +18,7 @@ pub(super) const HISTORY: usize = 700;
 pub(super) const LIVE: usize = 160;
 const START: Ts = Ts::from_secs(1_654_041_600);
 
-const RISK: &str = "
+pub(super) const RISK: &str = "
 risk_policy:
   max_daily_loss_pct: 20.0
   max_symbol_risk_pct: 0.2
@@ -249,6 +249,7 @@ impl Rig {
                 self.submits.push((self.records.len(), order.id));
                 self.venue.submit(order, now, &mut out);
             }
+            VenueCommand::Instruments(table) => self.venue.set_instruments(&table),
             VenueCommand::Cancel(id) => self.venue.cancel(id, now, &mut out),
         }
         self.venue_answers.push_back(Input::Venue { reports: out.drain().collect() });

@@ -1,0 +1,179 @@
+//! Two ways to ask for a reload besides `levibot reload`: the signal SIGHUP, and a watched file that changes. Both go
+//! through the one queue of orders, so that nothing is read twice at once and each is on record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use levibot_core::alerts::{Alert, Topic};
+use levibot_core::domain::hash::sha256;
+use tokio::signal::unix::Signal;
+use tokio::time::MissedTickBehavior;
+
+use crate::config::Config;
+use crate::control::{Answer, Command, Desk, Request};
+use crate::supervisor::AlertChannels;
+
+/// How often watched files are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// Of a larger file only so much is compared; no configuration is as large.
+const BYTES_MAX: u64 = 4 << 20;
+
+/// What tells that a file may be another one. A link is followed, so that one that is made to point elsewhere shows too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// `None` where there is no file.
+    fn of(path: &Path) -> Option<Self> {
+        let m: Metadata = std::fs::metadata(path).ok()?;
+        Some(Self {
+            file: (m.dev(), m.ino()),
+            bytes: m.len(),
+            modified: (m.mtime(), m.mtime_nsec()),
+            changed: (m.ctime(), m.ctime_nsec()),
+        })
+    }
+}
+
+/// A file as it was when it was last read.
+#[derive(Debug, Clone)]
+struct Known {
+    stamp: Option<Stamp>,
+    /// Hash of what stood in it; `None` where that could not be used, so that any touch counts as a change.
+    digest: Option<[u8; 32]>,
+    /// The other stamp that it showed at the last look: it is acted on when it shows it twice.
+    seen: Option<Option<Stamp>>,
+}
+
+impl Known {
+    fn of(path: &Path) -> Self {
+        let stamp = Stamp::of(path);
+        Self { stamp, digest: digest(path).ok(), seen: None }
+    }
+}
+
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    // A pipe or a device could block or never end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(sha256(&[&bytes]))
+}
+
+/// The watched files as they were when they were last read. One that is not there is watched for its coming.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    files: BTreeMap<PathBuf, Known>,
+    /// Files that have changed since.
+    changed: BTreeSet<PathBuf>,
+}
+
+impl Sight {
+    /// The files as they are now. Made *before* they are read: what changes while that is done then shows.
+    pub(super) fn of(files: Vec<PathBuf>) -> Self {
+        let files = files.into_iter().map(|path| (path.clone(), Known::of(&path))).collect();
+        Self { files, changed: BTreeSet::new() }
+    }
+
+    /// What was looked at before it was read, for the files that are named from now on.
+    pub(super) fn now_of(mut self, files: Vec<PathBuf>) -> Self {
+        let known = |path: PathBuf| {
+            let known = self.files.remove(&path).unwrap_or_else(|| Known::of(&path));
+            (path, known)
+        };
+        Self { files: files.into_iter().map(known).collect(), changed: BTreeSet::new() }
+    }
+
+    /// The same, none of which could be used: it is tried again as soon as one is written again, even with what it holds
+    /// now, because a file that it names may be there by then.
+    pub(super) fn refused(mut self) -> Self {
+        self.files.values_mut().for_each(|known| known.digest = None);
+        self
+    }
+
+    /// Looks at each file; those whose content has changed, once none of them changes any more. They are told again until
+    /// they have been read.
+    fn look(&mut self) -> Vec<PathBuf> {
+        let mut settled = true;
+        for (path, known) in &mut self.files {
+            let stamp = Stamp::of(path);
+            if stamp == known.stamp {
+                known.seen = None;
+                continue;
+            }
+            if known.seen.replace(stamp) != Some(stamp) {
+                settled = false;
+                continue;
+            }
+            let now = Known::of(path);
+            if now.stamp != stamp {
+                settled = false;
+            } else {
+                if now.digest != known.digest || now.digest.is_none() {
+                    self.changed.insert(path.clone());
+                }
+                *known = now;
+            }
+        }
+        if settled { self.changed.iter().cloned().collect() } else { Vec::new() }
+    }
+}
+
+/// What the watch and the clerk share.
+pub(super) type SharedSight = Arc<Mutex<Sight>>;
+
+pub(super) fn lock(sight: &SharedSight) -> MutexGuard<'_, Sight> {
+    sight.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks for a reload whenever watched files have changed, as long as the configuration in force wants it. Never ends.
+pub(super) async fn files(sight: SharedSight, live: Arc<ArcSwap<Config>>, desk: Desk, alerts: AlertChannels) {
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if !live.load().run.watch {
+            continue;
+        }
+        // A file system may be slow to answer.
+        let looking = Arc::clone(&sight);
+        let changed = tokio::task::spawn_blocking(move || lock(&looking).look()).await.unwrap_or_default();
+        if !changed.is_empty() {
+            let names = changed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+            tracing::info!(files = names, "watched files have changed");
+            ask(&desk, "file watch", &alerts).await;
+        }
+    }
+}
+
+/// Asks for a reload at each SIGHUP.
+pub(super) async fn hang_ups(mut signals: Signal, desk: Desk, alerts: AlertChannels) {
+    while signals.recv().await.is_some() {
+        ask(&desk, "SIGHUP", &alerts).await;
+    }
+}
+
+/// Nobody waits for the outcome of these: a refusal is told as an alert.
+async fn ask(desk: &Desk, by: &str, alerts: &AlertChannels) {
+    if let Answer::Refused(why) = desk.handle(Request::Do(Command::Reload), by).await {
+        let text = format!("the configuration was not taken over ({by}): {why}");
+        alerts.send(&Alert::warning(Topic::Configuration, None, text));
+    }
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
