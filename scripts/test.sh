@@ -47,17 +47,29 @@ else
   skip rules "promtool is not installed"
 fi
 
+# The daemon as it is shipped, and as it is tested: with engines that commit faults on request. Only the daemon's own
+# package differs.
+faults=(--features fault-injection)
 stage lints cargo clippy --workspace --all-targets --locked -- -D warnings
+stage lints cargo clippy --workspace --all-targets --locked "${faults[@]}" -- -D warnings
 
 # Tests of the daemon start the model's program, which lies beside the daemon's.
 stage programs cargo build --workspace --bins --locked
 
+# The shipped program must not know what the tests ask of theirs.
+without_faults() {
+  local program=$CARGO_TARGET_DIR/debug/levibot
+  grep --quiet --binary-files=text replay-record "$program" || return 1
+  ! grep --quiet --binary-files=text stale_generation "$program"
+}
+stage shipped without_faults
+
 # The tests come last, so that their own summary stands at the end.
 if have cargo-nextest; then
   stage examples cargo test --doc --workspace --locked --quiet
-  stage tests cargo nextest run --workspace --locked --no-fail-fast
+  stage tests cargo nextest run --workspace --locked --no-fail-fast "${faults[@]}"
 else
-  stage tests cargo test --workspace --locked
+  stage tests cargo test --workspace --locked "${faults[@]}"
 fi
 
 printf '\n== summary\n'

@@ -2,6 +2,8 @@
 //! clock, a file, a socket or a thread is here.
 
 pub mod app;
+#[cfg(feature = "fault-injection")]
+pub mod chaos;
 pub mod cli;
 pub mod config;
 pub mod control;

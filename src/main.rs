@@ -52,6 +52,9 @@ enum Command {
     Model(ModelArgs),
     /// Write the simulated market's bars up to now as price files, for `retrain` to learn from; the daemon may run
     Collect(ReplayArgs),
+    /// Drill a daemon: hit its engines on purpose and see that everything holds; 0 when it does, 1 when not
+    #[cfg(feature = "fault-injection")]
+    Chaos(cli::ChaosArgs),
     /// An engine process; the daemon alone starts one
     #[command(hide = true)]
     Engine(EngineArgs),
@@ -174,6 +177,8 @@ fn main() -> ExitCode {
             );
             2
         }
+        #[cfg(feature = "fault-injection")]
+        Command::Chaos(args) => drill(args, &cli.client),
         Command::Engine(args) => run_engine(args),
         Command::Client(command) => ask(command, &cli.client),
     };
@@ -262,6 +267,57 @@ fn run_collect(args: &ReplayArgs, client: &ClientArgs) -> u8 {
         }
         Err(error) => fail(&error),
     }
+}
+
+#[cfg(feature = "fault-injection")]
+fn drill(args: &cli::ChaosArgs, client: &ClientArgs) -> u8 {
+    use levibot::chaos::{self, ChaosError};
+    let outcome = drill_request(args, client).and_then(|request| chaos::run(&request));
+    match outcome {
+        Ok(outcome) => {
+            say(&if client.json { format!("{:#}", outcome.json().unwrap_or_default()) } else { outcome.to_string() });
+            u8::from(!outcome.holds())
+        }
+        Err(error) => {
+            complain(&error as &ChaosError);
+            error.exit_code()
+        }
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+fn drill_request(
+    args: &cli::ChaosArgs,
+    client: &ClientArgs,
+) -> Result<levibot::chaos::Request, levibot::chaos::ChaosError> {
+    use levibot::chaos::{ChaosError, Own, Request, What, blow};
+    let blows = args.faults.iter().map(|text| blow(text).map_err(ChaosError::Usage)).collect::<Result<_, _>>()?;
+    // A daemon of one's own has its data below the folder.
+    let data_dir = client.data_dir.clone().filter(|_| !args.own);
+    let overrides = Overrides { data_dir, ..Overrides::default() };
+    let config = match &args.config {
+        Some(file) => Config::load(file, &overrides, &environment())?,
+        None => Config::load_default(&overrides, &environment())?,
+    };
+    let own = |dir: Option<PathBuf>| -> Result<Own, ChaosError> {
+        let dir = dir.ok_or_else(|| ChaosError::Usage("--own needs a new folder: name it with --data-dir".into()))?;
+        Ok(Own { dir, engines: args.engines, isolation: args.isolation.clone(), daemon_kills: args.daemon_kills })
+    };
+    Ok(Request {
+        config,
+        named: args.config.is_some(),
+        what: match args.kills {
+            Some(count) => What::Kills(count),
+            None if args.load => What::Load,
+            None => What::Storm,
+        },
+        seed: args.seed,
+        length: args.length,
+        blows,
+        per_minute: args.per_minute,
+        bursts: args.bursts,
+        own: if args.own { Some(own(client.data_dir.clone())?) } else { None },
+    })
 }
 
 fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {

@@ -20,6 +20,10 @@ use crate::supervisor::{EngineCommand, Supervisor, Wish};
 /// How long the account may take to show what was asked for.
 const SETTLE: Duration = Duration::from_secs(3);
 
+#[cfg(feature = "fault-injection")]
+#[path = "faults.rs"]
+mod faults;
+
 /// Reloads that wait while one is prepared; others stay in the queue of orders.
 const LATER_MAX: usize = 16;
 
@@ -110,6 +114,8 @@ impl Clerk {
             Command::Unpause(scope) => self.engines(Wish::Unpause, *scope).await,
             Command::Halt { level, reason } => self.halt(*level, by, reason).await,
             Command::Resume { reason } => self.resume(by, reason).await,
+            #[cfg(feature = "fault-injection")]
+            Command::Inject { symbol, fault } => self.inject(*symbol, *fault).await,
             Command::Reload | Command::ReloadDryRun => Err("a reload is carried out elsewhere".to_owned()),
         }
     }

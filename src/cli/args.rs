@@ -112,6 +112,17 @@ pub enum ClientCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Make an engine commit a fault, to see that it is replaced; refused unless prices and orders are simulated
+    #[cfg(feature = "fault-injection")]
+    #[command(after_help = AFTER_HELP)]
+    Inject {
+        /// Whose engine
+        #[arg(value_name = "SYMBOL")]
+        symbol: Symbol,
+        /// Which fault, such as `panic`, `spin` or `sleep:5000` (milliseconds)
+        #[arg(value_name = "FAULT")]
+        fault: crate::control::Fault,
+    },
 }
 
 impl ClientCommand {
@@ -131,6 +142,8 @@ impl ClientCommand {
             Self::Halt { level, reason } => Command::Halt { level: (*level).into(), reason: reason.clone() },
             Self::Reload { dry_run: false } => Command::Reload,
             Self::Reload { dry_run: true } => Command::ReloadDryRun,
+            #[cfg(feature = "fault-injection")]
+            Self::Inject { symbol, fault } => Command::Inject { symbol: *symbol, fault: *fault },
         };
         Request::Do(command)
     }

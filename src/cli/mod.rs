@@ -4,6 +4,8 @@
 //! its exit code.
 
 mod args;
+#[cfg(feature = "fault-injection")]
+mod chaos;
 mod format;
 mod hand_over;
 pub mod render;
@@ -11,6 +13,8 @@ pub mod render;
 use std::io::{self, Write};
 
 pub use args::{AFTER_HELP, ClientArgs, ClientCommand, HaltArg, ScopeArg};
+#[cfg(feature = "fault-injection")]
+pub use chaos::ChaosArgs;
 pub use hand_over::{MODEL_COMMANDS, hand_over, is_for_model};
 use serde::Serialize;
 

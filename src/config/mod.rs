@@ -35,6 +35,12 @@ pub use model::{ModelConfig, model_binary};
 pub use overrides::{Overrides, SLACK_WEBHOOK, arguments, environment};
 pub use text::parse_to;
 
+/// A file that is built into the binary, by its place in the repository.
+#[cfg(feature = "fault-injection")]
+pub fn embedded(path: &str) -> Option<&'static str> {
+    text::embedded(Path::new(path))
+}
+
 use error::Origin;
 use overrides::Variables;
 use raw::RawConfig;

@@ -138,6 +138,14 @@ impl Client {
         self.receive()
     }
 
+    /// The process at the other end.
+    #[cfg(feature = "fault-injection")]
+    pub fn daemon_pid(&self) -> Option<u32> {
+        use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+        let peer = getsockopt(&self.stream, PeerCredentials).ok()?;
+        u32::try_from(peer.pid()).ok()
+    }
+
     fn patience(&self, limit: Duration) -> Result<(), ClientError> {
         let set = self.stream.set_read_timeout(Some(limit)).and_then(|()| self.stream.set_write_timeout(Some(limit)));
         set.map_err(|source| ClientError::Io { doing: "set limits for", path: self.path.clone(), source })

@@ -5,6 +5,8 @@
 
 pub mod board;
 pub mod client;
+#[cfg(feature = "fault-injection")]
+mod fault;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod server;
@@ -13,6 +15,8 @@ pub mod words;
 
 pub use board::{Board, EngineRow, EnginesView, ModelView, RunInfo, Stamp, StatusView};
 pub use client::{Client, ClientError};
+#[cfg(feature = "fault-injection")]
+pub use fault::Fault;
 pub use levibot_core::account::view::{AccountView, OpenPosition, SymbolView};
 pub use server::{ControlError, ServerHandle, serve, socket_path};
 pub use words::{Answer, Command, Question, Request, Scope};

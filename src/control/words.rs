@@ -58,6 +58,14 @@ pub enum Command {
     },
     /// Read configuration, limits, trading rules and strategies again, and take over what has changed.
     Reload,
+    /// Make an engine commit a fault. Refused unless prices and orders are simulated.
+    #[cfg(feature = "fault-injection")]
+    Inject {
+        /// Whose engine.
+        symbol: Symbol,
+        /// Which fault.
+        fault: super::Fault,
+    },
     /// The same, but only say what would change. Does not go on record.
     ReloadDryRun,
 }
@@ -103,6 +111,8 @@ impl std::fmt::Display for Command {
             Self::Halt { level, reason } => write!(f, "halt {level}: {reason}"),
             Self::Resume { reason } => write!(f, "resume: {reason}"),
             Self::Reload => f.write_str("reload"),
+            #[cfg(feature = "fault-injection")]
+            Self::Inject { symbol, fault } => write!(f, "inject {symbol} {fault}"),
             Self::ReloadDryRun => f.write_str("reload (dry run)"),
         }
     }

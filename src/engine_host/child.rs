@@ -117,6 +117,11 @@ impl Line {
             let what = match message {
                 ToEngine::Begin(_) => return Err(ChildError::Message("it begins twice".to_owned())),
                 ToEngine::Beat => Did::Nothing,
+                #[cfg(feature = "fault-injection")]
+                ToEngine::Fault(fault) => {
+                    super::faults::commit(fault, *generation, number, &mut self.socket);
+                    Did::Nothing
+                }
                 ToEngine::Work(input) => {
                     let is_position = matches!(input, EngineInput::Position(_));
                     let said = work.take(input, &make).map_err(ChildError::Make)?;

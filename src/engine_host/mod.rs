@@ -2,6 +2,8 @@
 
 pub mod child;
 mod error_stream;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod limits;
 pub mod process;
 mod reading;
@@ -107,6 +109,12 @@ pub trait EngineHandle: fmt::Debug + Send {
     /// Ends it as far as the host can, without waiting; nothing it still says counts. A process is killed. A thread ends
     /// after what it is doing now; one that hangs is left behind.
     fn abandon(self: Box<Self>);
+    /// Makes its work loop commit a fault, as the next thing it does.
+    ///
+    /// # Errors
+    /// Why it cannot be asked to, in words.
+    #[cfg(feature = "fault-injection")]
+    fn inject(&self, fault: crate::control::Fault) -> Result<(), String>;
 }
 
 /// The two ends of an engine that was started: the supervisor's and the risk manager's.

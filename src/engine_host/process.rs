@@ -186,6 +186,11 @@ impl EngineHandle for ProcessHandle {
     fn abandon(self: Box<Self>) {
         self.running.kill();
     }
+
+    #[cfg(feature = "fault-injection")]
+    fn inject(&self, fault: crate::control::Fault) -> Result<(), String> {
+        if self.sending.inject(fault) { Ok(()) } else { Err("the engine takes nothing now: try again".to_owned()) }
+    }
 }
 
 #[derive(Debug)]

@@ -88,6 +88,18 @@ impl Sending {
         }
     }
 
+    /// Hands over a fault to commit; `false` when it cannot be handed over now.
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn inject(&self, fault: crate::control::Fault) -> bool {
+        let mut pipe = self.pipe();
+        self.progress.offer();
+        let sent = self.send(&mut pipe, &ToEngine::<&EngineInput>::Fault(fault));
+        if sent == Sent::Full {
+            self.progress.take_back();
+        }
+        sent == Sent::Whole
+    }
+
     /// Ends what is said to the engine, which ends it in order.
     pub(super) fn close(&self) {
         let _ = self.pipe().socket.shutdown(Shutdown::Write);

@@ -3,6 +3,9 @@
 //! A panic is caught at the handler, reported, and the whole state dropped: actix's own supervisor would not notice it.
 //! A thread that hangs cannot be ended from outside; it is fenced off by its generation and left behind.
 
+#[cfg(feature = "fault-injection")]
+mod faults;
+
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -118,6 +121,11 @@ impl EngineHandle for ThreadHandle {
 
     fn abandon(self: Box<Self>) {
         self.arbiter.stop();
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn inject(&self, fault: crate::control::Fault) -> Result<(), String> {
+        faults::inject(self, fault)
     }
 }
 
@@ -240,6 +248,24 @@ impl Engine {
         self.say(EngineSays::Gone { instrument, generation, cause });
         ctx.stop();
         Arbiter::current().stop();
+    }
+}
+
+/// A panic that no handler caught, such as one in a future: the runtime drops the actor, and the supervisor would learn
+/// of it only by the want of progress.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let core = self.work.end();
+        // A second panic in the middle of the first would end the process.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(core)));
+        let EngineSpec { instrument, generation, .. } = self.spec;
+        self.say(EngineSays::Gone { instrument, generation, cause: "panic outside of its work".to_owned() });
+        if let Some(arbiter) = Arbiter::try_current() {
+            arbiter.stop();
+        }
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) enum ToEngine<I> {
     Work(I),
     /// Nothing; the answer shows that the loop turns.
     Beat,
+    /// A fault to commit instead of work.
+    #[cfg(feature = "fault-injection")]
+    Fault(crate::control::Fault),
 }
 
 /// Who an engine is.

@@ -3,6 +3,7 @@
 //! It hosts the sequencer, makes records durable before the venue commands that follow them leave, gives engines their
 //! inputs, and publishes the account for the faces. It decides nothing itself.
 
+mod answers;
 mod counts;
 mod links;
 mod measures;
@@ -35,6 +36,7 @@ use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
 use crate::venue::VenueTell;
 
+use answers::Answers;
 pub use counts::{Counts, Latency};
 use links::Links;
 use measures::Measures;
@@ -110,6 +112,7 @@ pub struct RiskManager {
     latency: Latency,
     measures: Measures,
     questions: Questions,
+    answers: Answers,
     venue: VenueWatch,
     /// Why nothing new is sent any more: the journal or the venue is lost.
     sealed: Option<String>,
@@ -139,6 +142,7 @@ impl RiskManager {
             latency: Latency::default(),
             measures: Measures::new(Arc::clone(&parts.metrics), parts.sequencer.account().state()),
             questions: Questions::default(),
+            answers: Answers::new(parts.sequencer.account().state()),
             venue: VenueWatch::new(VENUE_PATIENCE),
             sealed: None,
             closed: false,
@@ -150,6 +154,9 @@ impl RiskManager {
     fn input(&mut self, input: Input) {
         if let Input::Market(event) = &input {
             self.count_market(event);
+        }
+        if let Input::Answer { instrument, generation, bar, .. } = &input {
+            self.answers.answered(*instrument, *generation, *bar, self.measures.metrics());
         }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.parts.sequencer.step(input, &mut outputs);
@@ -189,6 +196,7 @@ impl RiskManager {
                     self.outbox.push(after, ts, command);
                 }
                 Output::Engine(ix, input) => {
+                    self.answers.offered(ix, &input);
                     if !self.links.tell(ix, input) {
                         self.measures.metrics().mailbox_full("engine");
                     }
@@ -416,6 +424,7 @@ impl Handler<Tell> for RiskManager {
             }
             Tell::Link { instrument, generation, link } => {
                 self.links.put(instrument, link);
+                self.answers.attached(instrument, generation);
                 self.input(Input::Attach { instrument, generation });
             }
             Tell::JournalMoved => self.release(),

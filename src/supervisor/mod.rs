@@ -4,6 +4,8 @@
 //! them to faces and registry. It knows nothing of prices or orders; protection of positions is the account's.
 
 mod escalate;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod keeper;
 mod show;
 mod slot;
@@ -32,6 +34,8 @@ use crate::risk_manager::Tell;
 use crate::telemetry::alerts::AlertChannel;
 use crate::telemetry::clock::{monotonic_now, wall_now};
 use crate::telemetry::metrics::Metrics;
+#[cfg(feature = "fault-injection")]
+pub use faults::Inject;
 use slot::Slot;
 pub use wishes::{EngineCommand, Wish};
 

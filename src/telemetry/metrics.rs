@@ -5,8 +5,8 @@ use std::fmt;
 use levibot_core::domain::{HaltLevel, Side, Span, Symbol, Ts};
 use prometheus::core::{Collector, Metric, MetricVec, MetricVecBuilder};
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use super::alert_metrics::AlertMetrics;
@@ -112,6 +112,7 @@ pub struct Metrics {
     engine_restarts: IntCounterVec,
     engine_errors: IntCounterVec,
     engine_last_bar: GaugeVec,
+    engine_answer: HistogramVec,
     decisions: IntCounterVec,
     signals: IntCounterVec,
     orders: IntCounterVec,
@@ -181,6 +182,10 @@ impl Maker {
 pub(super) const SECONDS: [f64; 13] =
     [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 
+/// 50 µs to 5 s.
+const ANSWER_SECONDS: [f64; 16] =
+    [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+
 /// Does something to the child of these labels. The number of labels is fixed in this file, so the child is always there.
 pub(super) fn with<B: MetricVecBuilder>(of: &MetricVec<B>, labels: &[&str], act: impl FnOnce(&B::M))
 where
@@ -219,6 +224,14 @@ impl Metrics {
                 "Close of the last bar that the engine processed, in trading time.",
                 by_symbol,
             )?,
+            engine_answer: make.add(HistogramVec::new(
+                HistogramOpts::new(
+                    "levibot_engine_answer_seconds",
+                    "From a bar being offered to an engine until its answer is there.",
+                )
+                .buckets(ANSWER_SECONDS.to_vec()),
+                by_symbol,
+            ))?,
             decisions: make.counters(
                 "levibot_decisions_total",
                 "Decisions of the engines, by what the account said.",
@@ -274,6 +287,7 @@ impl Metrics {
             with(counter, &[symbol], |_| ());
         }
         with(&self.engine_uptime, &[symbol], |_| ());
+        with(&self.engine_answer, &[symbol], |_| ());
         for verdict in DecisionVerdict::ALL {
             with(&self.decisions, &[symbol, verdict.as_str()], |_| ());
         }
@@ -310,6 +324,11 @@ impl Metrics {
     /// The engine processed the bar that closed then.
     pub fn set_engine_last_bar(&self, symbol: &Symbol, close: Ts) {
         with(&self.engine_last_bar, &[symbol.as_str()], |g| g.set(close.secs_f64()));
+    }
+
+    /// The engine answered a bar so long after it was offered.
+    pub fn engine_answered(&self, symbol: &Symbol, took: Span) {
+        with(&self.engine_answer, &[symbol.as_str()], |h| h.observe(took.secs_f64()));
     }
 
     /// An engine decided and the account answered.

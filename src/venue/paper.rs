@@ -6,6 +6,9 @@ use levibot_core::fills::PaperVenue;
 
 use super::Broker;
 
+/// What this venue is called.
+pub const NAME: &str = "paper";
+
 impl Broker for PaperVenue {
     fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>) {
         Self::submit(self, order, now, out);

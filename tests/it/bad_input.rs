@@ -22,6 +22,19 @@ fn lines(path: &Path) -> Vec<Vec<u8>> {
     fs::read(path).unwrap().split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
+/// A build for trading knows no way to break an engine on purpose.
+#[cfg(not(feature = "fault-injection"))]
+#[test]
+fn a_build_without_the_feature_takes_no_faults() {
+    let home = Home::simulated(600.0);
+    home.ask(&["inject", "BTCUSDT", "panic"]).refused_with(2, &["inject"]);
+    home.ask(&["chaos", "--storm"]).refused_with(2, &["chaos"]);
+    let program = std::fs::read(env!("CARGO_BIN_EXE_levibot")).unwrap();
+    let named = |word: &str| program.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+    assert!(named("replay-record"), "what is there is found");
+    assert!(!named("stale_generation"));
+}
+
 #[test]
 fn a_second_daemon_on_the_data_folder_is_refused() {
     let home = Home::simulated(600.0);

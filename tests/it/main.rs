@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bad_input;
+#[cfg(feature = "fault-injection")]
+mod chaos;
 mod config_errors;
 mod control;
 mod directions;

@@ -1,0 +1,169 @@
+//! What the record, the tape and the log say of a storm afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use levibot_core::alerts::Topic;
+use levibot_core::domain::{Event, Ix, Side, Symbol, Timeframe, Ts};
+use levibot_core::record::{Record, TapeItem, TapeTarget};
+use rust_decimal::Decimal;
+
+use super::check::{RecordFacts, Told};
+use crate::app::offline::{audit, replay_record};
+use crate::config::Config;
+use crate::journal::{JOURNAL_FILE, TapeReader, scan};
+use crate::telemetry::chain;
+
+/// Bars that an engine may still owe when the storm ends, and around an absence.
+const BARS_OWED: i64 = 3;
+
+/// When engines were away, in trading time.
+pub(super) type Absences = BTreeMap<Symbol, Vec<(Ts, Ts)>>;
+
+/// Reads everything. `ended` says whether the daemon has: else it is not run again.
+pub(super) fn facts(config: &Config, symbols: &[Symbol], away: &Absences, ended: bool) -> RecordFacts {
+    let dir = &config.run.data_dir;
+    let mut facts = RecordFacts { doubled: doubled(dir), ..RecordFacts::default() };
+    facts.audit = Some(match audit(dir) {
+        Ok(outcome) if outcome.is_clean() => Ok(format!("{} records, the audit is clean", outcome.report.records)),
+        Ok(outcome) => Err(outcome.fault.as_ref().map_or_else(|| outcome.to_string(), ToString::to_string)),
+        Err(error) => Err(chain(&error)),
+    });
+    if ended {
+        facts.replay = Some(match replay_record(config, dir) {
+            Ok(outcome) if outcome.different == 0 => Ok(format!(
+                "{} decisions and {} records, 0 differ, {} beyond a tape",
+                outcome.decisions, outcome.records, outcome.beyond
+            )),
+            Ok(outcome) => Err(format!("{} differ: {}", outcome.different, outcome.differences.join("; "))),
+            Err(error) => Err(chain(&error)),
+        });
+    }
+    facts.exits_while_away = exits_while_away(dir, away);
+    if let Ok((lost, answered)) = bars(dir, symbols, config.market.timeframe, away) {
+        (facts.lost_bars, facts.answered) = (Some(lost), answered);
+    }
+    facts
+}
+
+fn doubled(dir: &Path) -> Vec<String> {
+    let (mut orders, mut trades, mut doubled) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    let read = scan(&dir.join(JOURNAL_FILE), &mut |envelope| match &envelope.record {
+        Record::Intent { order, .. } if !orders.insert(order.id) => doubled.push(format!("order {}", order.id)),
+        Record::Fill { fill } if !trades.insert((fill.symbol, fill.trade_id)) => {
+            doubled.push(format!("trade {} of {}", fill.trade_id, fill.symbol));
+        }
+        _ => {}
+    });
+    doubled.extend(read.err().map(|error| chain(&error)));
+    doubled
+}
+
+/// Positions as the fills on record add up to them, without those that are flat.
+pub(super) fn positions(dir: &Path) -> BTreeMap<Symbol, Decimal> {
+    let mut positions = BTreeMap::<Symbol, Decimal>::new();
+    // What cannot be read is said by the audit.
+    let _ = scan(&dir.join(JOURNAL_FILE), &mut |envelope| {
+        if let Record::Fill { fill } = &envelope.record {
+            let qty = fill.qty.get();
+            *positions.entry(fill.symbol).or_default() += if fill.side == Side::Buy { qty } else { -qty };
+        }
+    });
+    positions.retain(|_, net| !net.is_zero());
+    positions
+}
+
+fn is_away(away: &Absences, symbol: Symbol, at: Ts) -> bool {
+    away.get(&symbol).is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&at)))
+}
+
+fn exits_while_away(dir: &Path, away: &Absences) -> u64 {
+    let mut exits = 0;
+    let _ = scan(&dir.join(JOURNAL_FILE), &mut |envelope| {
+        let is_exit = envelope.record.bracket_rule().is_some();
+        exits += u64::from(is_exit && envelope.record.symbol().is_some_and(|s| is_away(away, s, envelope.ts)));
+    });
+    exits
+}
+
+/// Bars without a decision although their engine was there, and how many had one.
+fn bars(dir: &Path, symbols: &[Symbol], timeframe: Timeframe, away: &Absences) -> Result<(Vec<String>, u64), String> {
+    let (mut closed, mut decided) = (BTreeSet::<(Ix, Ts)>::new(), BTreeSet::<(Ix, Ts)>::new());
+    let mut last = Ts::EPOCH;
+    for item in TapeReader::open(&dir.join("tape")).map_err(|error| chain(&error))? {
+        let Ok(TapeItem::Entry(entry)) = item else { continue };
+        last = last.max(entry.ts);
+        match (entry.to, entry.event) {
+            (TapeTarget::Account, Event::Bar { instrument, bar, .. }) => {
+                closed.insert((instrument, bar.close_ts(timeframe)));
+            }
+            (TapeTarget::Account, Event::Decision(decision)) => {
+                decided.insert((decision.instrument, decision.bar));
+            }
+            _ => {}
+        }
+    }
+    let owed = timeframe.span().times(BARS_OWED);
+    let widened: Absences =
+        away.iter().map(|(s, spans)| (*s, spans.iter().map(|(a, b)| (*a - owed, *b + owed)).collect())).collect();
+    let lost = closed.difference(&decided).filter_map(|(ix, close)| {
+        let symbol = *symbols.get(ix.at())?;
+        let excused = last - *close <= owed || is_away(&widened, symbol, *close);
+        (!excused).then(|| format!("{symbol} at {close}"))
+    });
+    Ok((lost.collect(), decided.len() as u64))
+}
+
+/// Alerts of crashes in the log, from `since` on (wall time); `None` when there is no log.
+pub(super) fn told(dir: &Path, since: Ts) -> Option<Told> {
+    let mut told = Told::default();
+    let files = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    for file in files.filter(|path| path.extension().is_some_and(|end| end == "jsonl")) {
+        for line in fs::read_to_string(file).ok()?.lines() {
+            take_line(line, since, &mut told);
+        }
+    }
+    Some(told)
+}
+
+/// One line of the log: an alert names its topic and its symbol.
+fn take_line(line: &str, since: Ts, told: &mut Told) {
+    let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else { return };
+    let text = |key: &str| line.get(key).and_then(serde_json::Value::as_str);
+    let is_new = text("ts").and_then(|ts| ts.parse::<Ts>().ok()).is_some_and(|ts| ts >= since);
+    let symbol = text("symbol").and_then(|symbol| symbol.parse::<Symbol>().ok());
+    let (Some("alert"), true, Some(symbol)) = (text("msg"), is_new, symbol) else { return };
+    let is_quarantine = text("topic") == Some(Topic::EngineQuarantine.as_str());
+    if is_quarantine || text("topic") == Some(Topic::EngineCrash.as_str()) {
+        *told.crashes.entry(symbol).or_default() += 1;
+        *told.quarantines.entry(symbol).or_default() += u64::from(is_quarantine);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_of_engines_are_counted_by_their_topic_and_from_their_time_on() {
+        let mut told = Told::default();
+        let since = Ts::from_secs(1_700_000_000);
+        let line = |ts: &str, symbol: &str, topic: &str| {
+            format!(r#"{{"ts":"{ts}","level":"warn","symbol":"{symbol}","msg":"alert","topic":"{topic}","text":"x"}}"#)
+        };
+        for (ts, symbol, topic) in [
+            ("2025-01-01T00:00:00Z", "BTCUSDT", "engine_crash"),
+            ("2025-01-01T00:00:01Z", "BTCUSDT", "engine_quarantine"),
+            ("2025-01-01T00:00:01Z", "ETHUSDT", "engine_crash"),
+            ("2025-01-01T00:00:01Z", "ETHUSDT", "account"),
+            ("2020-01-01T00:00:01Z", "ETHUSDT", "engine_crash"),
+        ] {
+            take_line(&line(ts, symbol, topic), since, &mut told);
+        }
+        take_line("no line", since, &mut told);
+        let count = |of: &BTreeMap<Symbol, u64>, symbol: &str| of.get(&symbol.parse().unwrap()).copied();
+        assert_eq!((count(&told.crashes, "BTCUSDT"), count(&told.crashes, "ETHUSDT")), (Some(2), Some(1)));
+        assert_eq!((count(&told.quarantines, "BTCUSDT"), count(&told.quarantines, "ETHUSDT")), (Some(1), Some(0)));
+    }
+}
