@@ -26,8 +26,16 @@ struct Waiting {
 
 impl Answers {
     pub(super) fn new(state: &State) -> Self {
+        let mut answers = Self { timeframe: state.timeframe(), engines: Vec::new() };
+        answers.grow(state);
+        answers
+    }
+
+    /// Symbols that came behind those that are known.
+    pub(super) fn grow(&mut self, state: &State) {
+        let new = state.books().iter().skip(self.engines.len());
         let waiting = |symbol| Waiting { symbol, generation: 0, bars: VecDeque::new() };
-        Self { timeframe: state.timeframe(), engines: state.books().iter().map(|b| waiting(b.symbol())).collect() }
+        self.engines.extend(new.map(|book| waiting(book.symbol())));
     }
 
     pub(super) fn attached(&mut self, ix: Ix, generation: u64) {

@@ -424,6 +424,7 @@ impl Handler<Tell> for RiskManager {
             }
             Tell::Link { instrument, generation, link } => {
                 self.links.put(instrument, link);
+                self.answers.grow(self.parts.sequencer.account().state());
                 self.answers.attached(instrument, generation);
                 self.input(Input::Attach { instrument, generation });
             }
