@@ -32,7 +32,7 @@ use crate::last_words::LastWords;
 use crate::supervisor::EngineSays;
 
 /// How long a process whose socket is closed may take to end before it is ended by force.
-const END_DEADLINE: Duration = Duration::from_millis(100);
+const END_DEADLINE: Duration = Duration::from_secs(1);
 /// Between two looks at whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long its last words are waited for once it has ended.
