@@ -297,9 +297,8 @@ impl Supervisor {
         for ix in all {
             let Some(slot) = self.slots.get_mut(&ix) else { continue };
             if halted {
-                let status = slot.policy.status();
-                // A quarantine outlasts a halt: only a person lifts it.
-                if matches!(status, EngineStatus::Stopped | EngineStatus::Quarantined) {
+                // What a person has stopped stays so, and a quarantine outlasts a halt: only a person lifts it.
+                if !slot.is_to_run() {
                     continue;
                 }
                 slot.resume_after_halt = true;

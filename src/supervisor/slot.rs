@@ -74,6 +74,12 @@ impl Slot {
         }
     }
 
+    /// Whether it runs, or will by itself: nobody has stopped it, it is not given up and its symbol is configured. One that
+    /// is still ending is not to run, unless it begins again after that.
+    pub(super) fn is_to_run(&self) -> bool {
+        self.retired.is_none() && self.policy.is_wanted() && self.policy.status() != EngineStatus::Quarantined
+    }
+
     /// Asks it to end in order: `true` when it counts as gone at once.
     pub(super) fn stop(&mut self, generation: u64) -> bool {
         let handle = self.handle.as_ref().filter(|handle| handle.generation() == generation);

@@ -6,7 +6,7 @@
 use actix::prelude::*;
 use levibot_core::domain::{Ix, Symbol};
 use levibot_core::driver::Input;
-use levibot_core::supervision::{EngineStatus, SupervisionInput};
+use levibot_core::supervision::SupervisionInput;
 
 use super::Supervisor;
 use super::slot::Slot;
@@ -49,8 +49,8 @@ impl Supervisor {
     fn retire(&mut self, symbol: Symbol) -> Result<(), String> {
         let (ix, slot) = self.slot_of(symbol)?;
         if slot.retired.is_none() {
-            let down = matches!(slot.policy.status(), EngineStatus::Stopped | EngineStatus::Quarantined);
-            slot.retired = Some(std::mem::take(&mut slot.resume_after_halt) || !down);
+            let runs = slot.is_to_run();
+            slot.retired = Some(std::mem::take(&mut slot.resume_after_halt) || runs);
             self.policy(ix, &SupervisionInput::Stop);
             let reason = NOT_CONFIGURED.to_owned();
             self.tell_house(Input::Detach { instrument: ix, returns: false, reason });

@@ -5,6 +5,7 @@ use levibot_core::domain::Ix;
 use levibot_core::driver::Input;
 use levibot_core::supervision::{EngineStatus, SupervisionInput};
 
+use super::slot::Slot;
 use super::{Supervisor, symbols};
 use crate::control::Scope;
 
@@ -57,7 +58,7 @@ impl Supervisor {
             return Err(symbols::gone(symbol));
         }
         match wish {
-            Wish::Renew => self.renew(ix, status),
+            Wish::Renew => self.renew(ix),
             Wish::Start | Wish::Restart if self.halted => {
                 return Err(format!("{symbol}: the account is halted; `levibot resume` lifts the halt"));
             }
@@ -95,8 +96,8 @@ impl Supervisor {
     }
 
     /// Its strategy has changed: what it remembers is dropped, and one that runs is made anew. A pause stays.
-    fn renew(&mut self, ix: Ix, status: EngineStatus) {
-        let runs = !self.halted && !matches!(status, EngineStatus::Stopped | EngineStatus::Quarantined);
+    fn renew(&mut self, ix: Ix) {
+        let runs = !self.halted && self.slots.get(&ix).is_some_and(Slot::is_to_run);
         if runs {
             let reason = "its strategy has changed".to_owned();
             self.tell_house(Input::Detach { instrument: ix, returns: true, reason });

@@ -167,6 +167,25 @@ fn five_kills_in_a_minute_are_a_quarantine_that_a_person_lifts() {
 }
 
 #[test]
+fn what_a_person_has_stopped_stays_so_over_a_halt_that_finds_it_ending() {
+    let home = Home::simulated(QUICK);
+    home.configure(|config| config["supervisor"]["stop_deadline"] = "500ms".into());
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    // One that stands still takes its whole deadline to stop.
+    signal(running(&home, "BTCUSDT", 1), Signal::SIGSTOP);
+    home.ask(&["stop", "BTCUSDT"]).ended_with(0);
+    home.ask(&["halt", "--level", "reduce-only", "--reason", "a test"]).ended_with(0);
+    home.ask(&["resume", "--reason", "a test"]).ended_with(0);
+    running(&home, "ETHUSDT", 2);
+    eventually("it is stopped", || (registry(&home)["BTCUSDT"]["status"] == "stopped").then_some(()));
+    assert_eq!(registry(&home)["BTCUSDT"]["generation"], 1, "and was not begun again");
+    home.ask(&["start", "BTCUSDT"]).ended_with(0);
+    running(&home, "BTCUSDT", 2);
+    ended_well(&home, daemon);
+}
+
+#[test]
 fn no_engine_outlives_its_daemon() {
     let home = Home::simulated(QUICK);
     let mut daemon = home.run(&[]);
