@@ -25,7 +25,7 @@ use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
 use crate::risk_manager::{HouseEvent, RiskManager, Tell};
-use crate::supervisor::{StopAll, Supervisor};
+use crate::supervisor::{Begun, StopAll, Supervisor};
 use crate::telemetry::alerts::SlowGuard;
 
 /// Runs until the market ends, the time is over, or somebody says stop.
@@ -121,6 +121,7 @@ impl Daemon {
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;
         }
+        supervisor.send(Begun).await.map_err(|e| AppError::Fatal(format!("the supervisor did not start: {e}")))?;
         let (board, slack) = (shared.board, shared.slack.take());
         tracing::info!(run = board.info().run, data_dir = %dir.display(), "levibot is up");
         let (pace, began) = (pace(&request.config), Instant::now());
@@ -159,6 +160,7 @@ impl Daemon {
     /// Ends in order: no new market data and no new entries, everything durable, engines stopped, tables filled.
     async fn end(self, end: End) -> Result<Summary, AppError> {
         let took = self.began.elapsed();
+        actix_rt::spawn(end_at_once_when_told_again());
         let reason = match &end {
             End::Finished => "end of data".to_owned(),
             End::TimeOver => "the time is over".to_owned(),
@@ -200,6 +202,20 @@ impl Daemon {
             _ => Ok(summary),
         }
     }
+}
+
+/// Who says stop twice does not want to wait. Engines end with the daemon.
+async fn end_at_once_when_told_again() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::warn!("told to end a second time: ending at once; the record is whole up to its last flush");
+    std::process::exit(130);
 }
 
 /// A progress bar over the trading time of a replay. Never ends by itself.

@@ -6,7 +6,7 @@ use levibot_core::domain::Symbol;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 /// Address space, bytes: a leak ends the engine, not the machine. One uses a few MB of it.
 const ADDRESS_SPACE: u64 = 512 << 20;
@@ -14,8 +14,11 @@ const ADDRESS_SPACE: u64 = 512 << 20;
 const FILES: u64 = 16;
 /// Longest name of a thread that the kernel keeps, bytes.
 const NAME_MAX: usize = 15;
-/// Above zero, so that the kernel in need of memory ends an engine before the daemon.
-const OOM_SCORE_ADJ: &str = "500";
+/// Above the daemon's own, so that the kernel in need of memory ends an engine before the daemon.
+const OOM_SCORE_MORE: i32 = 500;
+/// The most that the kernel takes.
+const OOM_SCORE_MAX: i32 = 1_000;
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// Why the limits do not hold.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +43,8 @@ pub(super) enum LimitError {
 }
 
 /// Ends with the daemon, whatever ends that; is named after its symbol; cannot gain rights, dump memory, write files, start
-/// processes or threads (the last not where it runs as root, whom that limit does not bind), or grow.
+/// processes or threads (the last not where it runs as root, whom that limit does not bind), or grow; and leaves it to the
+/// daemon when to end.
 ///
 /// # Errors
 /// [`LimitError`].
@@ -59,7 +63,12 @@ pub(super) fn apply(symbol: Symbol, daemon: u32) -> Result<(), LimitError> {
     prctl::set_no_new_privs().map_err(refused("give up new privileges"))?;
     close_inherited();
     // Kernels without that file exist; the rest does not depend on it.
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+    let own = std::fs::read_to_string(OOM_SCORE).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let _ = std::fs::write(OOM_SCORE, OOM_SCORE_MAX.min(OOM_SCORE_MORE.saturating_add(own)).to_string());
+    // Who ends a service or a terminal signals all its processes; the daemon ends its engines in order.
+    let mut held_back = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| held_back.add(signal));
+    held_back.thread_block().map_err(refused("hold signals back"))?;
     let limits = [
         (Resource::RLIMIT_CORE, 0, "forbid core dumps"),
         (Resource::RLIMIT_FSIZE, 0, "forbid writing files"),

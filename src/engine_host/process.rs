@@ -97,7 +97,10 @@ impl ProcessHost {
         let (house, mouth) = (Outgoing::new(self.house.clone()), Mouth(self.supervisor.clone()));
         let ear = Ear { spec, hello, setup_hash, progress: Arc::clone(&progress), house, mouth };
         let (attended, sender) = (Arc::clone(&running), Arc::clone(&sending));
-        self.io.spawn(attend(ear, Streams { socket: reading, stderr, rests }, attended, sender));
+        if !self.io.spawn(attend(ear, Streams { socket: reading, stderr, rests }, attended, sender)) {
+            running.kill();
+            return Err(io::Error::other("the thread that hears engines has ended; restart the daemon"));
+        }
         let link = ProcessLink { sending: Arc::clone(&sending) };
         Ok((Box::new(ProcessHandle { generation, progress, sending, running }), Box::new(link)))
     }

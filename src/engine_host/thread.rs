@@ -108,8 +108,9 @@ impl EngineHandle for ThreadHandle {
     }
 
     fn beat(&self) {
-        // One that is busy needs no sign of life: what it has is watched.
-        if self.address.try_send(Beat).is_ok() {
+        // One that is busy needs no sign of life: what it has is watched. One that is gone, and could not say so, is given
+        // work that it will not do.
+        if !matches!(self.address.try_send(Beat), Err(SendError::Full(_))) {
             self.progress.offer();
         }
     }

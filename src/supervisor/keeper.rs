@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use levibot_core::domain::Symbol;
@@ -15,6 +16,9 @@ use crate::engine_host::usage::{Meter, Running, Usage};
 use crate::registry::{Isolation, Registry, RegistryEntry};
 use crate::telemetry::clock::monotonic_now;
 use crate::telemetry::metrics::Metrics;
+
+/// How long the end waits for the last write.
+const END_WAIT: Duration = Duration::from_secs(3);
 
 /// What is to be measured and written.
 #[derive(Debug, Default)]
@@ -33,7 +37,8 @@ pub(super) type Usages = Arc<BTreeMap<Symbol, Usage>>;
 pub(super) struct Keeper {
     desk: Arc<Desk>,
     usages: Arc<ArcSwap<BTreeMap<Symbol, Usage>>>,
-    thread: Option<JoinHandle<()>>,
+    /// Ends when the thread does.
+    ended: Receiver<()>,
 }
 
 #[derive(Debug, Default)]
@@ -57,13 +62,15 @@ impl Keeper {
         let (desk, usages) = (Arc::<Desk>::default(), Arc::<ArcSwap<_>>::default());
         let mut clerk = Clerk { registry, metrics, meter: Meter::default(), is_failing: false };
         let (own_desk, own_usages) = (Arc::clone(&desk), Arc::clone(&usages));
+        let (end, ended) = channel();
         let work = move || {
+            let _end: Sender<()> = end;
             while let Some(sheet) = own_desk.next() {
                 own_usages.store(Arc::new(clerk.keep(sheet)));
             }
         };
-        let thread = std::thread::Builder::new().name("registry".to_owned()).spawn(work)?;
-        Ok(Self { desk, usages, thread: Some(thread) })
+        std::thread::Builder::new().name("registry".to_owned()).spawn(work)?;
+        Ok(Self { desk, usages, ended })
     }
 
     /// Has this measured and written, in place of what still waits.
@@ -82,10 +89,9 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         self.desk.lock().is_over = true;
         self.desk.moved.notify_one();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the keeper of the engine registry panicked");
+        // A disk that hangs must not keep the daemon from ending.
+        if self.ended.recv_timeout(END_WAIT) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the engine registry is not written to the end: its disk does not answer");
         }
     }
 }

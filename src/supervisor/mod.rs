@@ -77,6 +77,11 @@ pub enum AccountSays {
     Halt(HaltLevel),
 }
 
+/// The account listens from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Begun;
+
 /// End every engine, the last started first. Answered with how many are still there: to be asked again until there is
 /// none. One that does not end by its deadline is ended by force.
 #[derive(Debug, Message)]
@@ -138,6 +143,8 @@ pub struct Supervisor {
     escalation: Escalation,
     halted: bool,
     ending: bool,
+    /// Whether the account listens: before that no engine can be told where to begin, and none is judged.
+    has_begun: bool,
     /// When progress was last looked at, and from when on a lack of it counts.
     ticked: Ts,
     judges_from: Ts,
@@ -162,6 +169,7 @@ impl Supervisor {
             escalation: Escalation::new(parts.quarantines_max),
             halted: parts.halted,
             ending: false,
+            has_begun: false,
             ticked: monotonic_now(),
             judges_from: Ts::EPOCH,
         }
@@ -277,7 +285,7 @@ impl Supervisor {
             for input in inputs {
                 self.policy(ix, &input);
             }
-            if now >= self.judges_from {
+            if self.has_begun && now >= self.judges_from {
                 self.policy(ix, &SupervisionInput::Tick);
             }
             if let Some(slot) = self.slots.get_mut(&ix) {
@@ -371,6 +379,16 @@ impl Handler<AccountSays> for Supervisor {
         self.halt(level);
         self.shown.now();
         self.shown.renew(&self.slots, self.host.isolation());
+    }
+}
+
+impl Handler<Begun> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Begun, _: &mut Self::Context) {
+        self.has_begun = true;
+        // What was handed over since was not answered for a reason that is not the engines'.
+        self.judges_from = monotonic_now() + LATE;
     }
 }
 

@@ -68,6 +68,10 @@ impl Supervisor {
             Wish::Start if status == EngineStatus::Paused => return Err(format!("{symbol} is {status}")),
             Wish::Start | Wish::Restart => {
                 slot.paused = false;
+                // What it remembered may be what it failed of.
+                if status == EngineStatus::Quarantined {
+                    self.tell_house(Input::Forget { instrument: ix });
+                }
                 let input = if wish == Wish::Start { SupervisionInput::Start } else { SupervisionInput::Restart };
                 let reason = format!("{} by hand", wish.done());
                 self.tell_house(Input::Detach { instrument: ix, returns: true, reason });

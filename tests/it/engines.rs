@@ -150,6 +150,22 @@ fn a_daemon_that_stood_still_does_not_blame_its_engines() {
 }
 
 #[test]
+fn it_is_the_daemon_that_ends_its_engines() {
+    let home = Home::simulated(QUICK);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    // Who stops a service sends these to all its processes.
+    let pids = SYMBOLS.map(|symbol| running(&home, symbol, 1));
+    for word in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        pids.into_iter().for_each(|pid| signal(pid, word));
+    }
+    let before = answered(&home, "BTCUSDT");
+    eventually("bars are answered", || (answered(&home, "BTCUSDT") != before).then_some(()));
+    assert_eq!(SYMBOLS.map(|symbol| running(&home, symbol, 1)), pids);
+    ended_well(&home, daemon);
+}
+
+#[test]
 fn five_kills_in_a_minute_are_a_quarantine_that_a_person_lifts() {
     let home = Home::simulated(QUICK);
     home.configure(|config| config["supervisor"]["backoff_first"] = "10ms".into());

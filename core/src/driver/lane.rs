@@ -133,9 +133,11 @@ impl Lane {
         self.state == LaneState::Up
     }
 
-    /// An answer came for the bar that closed at `close`: `false` when nobody waited for it.
+    /// An answer came for the bar that closed at `close`: `false` when nobody waited for it, and then nothing of it counts.
     pub(super) fn answered(&mut self, close: Ts, snapshot: Option<Snapshot>) -> bool {
-        let due = self.owed.contains(&close);
+        if !self.owes(close) {
+            return false;
+        }
         while self.owed.front().is_some_and(|owed| *owed <= close) {
             self.owed.pop_front();
         }
@@ -146,7 +148,7 @@ impl Lane {
         if let Some(snapshot) = snapshot {
             self.snapshot = Some((close, snapshot));
         }
-        due
+        true
     }
 
     /// Drops the snapshot: the next generation begins cold.

@@ -22,7 +22,7 @@ use crate::ensemble::Loaded;
 use crate::nightly::RetrainArgs;
 use crate::server::{Choice, ServeOptions, end_on_sigterm, serve, socket_on_stdin};
 use crate::tft::fix_threads;
-use crate::training::TrainArgs;
+use crate::training::{TrainArgs, die_with_parent};
 use crate::versions::Versions;
 
 const AFTER_HELP: &str = "\
@@ -127,6 +127,8 @@ impl ServeArgs {
         fix_threads(self.threads);
         let choice = self.which.version.map_or(Choice::Follow, Choice::Pinned);
         let models = self.which.folder.models.clone();
+        // The socket's end is heard between two batches; a server that stands still, or is deep in one, ends with the daemon too.
+        die_with_parent();
         serve(&ServeOptions { models, choice, poll: Duration::from_millis(500) }, socket)
     }
 }

@@ -3,6 +3,7 @@
 use super::rig::{LIVE, Rig, calm};
 use crate::domain::*;
 use crate::driver::{EngineInput, Input, Pace};
+use crate::engine::EngineStep;
 use crate::record::Record;
 
 fn reason() -> Reason {
@@ -41,6 +42,28 @@ fn an_engine_that_crashes_with_a_bar_outstanding_is_asked_again() {
         rig.attach(0);
         rig.attach(1);
         assert!(rig.answers.iter().any(|a| matches!(a, Input::Answer { instrument: Ix(0), .. })), "asked again");
+    }
+    rig.run();
+    super::assert_same(&calm(), &rig, 0);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_changes_nothing() {
+    let mut rig = Rig::new(Pace::Lockstep);
+    rig.attach_all();
+    rig.begin();
+    for frame in 0..LIVE {
+        while rig.given <= frame {
+            rig.settle();
+            rig.give();
+        }
+        let (generation, bar) = (rig.seats[0].generation, Ts::MAX);
+        let snapshot = rig.seats[0].core.as_ref().map(EngineStep::snapshot);
+        rig.tell(Input::Answer { instrument: Ix(0), generation, bar, decision: None, snapshot });
+        if frame % 5 == 0 {
+            rig.detach(0, true);
+            rig.attach(0);
+        }
     }
     rig.run();
     super::assert_same(&calm(), &rig, 0);
