@@ -146,6 +146,16 @@ pub enum AppError {
         #[source]
         source: ApplyError,
     },
+    /// A record whose tape holds no start of a daemon.
+    #[error(
+        "there is nothing to run again in {dir}: the tape holds no start of a daemon, and only from one can its inputs be \
+         repeated; its oldest days are deleted after `journal.tape_keep_days`, and `journal.tape` = false keeps none \
+         (`levibot audit` needs no tape)"
+    )]
+    NothingToRepeat {
+        /// The data folder.
+        dir: PathBuf,
+    },
     /// No journal where one was looked for.
     #[error("there is no record in {dir}: name the data folder of a run with --data-dir")]
     NoRun {
@@ -209,7 +219,7 @@ impl AppError {
             | Self::OtherConfiguration { .. }
             | Self::OtherAccount { .. } => 2,
             Self::OpenFiles(_) => 2,
-            Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
+            Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,

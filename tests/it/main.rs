@@ -20,3 +20,4 @@ mod replay;
 mod shared_data;
 mod support;
 mod symbols;
+mod tape_days;
