@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use levibot_core::account::AccountSetup;
-use levibot_core::domain::{Feed, Ix, Span, Symbol, Ts};
+use levibot_core::domain::{Feed, Instrument, Ix, Span, Symbol, Ts};
 use levibot_core::features::mix_words;
 use levibot_core::files::{self, FileFeed, Series};
 use levibot_core::simulator::{SimulatedFeed, SimulatorSetup};
@@ -90,9 +90,51 @@ impl Source {
         })
     }
 
+    /// Takes in what the account holds besides its configured symbols, behind those: their positions need prices. Rules are
+    /// those of the account.
+    ///
+    /// # Errors
+    /// [`AppError`] where there are no prices of one.
+    pub(super) fn carry(&mut self, config: &Config, account: &AccountSetup) -> Result<(), AppError> {
+        let is_carried = |instrument: &&Instrument| self.setup.ix(instrument.id().symbol).is_none();
+        let carried: Vec<&Instrument> = account.instruments.iter().filter(is_carried).collect();
+        let symbols: Vec<Symbol> = carried.iter().map(|instrument| instrument.id().symbol).collect();
+        match &mut self.kind {
+            Kind::Simulated(simulator) => {
+                *simulator = config.market.simulator_setup(account).ok_or(AppError::NoData)?;
+                let is_priced = |symbol: &Symbol| simulator.symbols.iter().any(|one| one.symbol == *symbol);
+                if let Some(symbol) = symbols.into_iter().find(|symbol| !is_priced(symbol)) {
+                    return Err(AppError::NoStartPrice { symbol });
+                }
+            }
+            Kind::Files { path, series, from, to } => {
+                let mut config = Config { symbols: Some(symbols), ..config.clone() };
+                config.market.take_rules(carried);
+                let Self { kind: Kind::Files { series: read, .. }, .. } = Self::read(&config, Some(path), *from, *to)?
+                else {
+                    return Err(AppError::NoData);
+                };
+                series.extend(read.into_iter().filter_map(|(_, one)| Some((account.ix(one.symbol)?, one))));
+            }
+        }
+        self.setup = account.clone();
+        Ok(())
+    }
+
     /// The symbols in the order of the account's table.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
         self.setup.instruments.iter().map(|instrument| instrument.id().symbol).collect()
+    }
+
+    /// Those of them that are configured.
+    pub(super) fn traded(&self, config: &Config) -> impl Iterator<Item = Symbol> {
+        self.symbols().into_iter().filter(|symbol| config.trades(*symbol))
+    }
+
+    /// What is not configured any more and is [carried on](Self::carry).
+    pub(super) fn carried(&self, config: &Config) -> Vec<Instrument> {
+        let carried = self.setup.instruments.iter().filter(|instrument| !config.trades(instrument.id().symbol));
+        carried.cloned().collect()
     }
 
     /// The simulated market, where it is one.
@@ -203,3 +245,7 @@ pub(super) fn progress(total: u64, what: &'static str) -> ProgressBar {
     }
     bar.with_message(what)
 }
+
+#[cfg(test)]
+#[path = "data_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ use crate::journal::{
     Durability, JOURNAL_FILE, Journal, Notify, Options, TapeOptions, TapeReader, TapeWriter, WhenFull, scan,
 };
 use crate::risk_manager::{Counts, Tell, opening_records};
+use crate::telemetry::chain;
 use crate::telemetry::clock::wall_now;
 
 /// An account with its journal, ready to be driven.
@@ -51,9 +52,14 @@ pub(super) const fn pace(config: &Config) -> Pace {
 }
 
 impl House {
+    /// Opens the account. Symbols that are not configured any more and have a position or order are carried on in realtime:
+    /// `source` takes them in.
+    ///
+    /// # Errors
+    /// [`AppError`]; among them [`AppError::Abandoned`] where there are no prices of such a symbol.
     pub(super) fn open(
         config: &Config,
-        source: &Source,
+        source: &mut Source,
         model: Option<&Metadata>,
         link: &HouseLink,
     ) -> Result<Self, AppError> {
@@ -102,7 +108,7 @@ impl House {
     }
 
     /// Folds the journal, rebuilds the venue from it, and asks the venue for orders that were on their way.
-    fn recover(config: &Config, source: &Source, link: &HouseLink) -> Result<Self, AppError> {
+    fn recover(config: &Config, source: &mut Source, link: &HouseLink) -> Result<Self, AppError> {
         let dir = config.run.data_dir.clone();
         make_dir(&dir)?;
         let mut fold = Fold::default();
@@ -126,7 +132,7 @@ impl House {
                 (account, now, Some(now), Some(text))
             }
         };
-        abandoned(account.state(), source)?;
+        carry(account.state(), config, source)?;
         let mut venue = PaperVenue::new(config.paper, &account.state().setup().instruments);
         scan(&dir.join(JOURNAL_FILE), &mut |e: Envelope| venue.recover(&e.record, e.ts))?;
         let settled = settle(account.state(), &venue);
@@ -170,11 +176,16 @@ impl Fold {
     }
 }
 
-/// A symbol that left the configuration while it has a position or an order would have no prices, and so no protection.
-fn abandoned(state: &State, source: &Source) -> Result<(), AppError> {
+/// A symbol that left the configuration while it has a position or an order goes on with prices: without them it would have
+/// no protection.
+fn carry(state: &State, config: &Config, source: &mut Source) -> Result<(), AppError> {
     let gone = state.books().iter().filter(|book| source.setup.ix(book.symbol()).is_none());
     let names: Vec<String> = gone.map(|book| book.symbol().to_string()).collect();
-    if names.is_empty() { Ok(()) } else { Err(AppError::Abandoned { symbols: names.join(", ") }) }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let refused = |error: AppError| AppError::Abandoned { symbols: names.join(", "), reason: chain(&error) };
+    source.carry(config, state.setup()).map_err(refused)
 }
 
 /// Orders whose intent is on record and whose acceptance is not: the venue, rebuilt from the same record, says whether

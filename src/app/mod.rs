@@ -146,6 +146,16 @@ pub enum AppError {
         #[source]
         source: ApplyError,
     },
+    /// A record whose tape holds no start of a daemon.
+    #[error(
+        "there is nothing to run again in {dir}: the tape holds no start of a daemon, and only from one can its inputs be \
+         repeated; its oldest days are deleted after `journal.tape_keep_days`, and `journal.tape` = false keeps none \
+         (`levibot audit` needs no tape)"
+    )]
+    NothingToRepeat {
+        /// The data folder.
+        dir: PathBuf,
+    },
     /// No journal where one was looked for.
     #[error("there is no record in {dir}: name the data folder of a run with --data-dir")]
     NoRun {
@@ -160,14 +170,22 @@ pub enum AppError {
         /// The runs in it.
         names: String,
     },
-    /// Symbols that left the configuration with open positions or orders.
+    /// Symbols that left the configuration with open positions or orders, and for which no prices can be had.
     #[error(
-        "{symbols}: not configured any more, but with an open position or order, which would be without prices and \
-         protection; put them back into `market.symbols` or --symbols (`levibot halt --level flatten` closes everything)"
+        "{symbols}: not configured any more, but with an open position or order, which would be without protection: \
+         {reason}; or put them back into `market.symbols` or --symbols (`levibot halt --level flatten` closes everything)"
     )]
     Abandoned {
         /// Which.
         symbols: String,
+        /// Why there are no prices.
+        reason: String,
+    },
+    /// A symbol without a price to begin with.
+    #[error("the simulator has no start price of {symbol}: add `\"{symbol}\" = <price>` to `market.simulator.prices`")]
+    NoStartPrice {
+        /// The symbol.
+        symbol: Symbol,
     },
     /// A folder could not be made.
     #[error("cannot create the folder {path}: check its parent's permissions")]
@@ -196,9 +214,12 @@ impl AppError {
         use crate::journal::JournalError;
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
-            Self::NoPriceFile { .. } | Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
+            Self::NoPriceFile { .. }
+            | Self::NoStartPrice { .. }
+            | Self::OtherConfiguration { .. }
+            | Self::OtherAccount { .. } => 2,
             Self::OpenFiles(_) => 2,
-            Self::Abandoned { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
+            Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,

@@ -21,6 +21,7 @@ pub(super) struct Shared {
     pub(super) pace: Pace,
     /// The version that was found before the start.
     pub(super) found: Option<Metadata>,
+    /// The account's table, also with what is not configured any more.
     pub(super) symbols: Vec<Symbol>,
     pub(super) known: Known,
     pub(super) house: crate::house_link::HouseLink,
@@ -32,7 +33,8 @@ pub(super) struct Shared {
 /// The forecaster of a run whose strategies ask the model; `None` where none does.
 pub(super) fn forecaster(config: &Config, shared: Shared) -> Result<Option<Forecaster>, AppError> {
     let Some(model) = config.model.as_ref().filter(|_| config.strategies.any_asks_model()) else { return Ok(None) };
-    let asking = asking(&shared.symbols.iter().copied().collect(), config, &shared.symbols);
+    let traded = shared.symbols.iter().copied().filter(|symbol| config.trades(*symbol)).collect();
+    let asking = asking(&traded, config, &shared.symbols);
     // A replay asks the version that its name is made of and no other, whichever comes into use meanwhile.
     let pinned = match (shared.pace, shared.found) {
         (Pace::Lockstep, Some(found)) => Some(Pinned { version: found.version, digest: Some(found.digest) }),
@@ -108,8 +110,7 @@ pub(super) fn thawed(config: &Config, state: &State) -> Vec<Tell> {
         let Some(instrument) = Ix::from_usize(at) else { continue };
         let stale = |cause| match cause {
             FreezeCause::Model => !config.strategies.asks_model(book.symbol()),
-            // All books are of configured symbols: a start is refused while one of another is open.
-            cause => cause == FreezeCause::Configuration,
+            cause => cause == FreezeCause::Configuration && config.trades(book.symbol()),
         };
         for cause in book.frozen().keys().copied().filter(|cause| stale(*cause)) {
             tells.push(Tell::Input(Input::Control(Event::Freeze { instrument, cause, reason: None })));

@@ -252,8 +252,7 @@ impl Clerk {
             Fate::Removed => {
                 let account = self.board.account();
                 let open = account.symbols.iter().any(|one| one.symbol == symbol && one.position.is_some());
-                let rest =
-                    if open { ", its position stays protected and must be closed before the next start" } else { "" };
+                let rest = if open { ", its position stays protected until it is closed" } else { "" };
                 format!("removed{rest}")
             }
         }

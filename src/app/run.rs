@@ -32,10 +32,10 @@ use crate::telemetry::alerts::SlowGuard;
 ///
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
-pub fn run(request: RunRequest) -> Result<Summary, AppError> {
+pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
     // What changes while a first model is trained counts too.
     let sight = Sight::of(request.config.watched_files());
-    let source = Source::open(&request.config)?;
+    let mut source = Source::open(&request.config)?;
     let per_engine = match request.config.isolation {
         Isolation::Process => ProcessHost::OPEN_FILES,
         Isolation::Thread => ThreadHost::OPEN_FILES,
@@ -44,7 +44,10 @@ pub fn run(request: RunRequest) -> Result<Summary, AppError> {
     Need { engines, per_engine, is_http: request.config.http.enabled }.ensure()?;
     let metadata = first_model::ensure(&request.config, &source)?;
     let link = HouseLink::default();
-    let house = House::open(&request.config, &source, metadata.as_ref(), &link)?;
+    let house = House::open(&request.config, &mut source, metadata.as_ref(), &link)?;
+    // Also what a symbol that is not configured any more goes by is in force.
+    let carried = source.carried(&request.config);
+    request.config.market.take_rules(&carried);
     if let Some(metadata) = &metadata {
         let first = house.resume_at.unwrap_or(source.start);
         first_model::check_in_sample(&request.config, &source, metadata, first)?;
@@ -102,7 +105,7 @@ impl Daemon {
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
         let latch = LatchFile::new(&house.dir);
-        let mut notes = vec![strategies::note(&request.config, source.symbols())];
+        let mut notes = vec![strategies::note(&request.config, source.traded(&request.config))];
         notes.extend(model::thawed(&request.config, house.sequencer.account().state()));
         notes.extend(model::first_note(&request.config, found.as_ref()));
         let first = first_words(&house, &latch, notes)?;
@@ -113,6 +116,7 @@ impl Daemon {
         if let Some(found) = &house.found {
             tracing::info!("{found}");
         }
+        shared.tell_carried();
         let history = feed.history(WARM_UP_BARS);
         let actors = shared.actors(house, &history, feed, latch, &first, found)?;
         let Faces { projection, control, http } =

@@ -1,11 +1,11 @@
 //! Starting: what everybody shares, then the actors, then the faces, then the first words to the account.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
+use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Event, Feed, Frame, HaltLevel, Ix, Symbol, Ts};
 use levibot_core::driver::{Input, Pace};
 use levibot_core::engine::{Core, EngineSetup, EngineStep, Snapshot};
@@ -179,9 +179,28 @@ impl<'a> Shared<'a> {
         Ok(Actors { house, market, began, supervisor, model, events })
     }
 
+    /// Symbols that are not configured any more and have a position or order.
+    fn carried(&self) -> impl Iterator<Item = Symbol> {
+        self.symbols.iter().copied().filter(|symbol| !self.request.config.trades(*symbol))
+    }
+
+    /// Says of each symbol that is carried on how that ends.
+    pub(super) fn tell_carried(&self) {
+        let alerts = AlertChannels(self.alerts.clone());
+        for symbol in self.carried() {
+            let text = format!(
+                "{symbol} is not configured any more and has an open position or order: its stop and target stay in force, \
+                 its engine is stopped and nothing is entered until it is put back into `market.symbols`; once closed, it is \
+                 gone at the next start (`levibot halt --level flatten` closes everything)"
+            );
+            alerts.send(&Alert::warning(Topic::Configuration, symbol, text));
+        }
+    }
+
     fn supervisor(&self, halted: bool) -> Addr<Supervisor> {
         let config = &self.request.config;
         let parts = supervisor::Parts {
+            retired: self.carried().collect(),
             symbols: self.symbols.clone(),
             timeframe: config.market.timeframe,
             setup: config.supervision,
@@ -247,7 +266,7 @@ impl Shared<'_> {
             overrides: self.request.overrides.clone(),
             named: self.request.named,
             table: Arc::clone(&self.table),
-            traded: self.symbols.iter().copied().collect::<BTreeSet<_>>(),
+            traded: self.symbols.iter().copied().filter(|symbol| self.request.config.trades(*symbol)).collect(),
             market: actors.market.clone(),
             began: actors.began,
             metrics: Arc::clone(&self.metrics),

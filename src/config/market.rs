@@ -147,6 +147,11 @@ impl MarketConfig {
         Ok(list)
     }
 
+    /// Goes on with these rules, whatever the file says.
+    pub fn take_rules<'a>(&mut self, instruments: impl IntoIterator<Item = &'a Instrument>) {
+        self.instruments.extend(instruments.into_iter().map(|one| (one.id().symbol, one.clone())));
+    }
+
     /// What the simulator is to play for the instruments of an account; `None` when prices come from files.
     pub fn simulator_setup(&self, account: &AccountSetup) -> Option<SimulatorSetup> {
         let MarketSource::Simulator { seed, start, quote_every, history, trend, ref prices, .. } = self.source else {
@@ -242,10 +247,11 @@ fn check_times(at: Origin<'_>, start: Ts, quote_every: Span, timeframe: Timefram
     Ok(())
 }
 
-/// The prices of the traded symbols, all of the given ones checked.
+/// All given prices, checked; none of a traded symbol is missing. Those of others are kept: one that is not traded any more may
+/// have a position.
 fn check_prices(
     at: Origin<'_>,
-    mut prices: BTreeMap<Symbol, f64>,
+    prices: BTreeMap<Symbol, f64>,
     market: &MarketConfig,
     traded: &[Symbol],
 ) -> Result<BTreeMap<Symbol, f64>, ConfigError> {
@@ -262,7 +268,6 @@ fn check_prices(
         let remedy = format!("add `\"{symbol}\" = <price>` in the quote currency, or leave the symbol out");
         return Err(at.refuse(key, "missing", "the simulator needs a start price of every symbol", remedy));
     }
-    prices.retain(|symbol, _| traded.contains(symbol));
     Ok(prices)
 }
 

@@ -169,8 +169,7 @@ pub enum MarketSource {
         trend: f64,
         /// Trading seconds per real second, over 0 and up to 100,000. Without effect in lockstep.
         speed: f64,
-        /// Price at the start by symbol, quote currency: of the symbols that are traded, and in a running daemon of those
-        /// that were.
+        /// Price at the start by symbol, quote currency: of the symbols that are traded at least.
         prices: BTreeMap<Symbol, f64>,
     },
     /// `[market.files]`.

@@ -328,7 +328,8 @@ fn the_command_line_stands_above_the_environment_and_that_above_the_file() {
     assert_eq!(config.http.bind.to_string(), "0.0.0.0:7000");
     assert_eq!(config.symbols, Some(symbols("BTCUSDT,ETHUSDT")));
     let MarketSource::Simulator { prices, .. } = config.market.source else { panic!("the simulator") };
-    assert_eq!(prices.into_keys().collect::<Vec<_>>(), symbols("BTCUSDT,ETHUSDT"));
+    // Those of others stay: a symbol that was traded before may have a position.
+    assert!(prices.len() > 2 && symbols("BTCUSDT,ETHUSDT").iter().all(|symbol| prices.contains_key(symbol)));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub mod symbols;
 mod tests;
 mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ pub struct StopAll;
 pub struct Parts {
     /// The engines, in instrument order.
     pub symbols: Vec<Symbol>,
+    /// Those of them that are not configured any more: they do not start.
+    pub retired: BTreeSet<Symbol>,
     /// Bar length.
     pub timeframe: Timeframe,
     /// Limits of the restart policy.
@@ -153,11 +155,13 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor over the engines of `host`; they start when it does.
     pub fn new(parts: Parts, host: Box<dyn EngineHost>) -> Self {
-        let slots = parts
-            .symbols
-            .iter()
-            .enumerate()
-            .filter_map(|(at, symbol)| Ix::from_usize(at).map(|ix| (ix, Slot::new(*symbol, parts.setup))));
+        let slot = |symbol: Symbol| {
+            let mut slot = Slot::new(symbol, parts.setup);
+            // Put back, it runs.
+            slot.retired = parts.retired.contains(&symbol).then_some(true);
+            slot
+        };
+        let slots = (0..).zip(&parts.symbols).map(|(at, symbol)| (Ix(at), slot(*symbol)));
         Self {
             slots: slots.collect(),
             setup: parts.setup,
@@ -335,10 +339,11 @@ impl Actor for Supervisor {
         ctx.run_interval(TICK, |supervisor, _| supervisor.tick());
         let all: Vec<Ix> = self.slots.keys().copied().collect();
         for ix in all {
-            if self.halted {
-                if let Some(slot) = self.slots.get_mut(&ix) {
-                    slot.resume_after_halt = true;
-                }
+            let Some(slot) = self.slots.get_mut(&ix) else { continue };
+            if slot.retired.is_some() {
+                self.detach_retired(ix);
+            } else if self.halted {
+                slot.resume_after_halt = true;
             } else {
                 self.policy(ix, &SupervisionInput::Start);
             }

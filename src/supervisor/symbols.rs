@@ -1,7 +1,8 @@
 //! Symbols that come and go while the daemon runs.
 //!
 //! A place in the table never changes its meaning: a new symbol is put behind the others, and one that left the configuration keeps
-//! its place, so that its position stays protected. Only its engine is stopped.
+//! its place, so that its position stays protected. Only its engine is stopped. So it is after a start that found such a
+//! position.
 
 use actix::prelude::*;
 use levibot_core::domain::{Ix, Symbol};
@@ -52,10 +53,14 @@ impl Supervisor {
             let runs = slot.is_to_run();
             slot.retired = Some(std::mem::take(&mut slot.resume_after_halt) || runs);
             self.policy(ix, &SupervisionInput::Stop);
-            let reason = NOT_CONFIGURED.to_owned();
-            self.tell_house(Input::Detach { instrument: ix, returns: false, reason });
+            self.detach_retired(ix);
         }
         Ok(())
+    }
+
+    pub(super) fn detach_retired(&mut self, ix: Ix) {
+        let reason = NOT_CONFIGURED.to_owned();
+        self.tell_house(Input::Detach { instrument: ix, returns: false, reason });
     }
 
     /// It begins cold: its bars went on, and its strategy may be another one by now.

@@ -194,12 +194,17 @@ const SETUP: SupervisionSetup = SupervisionSetup {
 impl Scene {
     /// All engines are running, unless the first cannot.
     async fn with(setup: SupervisionSetup, faults: Faults) -> Self {
+        Self::over(setup, faults, BTreeSet::new()).await
+    }
+
+    async fn over(setup: SupervisionSetup, faults: Faults, retired: BTreeSet<Symbol>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (heard, faults) = (Arc::<Mutex<Heard>>::default(), Arc::new(faults));
         let (link, alarms) = (HouseLink::default(), Arc::<Alarms>::default());
         let board = Board::new(samples::info(), samples::account());
         let parts = Parts {
             symbols: SYMBOLS.iter().map(|s| s.parse().unwrap()).collect(),
+            retired,
             timeframe: Timeframe::HOUR,
             setup,
             quarantines_max: 3,

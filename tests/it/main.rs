@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bad_input;
+mod carried;
 #[cfg(feature = "fault-injection")]
 mod chaos;
 mod config_errors;
@@ -21,3 +22,4 @@ mod replay;
 mod shared_data;
 mod support;
 mod symbols;
+mod tape_days;

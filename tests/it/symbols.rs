@@ -8,26 +8,26 @@ use crate::support::{Home, SYMBOLS, eventually};
 const QUICK: f64 = 6_000.0;
 const WITH_ADA: [&str; 5] = ["ADAUSDT", "BTCUSDT", "ETHUSDT", "LINKUSDT", "SOLUSDT"];
 
-fn row(home: &Home, symbol: &str) -> Value {
+pub(crate) fn row(home: &Home, symbol: &str) -> Value {
     let engines = home.ask_json(&["engines"]);
     let rows = engines["engines"].as_array().unwrap();
     rows.iter().find(|row| row["symbol"] == symbol).cloned().unwrap_or_default()
 }
 
 /// Waits until its engine runs and has answered a bar that closed after those it answered before.
-fn answers(home: &Home, symbol: &str) {
+pub(crate) fn answers(home: &Home, symbol: &str) {
     let running = || Some(row(home, symbol)).filter(|row| row["status"] == "running" && row["last_bar"].is_string());
     let before = eventually(&format!("{symbol} runs"), running);
     eventually(&format!("{symbol} answers"), || running().filter(|now| now["last_bar"] != before["last_bar"]));
 }
 
-fn entries(records: &[Value], symbol: &str) -> usize {
+pub(crate) fn entries(records: &[Value], symbol: &str) -> usize {
     let intents = of_type(records, "intent").into_iter();
     intents.filter(|r| r["order"]["symbol"] == symbol && r["order"]["leg"] == "entry").count()
 }
 
 /// Audit and repetition find nothing.
-fn is_as_it_was(home: &Home) -> Value {
+pub(crate) fn is_as_it_was(home: &Home) -> Value {
     let audit = home.ask_json(&["audit"]);
     assert_eq!(audit["clean"], true, "{audit}");
     let config = home.config();

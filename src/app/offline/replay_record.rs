@@ -29,6 +29,8 @@ pub struct ReplayOutcome {
     pub decisions: u64,
     /// Records compared.
     pub records: u64,
+    /// Records before the first start that the tape holds: days are deleted after `journal.tape_keep_days`.
+    pub unrepeatable: u64,
     /// Records that no tape reaches: a crash may lose the tail of its tape.
     pub beyond: u64,
     /// Records that follow from a tape and that no journal reaches: a crash may lose the tail of that, too.
@@ -67,6 +69,9 @@ impl fmt::Display for ReplayOutcome {
             self.dir.display(),
             self.different
         )?;
+        if self.unrepeatable > 0 {
+            write!(f, "; {} records before the first start on the tape cannot be run again", self.unrepeatable)?;
+        }
         if self.beyond > 0 {
             write!(f, "; {} records lie beyond the end of a tape", self.beyond)?;
         }
@@ -80,10 +85,10 @@ impl fmt::Display for ReplayOutcome {
     }
 }
 
-/// Runs the record of a data folder again with the strategies of `config`.
+/// Runs the record of a data folder again with the strategies of `config`, from the first start of a daemon that the tape holds.
 ///
 /// # Errors
-/// [`AppError`] when journal or tape cannot be read, or belong to another configuration.
+/// [`AppError`] when journal or tape cannot be read, belong to another configuration, or the tape holds no start.
 pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppError> {
     let dir = run_folder(dir)?;
     let mut journal = VecDeque::new();
@@ -102,16 +107,19 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
         account: None,
         truth: None,
         ended: false,
-        began: Ts::EPOCH,
         strategies: BTreeMap::new(),
         seats: Seats::default(),
     };
     let mut outcome = ReplayOutcome { dir: dir.clone(), ..ReplayOutcome::default() };
     for item in TapeReader::open(&dir.join("tape"))? {
         match item? {
+            TapeItem::Entry(entry) if again.truth.is_none() => again.begin(&entry, &mut outcome),
             TapeItem::Entry(entry) => again.take(entry, &mut outcome),
             TapeItem::Gap { entries, .. } => outcome.lost += entries,
         }
+    }
+    if again.truth.is_none() {
+        return Err(AppError::NothingToRepeat { dir });
     }
     again.notes(&mut outcome);
     outcome.beyond += again.journal.len() as u64;
@@ -128,20 +136,43 @@ struct Again<'a> {
     truth: Option<State>,
     /// Whether the last record that was read says that the daemon ended in order.
     ended: bool,
-    /// Time of the last start on record that was met.
-    began: Ts,
     /// The strategies of each symbol on record by their hashes, as far as it was read.
     strategies: BTreeMap<Symbol, BTreeMap<u64, StrategyPolicy>>,
     seats: Seats,
 }
 
 impl Again<'_> {
+    /// Looks for the first start of a daemon. What the tape holds before it belongs to a life whose beginning is gone: nobody
+    /// knows what its engines remembered, nor the prices that the account had seen. What was put on record before is taken as
+    /// it stands.
+    fn begin(&mut self, entry: &TapeEntry, outcome: &mut ReplayOutcome) {
+        let is_start = |(ts, record): &(Ts, Record)| *ts == entry.ts && matches!(record, Record::Started { .. });
+        let Some(place) = self.journal.iter().position(is_start).filter(|_| entry.to == TapeTarget::Session) else {
+            return;
+        };
+        outcome.inputs += 1;
+        for _ in 0..place {
+            outcome.unrepeatable += u64::from(self.next(outcome).is_some());
+        }
+        self.start(outcome);
+    }
+
+    /// Takes the start that comes next on record.
+    fn start(&mut self, outcome: &mut ReplayOutcome) {
+        let before = self.truth.clone();
+        let Some((ts, started)) = self.next(outcome) else { return };
+        outcome.records += 1;
+        let mut quiet = Actions::new();
+        let account = match before {
+            Some(state) => Account::restart(state, ts, started, &mut quiet),
+            None => Account::open(ts, started, &mut quiet),
+        };
+        // What cannot follow was told when it was folded.
+        self.account = account.ok();
+    }
+
     fn take(&mut self, entry: TapeEntry, outcome: &mut ReplayOutcome) {
         outcome.inputs += 1;
-        let first = self.account.is_none();
-        if first {
-            self.notes(outcome);
-        }
         let TapeEntry { ts, to, event, .. } = entry;
         match to {
             TapeTarget::Account => self.account(ts, &event, outcome),
@@ -154,7 +185,6 @@ impl Again<'_> {
                     self.seats.prime(ix, bar, context);
                 }
             }
-            TapeTarget::Session if first && self.began >= ts => {}
             TapeTarget::Session => self.session(ts, outcome),
         }
     }
@@ -163,17 +193,16 @@ impl Again<'_> {
     /// tail, and a short life leaves none at all) is taken as it stands, up to this start.
     fn session(&mut self, at: Ts, outcome: &mut ReplayOutcome) {
         self.seats.clear();
-        while let Some((_, record)) = self.journal.front() {
-            let starts = matches!(record, Record::Started { .. });
-            outcome.beyond += u64::from(!starts && !record.is_note());
-            let before = self.truth.clone();
-            let Some((ts, record)) = self.next(outcome) else { return };
-            if starts {
-                outcome.records += 1;
-                self.account = before.and_then(|state| Account::restart(state, ts, record, &mut Actions::new()).ok());
-                if ts >= at {
+        self.notes(outcome);
+        while let Some((ts, record)) = self.journal.front() {
+            if matches!(record, Record::Started { .. }) {
+                let is_this = *ts >= at;
+                self.start(outcome);
+                if is_this {
                     return;
                 }
+            } else {
+                outcome.beyond += u64::from(self.next(outcome).is_some());
             }
         }
     }
@@ -189,9 +218,6 @@ impl Again<'_> {
             outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
         }
         self.learn(ts, &record, outcome);
-        if matches!(record, Record::Started { .. }) {
-            self.began = ts;
-        }
         self.ended = matches!(record, Record::Ended { .. });
         Some((ts, record))
     }
@@ -258,22 +284,17 @@ impl Again<'_> {
         }
     }
 
-    /// Takes what stands on record and came by no event: the first start, changed setups, commands, ends.
+    /// Takes what stands on record and came by no event: changed setups, commands, ends.
     fn notes(&mut self, outcome: &mut ReplayOutcome) {
         while let Some((_, record)) = self.journal.front() {
-            let comes_alone = match record {
-                Record::Started { .. } => self.account.is_none(),
-                Record::Setup { .. } => self.account.is_some(),
-                record => self.account.is_some() && record.is_note(),
-            };
-            if !comes_alone {
+            if !matches!(record, Record::Setup { .. }) && !record.is_note() {
                 return;
             }
             let Some((ts, record)) = self.next(outcome) else { return };
             outcome.records += 1;
             let mut quiet = Actions::new();
             match (&mut self.account, record) {
-                (None, started) => self.account = Account::open(ts, started, &mut quiet).ok(),
+                (None, _) => {}
                 // What cannot follow was told when it was folded.
                 (Some(account), Record::Setup { setup }) => drop(account.reconfigure(*setup, ts, &mut quiet)),
                 (Some(account), note) => account.note(note, ts, &mut quiet),

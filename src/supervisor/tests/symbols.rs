@@ -56,6 +56,25 @@ async fn one_that_goes_is_stopped_and_comes_back_cold() {
 }
 
 #[actix_rt::test]
+async fn one_that_was_gone_before_the_start_is_down_until_it_comes_back() {
+    let scene = Scene::over(SETUP, Faults::default(), [first()].into()).await;
+    scene.until("ready", |s| s.board.pulse().ready).await;
+    scene.until("told", |s| s.heard.lock().unwrap().words.contains(&"detach for good 0".to_owned())).await;
+    let row = scene.board.engines().engines[0].clone();
+    assert_eq!((row.status.as_str(), row.last_error.as_deref()), ("stopped", Some("not configured any more")));
+    assert!(scene.wish(Wish::Start).await.unwrap_err().contains("market.symbols"));
+    // Nor does a resume start it.
+    scene.halt(HaltLevel::ReduceOnly).await;
+    scene.until("stopped", |s| (0..3).all(|at| s.status(at) == "stopped")).await;
+    scene.halt(HaltLevel::None).await;
+    scene.until("the others run", |s| (1..3).all(|at| s.status(at) == "running")).await;
+    assert_eq!((scene.status(0).as_str(), row.generation), ("stopped", 0));
+    bring_back(&scene).await;
+    scene.generation(1).await;
+    scene.until("it runs", |s| s.status(0) == "running").await;
+}
+
+#[actix_rt::test]
 async fn what_a_person_has_said_stands_when_it_comes_back() {
     for (wish, status) in [(Wish::Pause, "paused"), (Wish::Stop, "stopped")] {
         let scene = Scene::new(Faults::default()).await;
