@@ -103,14 +103,17 @@ pub(super) fn first_note(config: &Config, metadata: Option<&Metadata>) -> Option
 }
 
 /// Frees entries that an earlier session froze for a cause that is gone: the model was away and the strategy does not ask
-/// it any more, or the symbol was not configured and now is. Nobody else would.
+/// it any more, or the symbol was not configured and now is. Nobody else would. Nor would anybody lift a freeze for the
+/// SQL tables, as who follows the journal into them does not know of it; they fall behind anew before it freezes again.
 pub(super) fn thawed(config: &Config, state: &State) -> Vec<Tell> {
     let mut tells = Vec::new();
     for (at, book) in state.books().iter().enumerate() {
         let Some(instrument) = Ix::from_usize(at) else { continue };
         let stale = |cause| match cause {
             FreezeCause::Model => !config.strategies.asks_model(book.symbol()),
-            cause => cause == FreezeCause::Configuration && config.trades(book.symbol()),
+            FreezeCause::Configuration => config.trades(book.symbol()),
+            // The tables' follower freezes again by itself where it is still behind.
+            cause => cause == FreezeCause::Store,
         };
         for cause in book.frozen().keys().copied().filter(|cause| stale(*cause)) {
             tells.push(Tell::Input(Input::Control(Event::Freeze { instrument, cause, reason: None })));
@@ -133,4 +136,38 @@ pub(super) fn known(dir: &Path, ix: impl Fn(Symbol) -> Option<Ix>) -> Result<Kno
         }
     })?;
     Ok(known.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use levibot_core::account::Account;
+    use levibot_core::domain::{Actions, Ts};
+
+    use super::*;
+
+    #[test]
+    fn a_start_lifts_what_nobody_else_would_and_keeps_the_rest() {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/levibot.toml");
+        let config = Config::load(&config, &Default::default(), &Default::default()).unwrap();
+        let symbols = config.symbols.clone().unwrap();
+        let (timeframe, setup) = (config.market.timeframe, Box::new(config.account_setup(&symbols).unwrap()));
+        let started = Record::Started { run: "r".parse().unwrap(), timeframe, config_hash: config.hash(), setup };
+        let (now, mut actions) = (Ts::from_secs(1_760_400_000), Actions::new());
+        let mut account = Account::open(now, started, &mut actions).unwrap();
+        let freeze = |at, cause| Event::Freeze { instrument: Ix(at), cause, reason: Some("it was so".into()) };
+        let causes = [FreezeCause::Store, FreezeCause::Configuration, FreezeCause::Engine];
+        for (at, cause) in [(0, causes[0]), (1, causes[1]), (1, causes[2]), (2, causes[0])] {
+            account.step(&freeze(at, cause), now, &mut actions);
+        }
+        let tells = thawed(&config, account.state());
+        assert_eq!(tells.len(), 3, "{tells:?}");
+        for tell in tells {
+            let Tell::Input(Input::Control(event)) = tell else { panic!("{tell:?}") };
+            account.step(&event, now, &mut actions);
+        }
+        let left: Vec<_> = account.state().books().iter().flat_map(|book| book.frozen().keys().copied()).collect();
+        assert_eq!(left, [FreezeCause::Engine]);
+    }
 }

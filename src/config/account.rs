@@ -11,7 +11,7 @@ use levibot_core::fills::{PaperSetup, RawPaperSetup};
 use super::error::Origin;
 use super::overrides::Overrides;
 use super::raw::{RawAccount, RawPaper, RawStrategies};
-use super::text::Shelf;
+use super::text::{Shelf, masked};
 use super::{AccountConfig, ConfigError, MarketConfig, StrategiesConfig, StrategyFile};
 
 /// A cost of this and more is a mistaken unit: 0.02 is 2 % of the price on each side of a trade, and just what 2 basis
@@ -37,7 +37,7 @@ pub(super) fn account(at: Origin<'_>, shelf: Shelf, raw: RawAccount) -> Result<A
     let risk = RiskPolicy::from_yaml(&shelf.read(&risk_file, key)?).map_err(|error| ConfigError::Policy {
         file: risk_file.clone(),
         key: key.to_owned(),
-        text: error.to_string(),
+        text: masked(&error.to_string()),
     })?;
     Ok(AccountConfig { name, kind, currency, initial_cash, risk_file, risk })
 }
@@ -74,7 +74,7 @@ fn strategy(shelf: Shelf, file: PathBuf, key: &str) -> Result<StrategyFile, Conf
     let policy = StrategyPolicy::from_yaml(&shelf.read(&file, key)?).map_err(|error| ConfigError::Policy {
         file: file.clone(),
         key: key.to_owned(),
-        text: error.to_string(),
+        text: masked(&error.to_string()),
     })?;
     Ok(StrategyFile { file, policy })
 }

@@ -64,6 +64,11 @@ pub(super) fn alerts(at: Origin<'_>, raw: RawAlerts, variables: &Variables) -> R
         (Some(text), _) => Some(webhook(text).map_err(|reason| refused(Origin::ENVIRONMENT, SLACK_WEBHOOK, reason))?),
         (None, Some(file)) => {
             not_empty(at, FILE_KEY, file)?;
+            // An error about a file shows its name.
+            if file.to_string_lossy().contains("://") {
+                let remedy = "write the address into a file that only this user may read, and name that file";
+                return Err(at.refuse(FILE_KEY, "(not shown)", "it is an address and names no file", remedy));
+            }
             Some(webhook(&secret_in(file)?).map_err(|reason| refused(at, FILE_KEY, reason))?)
         }
         (None, None) => None,

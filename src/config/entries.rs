@@ -17,6 +17,9 @@ use super::{
     ModelConfig, PaceKey, RegistryConfig, RunConfig, StoreConfig,
 };
 
+/// Whether alerts go to Slack. The address is a secret and no entry: that it is another one is told all the same.
+const SLACK: &str = "alerts.slack";
+
 /// Whether a change is taken over by a running daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +64,7 @@ impl Config {
         let exchanged = |symbol: Symbol| self.trades(symbol) != new.trades(symbol);
         let comes_or_goes =
             |key: &str| symbols_can && (key == "market.symbols" || symbol_of(key).is_some_and(exchanged));
+        let rotated = self.alerts.slack_webhook != new.alerts.slack_webhook;
         let (mut old, mut new) = (Entries::of(self).0, Entries::of(new).0);
         let mut keys: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
         keys.sort_unstable();
@@ -69,7 +73,10 @@ impl Config {
             let (from, to) = (old.remove(&key), new.remove(&key));
             let effect = from.as_ref().or(to.as_ref())?.effect;
             let text = |entry: Option<Entry>| entry.map_or_else(|| "none".to_owned(), |entry| entry.text);
-            let (from, to) = (text(from), text(to));
+            let (from, mut to) = (text(from), text(to));
+            if key == SLACK && rotated && from == to {
+                to = "on, another address".to_owned();
+            }
             let effect = if comes_or_goes(&key) { Effect::Live } else { effect };
             (from != to).then_some(Change { key, from, to, effect })
         };
@@ -368,7 +375,7 @@ impl Entries {
     /// The webhook itself is a secret: only whether there is one is told.
     fn alerts(&mut self, alerts: &AlertsConfig) {
         self.other("alerts.coalesce", span_text(alerts.coalesce));
-        self.other("alerts.slack", if alerts.slack_webhook.is_some() { "on" } else { "off" });
+        self.other(SLACK, if alerts.slack_webhook.is_some() { "on" } else { "off" });
         self.other("alerts.slack_level", alerts.slack_level.as_str());
         if let Some(file) = &alerts.slack_webhook_file {
             self.other("alerts.slack_webhook_file", file.display());

@@ -9,7 +9,7 @@ use levibot_core::fusion::Ensemble;
 use super::error::Origin;
 use super::overrides::{MODEL_BINARY, Overrides};
 use super::raw::RawModel;
-use super::text::{Shelf, span_text};
+use super::text::{Shelf, masked, span_text};
 use super::{ConfigError, StrategiesConfig, host};
 
 /// The longest that questions may wait for each other.
@@ -133,7 +133,7 @@ fn read_ensemble(shelf: Shelf, file: &Path) -> Result<(Ensemble, String), Config
     let ensemble = Ensemble::from_yaml(&text).map_err(|error| ConfigError::Policy {
         file: file.to_owned(),
         key: key.to_owned(),
-        text: error.to_string(),
+        text: masked(&error.to_string()),
     })?;
     Ok((ensemble, text))
 }

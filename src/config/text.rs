@@ -105,9 +105,25 @@ pub(super) fn toml_of<T: DeserializeOwned>(
     toml::from_str(text).map_err(|error| ConfigError::Toml {
         file: path.to_owned(),
         key: key.to_owned(),
-        text: error.to_string().trim_end().to_owned(),
+        text: masked(error.to_string().trim_end()),
         example,
     })
+}
+
+/// What a parser says of a file, which quotes its lines, without the rest of any address: that of the Slack webhook is a
+/// secret wherever it was put, and what is wrong with a file goes to logs, alerts and the journal.
+pub(super) fn masked(text: &str) -> String {
+    let begins = |text: &str| ["://", "/services/"].iter().filter_map(|mark| Some(text.find(mark)? + mark.len())).min();
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = begins(rest) {
+        let (before, after) = rest.split_at(at);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+        let (hidden, tail) = after.split_at(after.find(ends).unwrap_or(after.len()));
+        shown.push_str(before);
+        shown.push_str(if hidden.is_empty() { "" } else { "..." });
+        rest = tail;
+    }
+    shown + rest
 }
 
 /// Reads the end of a range. A date alone means the end of that day, which is therefore inside: `2022-12-31` is
@@ -196,6 +212,20 @@ mod tests {
         assert_eq!(to("2022-12-31T00:00:00Z"), "2022-12-31T00:00:00Z");
         assert_eq!(to("2022-12-31 12:00:00"), "2022-12-31T12:00:00Z");
         assert!(parse_to("soon").unwrap_err().to_string().contains("write 2022-06-01"));
+    }
+
+    #[test]
+    fn addresses_are_masked_and_nothing_else_is() {
+        for (text, wanted) in [
+            ("a = \"https://h/s3cr3t\" # b", "a = \"https://...\" # b"),
+            ("https://h/services/s3cr3t\n 'http://s3cr3t'", "https://...\n 'http://...'"),
+            ("hooks.slack.com/services/s3cr3t", "hooks.slack.com/services/..."),
+            ("no :// address", "no :// address"),
+            ("://", "://"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(text), wanted);
+        }
     }
 
     #[test]

@@ -88,6 +88,17 @@ pub enum Notice {
 /// Who is told. Called on the journal's thread, so it must neither block nor call the journal back.
 pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
 
+/// What a difference at the very beginning mostly comes from.
+const fn of_its_first_records(seq: u64) -> &'static str {
+    match seq {
+        1 | 2 => {
+            " (where an earlier version of levibot began it and was interrupted, this one cannot go on: let that version \
+             finish it)"
+        }
+        _ => "",
+    }
+}
+
 /// What can go wrong with a journal. None of it is cured by trying again in the same run but [`JournalError::Stalled`],
 /// [`JournalError::Locked`] and [`JournalError::Record`].
 #[derive(Debug, thiserror::Error)]
@@ -154,8 +165,9 @@ pub enum JournalError {
     ThreadGone,
     /// A run that is done again does something else than it did.
     #[error(
-        "the run differs from its journal {path} at record {seq} (byte {offset}), so it cannot be taken up again; run \
-         it on a new data folder; the journal has {journaled}, this run has {repeated}"
+        "the run differs from its journal {path} at record {seq} (byte {offset}), so it cannot be taken up again{}; run \
+         it on a new data folder; the journal has {journaled}, this run has {repeated}",
+        of_its_first_records(*seq)
     )]
     Diverged {
         /// The journal.

@@ -276,6 +276,18 @@ fn a_run_that_differs_from_its_journal_is_stopped_at_the_first_difference() {
 }
 
 #[test]
+fn a_folder_of_an_earlier_version_is_told_with_the_remedy() {
+    let (dir, _) = filled(6);
+    let mut journal = Journal::open_verifying(dir.path(), replay(), quiet()).unwrap();
+    let error = journal.append(&[record(30)]).unwrap_err();
+    let JournalError::Failed { cause } = error else { panic!("{error}") };
+    let text = cause.to_string();
+    for part in ["at record 1 ", "earlier version of levibot", "let that version finish it", "new data folder"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn a_run_that_ends_before_its_journal_is_told_so() {
     let (dir, _) = filled(7);
     let error = run_again(&dir).unwrap_err();

@@ -6,10 +6,9 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use levibot_core::domain::{Symbol, Ts};
+use levibot_core::domain::{Span, Symbol, Ts};
 
-use super::log_line::json_text;
-use super::logs::Line;
+use super::log_line::{Line, json_text};
 
 /// Files held open at a time: hundreds of engines must not use up the process's file descriptors.
 pub(crate) const OPEN_MAX: usize = 128;
@@ -18,6 +17,10 @@ pub(crate) const OPEN_MAX: usize = 128;
 const LAST_LINE_BYTES: u64 = 512;
 /// What the last line of a full file says.
 const FULL: &str = r#""msg":"log file is full""#;
+/// A full file takes alerts and errors of our own until it is larger by one part in so many.
+const RESERVE: u64 = 4;
+/// How often it is told that full files have left out lines.
+const TELL_EVERY: Span = Span::MINUTE;
 /// A file that ended as full and has more room than this now, because the limit was raised, goes on.
 const ROOM_TO_GO_ON: u64 = 64 * 1_024;
 
@@ -31,6 +34,10 @@ pub(super) struct Files {
     /// The latest day that was written: a later one is midnight.
     today: i64,
     open: HashMap<Option<Symbol>, DayFile>,
+    /// Lines that full files have left out, and of which nobody was told.
+    left_out: u64,
+    /// When that was told the last time, monotonic.
+    told: Option<Ts>,
 }
 
 #[derive(Debug)]
@@ -60,6 +67,8 @@ impl Files {
             bytes_max,
             today: now.day(),
             open: HashMap::new(),
+            left_out: 0,
+            told: None,
         };
         files.file(None, now)?;
         files.delete_old()?;
@@ -71,7 +80,8 @@ impl Files {
         &self.dir
     }
 
-    /// Appends one line to the file of its symbol and day. A full file takes one last line that says so.
+    /// Appends one line to the file of its symbol and day. A full file takes one last line that says so, and then only
+    /// what is vital, up to its reserve; the rest is counted.
     pub(super) fn write(&mut self, line: &Line) -> io::Result<()> {
         if line.ts.day() > self.today {
             self.today = line.ts.day();
@@ -81,16 +91,42 @@ impl Files {
         }
         let bytes_max = self.bytes_max;
         let file = self.file(line.symbol, line.ts)?;
-        if file.is_full {
+        // One byte more ends the line.
+        let bytes = file.bytes.saturating_add(line.json.len() as u64);
+        if !file.is_full {
+            if bytes < bytes_max.saturating_sub(LAST_LINE_BYTES) {
+                return file.put(&line.json);
+            }
+            file.is_full = true;
+            file.put(&last_line(line, bytes_max))?;
+        }
+        if line.is_vital && bytes < bytes_max.saturating_add(bytes_max / RESERVE).saturating_sub(LAST_LINE_BYTES) {
+            file.put(&line.json)?;
+            return file.to.flush();
+        }
+        file.to.flush()?;
+        self.left_out += 1;
+        Ok(())
+    }
+
+    /// Says once a minute how many lines full files have left out: on stderr, and in the daemon's own file.
+    pub(super) fn tell_full(&mut self, ts: Ts, now: Ts, is_end: bool) -> io::Result<()> {
+        if self.left_out == 0 || (!is_end && self.told.is_some_and(|at| now - at < TELL_EVERY)) {
             return Ok(());
         }
-        // One byte more ends the line.
-        if file.bytes + (line.json.len() as u64) < bytes_max.saturating_sub(LAST_LINE_BYTES) {
-            return file.put(&line.json);
-        }
-        file.is_full = true;
-        file.put(&last_line(line, bytes_max))?;
-        file.to.flush()
+        self.told = Some(now);
+        let count = std::mem::take(&mut self.left_out);
+        let dir = self.dir.display();
+        let _ = writeln!(io::stderr(), "{ts}  WARN {count} lines left out of full log files in {dir}");
+        let target = json_text(module_path!());
+        let json = format!(
+            r#"{{"ts":"{ts}","level":"warn","msg":"lines left out of full log files","target":{target},"count":{count}}}"#
+        );
+        let before = self.left_out;
+        let written = self.write(&Line { symbol: None, ts, json, is_vital: true });
+        // With its reserve full, too, the line would be told of in the next one.
+        self.left_out = before;
+        written
     }
 
     /// Hands everything to the operating system.
@@ -113,6 +149,8 @@ impl Files {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let (to, bytes, ended) = append(&self.dir.join(name(symbol, ts)))?;
+                // Behind the line that says so may stand what the reserve took.
+                let ended = ended || bytes.saturating_add(LAST_LINE_BYTES) >= self.bytes_max;
                 let is_full = ended && bytes.saturating_add(ROOM_TO_GO_ON) > self.bytes_max;
                 Ok(entry.insert(DayFile { day, to, bytes, is_full }))
             }
@@ -200,7 +238,7 @@ mod tests {
     }
 
     fn line(symbol: Option<&str>, ts: Ts) -> Line {
-        Line { symbol: symbol.map(|s| s.parse().unwrap()), ts, json: format!(r#"{{"ts":"{ts}"}}"#) }
+        Line { symbol: symbol.map(|s| s.parse().unwrap()), ts, json: format!(r#"{{"ts":"{ts}"}}"#), is_vital: false }
     }
 
     #[test]
@@ -280,5 +318,55 @@ mod tests {
         files.flush().unwrap();
         assert_eq!(read("engine-BTCUSDT-20251014.jsonl").len(), text.len() + 30, "more room was given");
         assert_eq!(read("engine-BTCUSDT-20251015.jsonl").lines().count(), 1);
+    }
+
+    #[test]
+    fn a_full_file_takes_alerts_and_errors_into_a_bounded_reserve_and_the_rest_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (max, vital) = (4_096, |text: &str| Line {
+            json: format!(r#"{{"vital":"{text}"}}"#),
+            is_vital: true,
+            ..line(Some("BTCUSDT"), DAY)
+        });
+        let path = dir.path().join("engine-BTCUSDT-20251014.jsonl");
+        let mut files = Files::open(dir.path(), 30, max, DAY).unwrap();
+        for _ in 0..1_000 {
+            files.write(&line(Some("BTCUSDT"), DAY)).unwrap();
+        }
+        let full = fs::metadata(&path).unwrap().len();
+        assert!(full <= max && files.left_out > 800, "{full}, {}", files.left_out);
+        let left_out = files.left_out;
+        files.write(&vital("engine is quarantined")).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().last(), Some(r#"{"vital":"engine is quarantined"}"#), "it is there at once");
+        assert_eq!(files.left_out, left_out);
+
+        let told = || {
+            let text = fs::read_to_string(dir.path().join("daemon-20251014.jsonl")).unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            lines.map(|line| line["count"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        let tell = |files: &mut Files, seconds, is_end| {
+            files.tell_full(DAY, Ts::from_secs(seconds), is_end).unwrap();
+            files.flush().unwrap();
+        };
+        tell(&mut files, 100, false);
+        assert_eq!(told(), [left_out]);
+        files.write(&line(Some("BTCUSDT"), DAY)).unwrap();
+        tell(&mut files, 159, false);
+        assert_eq!(told(), [left_out], "once a minute");
+        tell(&mut files, 160, false);
+        tell(&mut files, 161, true);
+        assert_eq!(told(), [left_out, 1], "and nothing where there is nothing");
+
+        // The reserve is no way to fill the disk, nor is a restart.
+        for _ in 0..3 {
+            let mut files = Files::open(dir.path(), 30, max, DAY).unwrap();
+            for _ in 0..1_000 {
+                files.write(&vital("again")).unwrap();
+            }
+            assert!(files.left_out > 900, "{}", files.left_out);
+        }
+        assert!((4_500..=5_120).contains(&fs::metadata(&path).unwrap().len()));
     }
 }

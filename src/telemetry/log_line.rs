@@ -8,6 +8,16 @@ use tracing::field::{Field, Visit};
 /// Longest value of one field in a line, bytes; longer text is cut.
 pub(super) const VALUE_BYTES_MAX: usize = 8_192;
 
+/// One line on its way to its file.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) symbol: Option<Symbol>,
+    pub(super) ts: Ts,
+    pub(super) json: String,
+    /// An alert or an error of our own: a full file still takes it.
+    pub(super) is_vital: bool,
+}
+
 /// Looks for the symbol of an event and at nothing else.
 #[derive(Default)]
 pub(super) struct OwnSymbol(pub(super) Option<Symbol>);
@@ -129,4 +139,20 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.text(field, &format!("{value:?}"));
     }
+}
+
+/// That lines were lost on their way.
+pub(super) fn lost_line(ts: Ts, count: u64) -> Line {
+    let json = format!(r#"{{"ts":"{ts}","level":"warn","msg":"log lines were lost","count":{count}}}"#);
+    Line { symbol: None, ts, json, is_vital: false }
+}
+
+/// What the cap of a symbol kept out of the log.
+pub(super) fn left_out_line(symbol: Option<Symbol>, ts: Ts, count: u64) -> Line {
+    let mut json = format!(r#"{{"ts":"{ts}","level":"warn""#);
+    if let Some(symbol) = symbol {
+        let _ = write!(json, r#","symbol":{}"#, json_text(symbol.as_str()));
+    }
+    let _ = write!(json, r#","msg":"lines left out","target":{},"count":{count}}}"#, json_text(super::logs::TARGET));
+    Line { symbol, ts, json, is_vital: false }
 }

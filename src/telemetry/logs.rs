@@ -3,7 +3,7 @@
 //! No caller ever waits for a disk or a terminal. Lines go through bounded queues to threads of their own; what does not
 //! fit is counted and reported in a later line.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +23,10 @@ use super::clock::{monotonic_now, wall_now};
 use super::log_caps::{Caps, LeftOut};
 use super::log_files::Files;
 pub(crate) use super::log_files::OPEN_MAX as OPEN_FILES_MAX;
-use super::log_line::{Fields, OwnSymbol, json_text};
+use super::log_line::{Fields, Line, OwnSymbol, left_out_line, lost_line};
 
+/// The target of lines about the log itself.
+pub(super) const TARGET: &str = module_path!();
 /// Lines that may wait for a writer thread.
 const QUEUE_LINES: usize = 65_536;
 /// Libraries whose everyday lines say nothing to our users; a directive of the user's own for them wins.
@@ -166,14 +168,6 @@ fn capped_files(
 /// What stamps the lines.
 type Clock = Arc<dyn Fn() -> Ts + Send + Sync>;
 
-/// One line on its way to its file.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) symbol: Option<Symbol>,
-    pub(super) ts: Ts,
-    pub(super) json: String,
-}
-
 /// Writes lines until told to stop and nothing waits. Flushes whenever the queue is empty.
 struct FileWriter {
     files: Files,
@@ -208,6 +202,7 @@ impl FileWriter {
     }
 
     fn tell_left_out(&mut self, is_end: bool) -> io::Result<()> {
+        self.files.tell_full((self.clock)(), monotonic_now(), is_end)?;
         let Some(left_out) = &mut self.left_out else { return Ok(()) };
         for (symbol, count) in left_out.look(monotonic_now(), is_end) {
             self.files.write(&left_out_line(symbol, (self.clock)(), count))?;
@@ -248,21 +243,6 @@ fn drain<T>(items: &Receiver<Option<T>>, stop: &AtomicBool, mut take: impl FnMut
             break;
         }
     }
-}
-
-fn lost_line(ts: Ts, count: u64) -> Line {
-    let json = format!(r#"{{"ts":"{ts}","level":"warn","msg":"log lines were lost","count":{count}}}"#);
-    Line { symbol: None, ts, json }
-}
-
-/// What the cap of a symbol kept out of the log.
-fn left_out_line(symbol: Option<Symbol>, ts: Ts, count: u64) -> Line {
-    let mut json = format!(r#"{{"ts":"{ts}","level":"warn""#);
-    if let Some(symbol) = symbol {
-        let _ = write!(json, r#","symbol":{}"#, json_text(symbol.as_str()));
-    }
-    let _ = write!(json, r#","msg":"lines left out","target":{},"count":{count}}}"#, json_text(module_path!()));
-    Line { symbol, ts, json }
 }
 
 /// Writes the last lines when dropped, waiting at most a few seconds.
@@ -387,12 +367,16 @@ struct Capped<P> {
     files: Option<JsonLines>,
 }
 
+/// Alerts and errors of our own.
+fn is_vital(metadata: &tracing::Metadata<'_>) -> bool {
+    let target = metadata.target();
+    (*metadata.level() == tracing::Level::ERROR && !FOREIGN.contains(&target)) || target == ALERT_TARGET
+}
+
 impl<P> Capped<P> {
-    /// Alerts, errors of our own and what a replay says of every trade.
+    /// What is vital, and what a replay says of every trade.
     fn always_goes(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        let target = metadata.target();
-        let is_error = *metadata.level() == tracing::Level::ERROR && !FOREIGN.contains(&target);
-        is_error || target == ALERT_TARGET || self.hidden == Some(target)
+        is_vital(metadata) || self.hidden == Some(metadata.target())
     }
 }
 
@@ -476,7 +460,8 @@ impl JsonLines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let ts = (self.clock)();
-        let line = Line { symbol, ts, json: fields.line(ts, event.metadata(), symbol) };
+        let (json, is_vital) = (fields.line(ts, event.metadata(), symbol), is_vital(event.metadata()));
+        let line = Line { symbol, ts, json, is_vital };
         if self.lines.try_send(Some(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }

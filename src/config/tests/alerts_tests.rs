@@ -102,10 +102,40 @@ fn the_secret_is_in_no_text_about_the_configuration() {
     let [change] = &changes[..] else { panic!("{changes:?}") };
     assert_eq!((change.key.as_str(), change.from.as_str(), change.to.as_str()), ("alerts.slack", "off", "on"));
     assert_eq!(change.effect, Effect::NeedsRestart);
-    assert_eq!(config.diff(&other), []);
+    let changes = config.diff(&other);
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    let texts = (change.key.as_str(), change.from.as_str(), change.to.as_str(), change.effect);
+    assert_eq!(texts, ("alerts.slack", "on", "on, another address", Effect::NeedsRestart));
+    assert_eq!(config.diff(&config), []);
     assert_ne!(config, other);
     let serious = load(edited(LIVE, "slack_level = \"warning\"", "slack_level = \"critical\"")).unwrap();
     assert_eq!(serious.alerts.slack_level, Severity::Critical);
+}
+
+#[test]
+fn the_secret_is_in_no_error_wherever_it_was_put() {
+    let (key, keys) = ("# slack_webhook_file = \"secrets/slack\"", "slack_webhook_file");
+    for line in [
+        format!("slack_webhook = \"{ADDRESS}\""),
+        format!("slack_webhook_file = {ADDRESS}"),
+        format!("slack_webhook_file = \"{ADDRESS}"),
+        format!("coalesce = \"{ADDRESS}\""),
+        format!("slack_level = '{ADDRESS}'"),
+        format!("\"{ADDRESS}\" = 1"),
+        format!("{keys} = \"{ADDRESS}\""),
+        format!("slack_webhook = \"{}\"", ADDRESS.trim_start_matches("https://")),
+    ] {
+        let error = load(edited(LIVE, key, &line)).unwrap_err();
+        assert!(!error.contains("s3cr3t"), "{line}: {error}");
+        assert!(error.contains("given.toml"), "{line}: {error}");
+    }
+    let error = load(edited(LIVE, key, &format!("{keys} = \"{ADDRESS}\""))).unwrap_err();
+    assert!(error.contains("`alerts.slack_webhook_file`") && error.contains("names no file"), "{error}");
+    let policy = TempDir::new().unwrap();
+    let file = policy.path().join("risk.yaml");
+    fs::write(&file, format!("slack_webhook: {ADDRESS}\n")).unwrap();
+    let error = load(edited(LIVE, "policies/risk.yaml", &file.display().to_string())).unwrap_err();
+    assert!(error.contains("risk.yaml") && !error.contains("s3cr3t"), "{error}");
 }
 
 #[test]
