@@ -1,6 +1,6 @@
 //! Starting: what everybody shares, then the actors, then the faces, then the first words to the account.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use super::data::Source;
 use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::orders::Clerk;
+use super::plan::Standing;
 use super::projection::{self, Projection};
 use super::reload::{Reloads, SymbolTable};
 use super::watch::{self, SharedSight};
@@ -247,7 +248,7 @@ impl Shared<'_> {
             overrides: self.request.overrides.clone(),
             named: self.request.named,
             table: Arc::clone(&self.table),
-            traded: self.symbols.iter().copied().collect::<BTreeSet<_>>(),
+            standing: RefCell::new(Standing { traded: self.symbols.iter().copied().collect(), ..Standing::default() }),
             market: actors.market.clone(),
             began: actors.began,
             metrics: Arc::clone(&self.metrics),

@@ -61,6 +61,27 @@ fn a_new_instrument_is_warm_trades_and_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_place_that_another_instrument_takes_begins_anew_and_the_venue_knows_it() {
+    let mut rig = grown();
+    rig.run_to(11);
+    // As many as before, and another one in the last place.
+    let other: Symbol = "1OTHER".parse().unwrap();
+    let [a, b, c] = SYMBOLS;
+    let mut exchanged = setup(&[a, b, c, "1OTHER"], AccountKind::Linear, RISK);
+    exchanged.risk = grown_setup().risk;
+    assert!(rig.sequencer.account().state().book(NEW).unwrap().is_flat(), "or it would not go");
+    let history = frames(HISTORY + 11).into_iter().map(with_new).collect();
+    rig.tell(Input::Grow { setup: Box::new(exchanged), history });
+    assert_eq!(rig.sequencer.account().state().book(NEW).unwrap().symbol(), other);
+    rig.seats[NEW.at()].told.clear();
+    rig.attach(NEW.at());
+    let EngineInput::Prime(bars) = &rig.seats[NEW.at()].told[0] else { panic!("not cold") };
+    assert_eq!(bars.len(), WARM_UP_BARS);
+    rig.run();
+    assert!(rig.count(|r| matches!(r, Record::Fill { fill } if fill.symbol == other)) > 0, "the venue knows it");
+}
+
+#[test]
 fn under_a_halt_nobody_waits_for_the_new_engine() {
     let mut rig = Rig::new(Pace::Realtime);
     rig.attach_all();
