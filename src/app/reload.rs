@@ -48,7 +48,8 @@ impl Clerk {
     /// Reads again and takes over, or only says what that would do.
     pub(super) async fn read_again(&self, command: &Command) -> Result<String, String> {
         let reader = self.reader();
-        let (before, plan) = apart(move || reader.read()).await?;
+        let read = apart(move || reader.read()).await;
+        let (before, plan) = read.unwrap_or_else(|why| (Sight::clone(&self.reloads.sight.load()), Err(why)));
         if *command == Command::ReloadDryRun { self.preview(plan) } else { self.reload(plan, before).await }
     }
 

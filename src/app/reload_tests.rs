@@ -148,7 +148,7 @@ async fn what_was_met_is_not_met_again() {
     let scene = Scene::new();
     let told = scene.clerk.apply(scene.plan(&["BTCUSDT"])).await.unwrap();
     assert!(told.contains("ETHUSDT: removed"), "{told}");
-    assert!(scene.is_retired("ETHUSDT"));
+    scene.until("retired", |s| s.is_retired("ETHUSDT")).await;
     scene.until("frozen", |s| s.heard.lock().unwrap().contains(&format!("freeze 1 {NOT_CONFIGURED}"))).await;
     assert!(scene.plan(&["BTCUSDT"]).fates.is_empty());
 }
@@ -161,7 +161,7 @@ async fn the_supervisor_is_told_also_where_the_account_is_not() {
     let plan = scene.plan(&["BTCUSDT"]);
     let outcome = scene.clerk.meet(symbol("ETHUSDT"), Fate::Removed, &plan).await;
     assert!(outcome.unwrap_err().contains("the account does not answer"));
-    assert!(scene.is_retired("ETHUSDT"));
+    scene.until("retired", |s| s.is_retired("ETHUSDT")).await;
 }
 
 #[actix_rt::test]
