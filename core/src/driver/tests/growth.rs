@@ -63,16 +63,16 @@ fn a_new_instrument_is_warm_trades_and_leaves_the_others_alone() {
 #[test]
 fn a_place_that_another_instrument_takes_begins_anew_and_the_venue_knows_it() {
     let mut rig = grown();
-    rig.run_to(11);
+    rig.settle();
+    let book = |rig: &Rig| rig.sequencer.account().state().book(NEW).unwrap().clone();
+    assert!(book(&rig).is_flat() && book(&rig).live().is_empty(), "or it would not go");
     // As many as before, and another one in the last place.
-    let other: Symbol = "1OTHER".parse().unwrap();
     let [a, b, c] = SYMBOLS;
-    let mut exchanged = setup(&[a, b, c, "1OTHER"], AccountKind::Linear, RISK);
-    exchanged.risk = grown_setup().risk;
-    assert!(rig.sequencer.account().state().book(NEW).unwrap().is_flat(), "or it would not go");
-    let history = frames(HISTORY + 11).into_iter().map(with_new).collect();
+    let exchanged = setup(&[a, b, c, "1OTHER"], AccountKind::Linear, RISK);
+    let history = frames(HISTORY + 10).into_iter().map(with_new).collect();
     rig.tell(Input::Grow { setup: Box::new(exchanged), history });
-    assert_eq!(rig.sequencer.account().state().book(NEW).unwrap().symbol(), other);
+    let other: Symbol = "1OTHER".parse().unwrap();
+    assert_eq!((book(&rig).symbol(), rig.sequencer.account().state().books().len()), (other, 4));
     rig.seats[NEW.at()].told.clear();
     rig.attach(NEW.at());
     let EngineInput::Prime(bars) = &rig.seats[NEW.at()].told[0] else { panic!("not cold") };
