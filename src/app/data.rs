@@ -186,8 +186,13 @@ impl Source {
     /// was before. The old symbols have the same prices as in the feed in use.
     ///
     /// # Errors
-    /// [`AppError`] where there are no prices of a symbol, or none after `now`.
-    pub(super) fn live_feed(config: &Config, setup: &AccountSetup, now: Ts) -> Result<Box<dyn Feed>, AppError> {
+    /// [`AppError`] where there are no prices of a symbol, or none after `now` of one of the `added`.
+    pub(super) fn live_feed(
+        config: &Config,
+        setup: &AccountSetup,
+        now: Ts,
+        added: &[Symbol],
+    ) -> Result<Box<dyn Feed>, AppError> {
         // What lies at `now` itself may have been given in part.
         let before = now - Span::from_nanos(1);
         match &config.market.source {
@@ -201,7 +206,13 @@ impl Source {
                 let symbols = setup.instruments.iter().map(|i| i.id().symbol).collect();
                 let source =
                     Self::read(&Config { symbols: Some(symbols), ..config.clone() }, path.as_deref(), *from, *to)?;
-                let Kind::Files { series, .. } = source.kind else { return Err(AppError::NoData) };
+                let Kind::Files { path, series, .. } = source.kind else { return Err(AppError::NoData) };
+                for (_, one) in series.iter().filter(|(_, one)| added.contains(&one.symbol)) {
+                    let last = last_close(one, *to);
+                    if last <= now {
+                        return Err(AppError::NoPricesAhead { symbol: one.symbol, path, last, now });
+                    }
+                }
                 let placed = series.into_iter().filter_map(|(_, one)| Some((setup.ix(one.symbol)?, one))).collect();
                 let timeframe = config.market.timeframe;
                 let open = timeframe.floor(before);
@@ -234,6 +245,12 @@ impl Source {
             }
         }
     }
+}
+
+/// When the last bar closes that is given up to `to`.
+fn last_close(series: &Series, to: Option<Ts>) -> Ts {
+    let closes = series.bars.iter().rev().map(|bar| bar.close_ts(series.timeframe));
+    closes.into_iter().find(|close| to.is_none_or(|to| *close <= to)).unwrap_or(Ts::EPOCH)
 }
 
 /// A progress bar on standard error; hidden where that is no terminal.

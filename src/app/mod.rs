@@ -3,6 +3,7 @@
 //! Starting is recovering: the journal is read and folded, orders that never reached the venue are settled, and only
 //! then engines start and market data flows.
 
+mod apart;
 mod channels;
 mod data;
 mod first_model;
@@ -11,6 +12,7 @@ mod house;
 mod model;
 mod open_files;
 mod orders;
+mod plan;
 mod projection;
 mod reload;
 mod run;
@@ -25,7 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use levibot_core::account::ApplyError;
-use levibot_core::domain::Symbol;
+use levibot_core::domain::{Symbol, Ts};
 use levibot_core::files::FileError;
 use levibot_core::simulator::SimulatorError;
 
@@ -74,6 +76,22 @@ pub enum AppError {
         symbol: Symbol,
         /// Where its file was looked for.
         path: PathBuf,
+    },
+    /// A symbol whose prices end before it would be traded.
+    #[error(
+        "the price files of {symbol} in {} end at {last}, and it is {now} by trading time: add later prices, or leave the \
+         symbol out of `market.symbols`",
+        path.display()
+    )]
+    NoPricesAhead {
+        /// The symbol.
+        symbol: Symbol,
+        /// Where its files are.
+        path: PathBuf,
+        /// When its last bar of the range closes.
+        last: Ts,
+        /// Trading time.
+        now: Ts,
     },
     /// A record cannot be run again with this configuration.
     #[error(
@@ -214,10 +232,8 @@ impl AppError {
         use crate::journal::JournalError;
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
-            Self::NoPriceFile { .. }
-            | Self::NoStartPrice { .. }
-            | Self::OtherConfiguration { .. }
-            | Self::OtherAccount { .. } => 2,
+            Self::NoPriceFile { .. } | Self::NoPricesAhead { .. } | Self::NoStartPrice { .. } => 2,
+            Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
             Self::OpenFiles(_) => 2,
             Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,

@@ -4,6 +4,9 @@
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::config::{Config, Isolation};
+use crate::engine_host::{ProcessHost, ThreadHost};
+
 /// What a daemon without engines has open (46 seen: record, tables, tape, its actors, sockets), with some room.
 const DAEMON: u64 = 64;
 /// Room for commands of people, for threads that hang and are left behind, and for the pipes of the model server.
@@ -49,6 +52,15 @@ pub enum OpenFilesError {
 }
 
 impl Need {
+    /// What a daemon of this configuration needs for so many engines.
+    pub(super) const fn of(config: &Config, engines: usize) -> Self {
+        let per_engine = match config.isolation {
+            Isolation::Process => ProcessHost::OPEN_FILES,
+            Isolation::Thread => ThreadHost::OPEN_FILES,
+        };
+        Self { engines, per_engine, is_http: config.http.enabled }
+    }
+
     /// Open files at the most.
     fn files(&self) -> u64 {
         let engines = self.engines as u64;

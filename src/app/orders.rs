@@ -10,7 +10,7 @@ use levibot_core::driver::Input;
 use levibot_core::record::Record;
 use tokio::sync::mpsc;
 
-use super::reload::{Plan, Reloads};
+use super::reload::Reloads;
 use crate::control::{Board, Command, Order, Scope};
 use crate::forecaster::{Forecaster, RestartModel};
 use crate::house_link::HouseLink;
@@ -24,7 +24,7 @@ const SETTLE: Duration = Duration::from_secs(3);
 #[path = "faults.rs"]
 mod faults;
 
-/// Reloads that wait while one is prepared; others stay in the queue of orders.
+/// Reloads that wait while one is under way; others stay in the queue of orders.
 const LATER_MAX: usize = 16;
 
 const fn is_reload(order: &Order) -> bool {
@@ -41,9 +41,9 @@ pub(super) struct Clerk {
 }
 
 impl Clerk {
-    /// One after the other; but while a reload reads what it needs, which may take long, others are carried out: a halt does
-    /// not wait for price files.
-    pub(super) async fn serve(mut self, mut orders: mpsc::Receiver<Order>) {
+    /// One after the other; but while a reload is under way, which may take long, others are carried out: a halt waits neither
+    /// for files nor for the account to take new symbols.
+    pub(super) async fn serve(self, mut orders: mpsc::Receiver<Order>) {
         let mut later = VecDeque::new();
         loop {
             let next = match later.pop_front() {
@@ -52,40 +52,43 @@ impl Clerk {
             };
             let Some(order) = next else { return };
             if !is_reload(&order) {
-                let outcome = self.carry_out(&order.command, &order.by).await;
-                self.told(order, outcome);
+                self.answer(order).await;
                 continue;
             }
-            let before = self.watched();
-            let plan = self.plan_beside(&mut orders, &mut later).await;
+            let outcome = self.beside(self.read_again(&order.command), &mut orders, &mut later).await;
             if order.command == Command::ReloadDryRun {
                 // It changes nothing, and so it does not go on record.
-                let _ = order.outcome.send(self.preview(plan));
+                let _ = order.outcome.send(outcome);
             } else {
-                let outcome = self.reload(plan, before).await;
                 self.told(order, outcome);
             }
         }
     }
 
-    async fn plan_beside(
+    /// Carries out what comes while `reload` is under way; other reloads are kept for `later`.
+    pub(super) async fn beside<T>(
         &self,
+        reload: impl Future<Output = T>,
         orders: &mut mpsc::Receiver<Order>,
         later: &mut VecDeque<Order>,
-    ) -> Result<Plan, String> {
-        let mut plan = pin!(self.plan());
+    ) -> T {
+        let mut reload = pin!(reload);
         loop {
             let order = tokio::select! {
-                plan = &mut plan => return plan,
+                outcome = &mut reload => return outcome,
                 Some(order) = orders.recv(), if later.len() < LATER_MAX => order,
             };
             if is_reload(&order) {
                 later.push_back(order);
             } else {
-                let outcome = self.carry_out(&order.command, &order.by).await;
-                self.told(order, outcome);
+                self.answer(order).await;
             }
         }
+    }
+
+    async fn answer(&self, order: Order) {
+        let outcome = self.carry_out(&order.command, &order.by).await;
+        self.told(order, outcome);
     }
 
     /// Puts a command on record with what came of it, and tells who asked.

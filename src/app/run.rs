@@ -1,9 +1,10 @@
 //! A run from its first to its last moment.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use arc_swap::ArcSwap;
 use levibot_core::domain::Ts;
 use levibot_core::driver::Pace;
 use levibot_core::driver::WARM_UP_BARS;
@@ -18,9 +19,7 @@ use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
 use super::watch::Sight;
 use super::{AppError, RunRequest, Summary, first_model, model, strategies};
-use crate::config::Isolation;
 use crate::control::{Board, server};
-use crate::engine_host::{ProcessHost, ThreadHost};
 use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
@@ -36,12 +35,7 @@ pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
     // What changes while a first model is trained counts too.
     let sight = Sight::of(request.config.watched_files());
     let mut source = Source::open(&request.config)?;
-    let per_engine = match request.config.isolation {
-        Isolation::Process => ProcessHost::OPEN_FILES,
-        Isolation::Thread => ThreadHost::OPEN_FILES,
-    };
-    let engines = source.setup.instruments.len();
-    Need { engines, per_engine, is_http: request.config.http.enabled }.ensure()?;
+    Need::of(&request.config, source.setup.instruments.len()).ensure()?;
     let metadata = first_model::ensure(&request.config, &source)?;
     let link = HouseLink::default();
     let house = House::open(&request.config, &mut source, metadata.as_ref(), &link)?;
@@ -120,7 +114,7 @@ impl Daemon {
         let history = feed.history(WARM_UP_BARS);
         let actors = shared.actors(house, &history, feed, latch, &first, found)?;
         let Faces { projection, control, http } =
-            shared.faces(&actors, watch, &dir, (Arc::new(Mutex::new(sight)), hang_ups)).await?;
+            shared.faces(&actors, watch, &dir, (Arc::new(ArcSwap::from_pointee(sight)), hang_ups)).await?;
         let Actors { house, supervisor, model, events, .. } = actors;
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;

@@ -1,5 +1,6 @@
 //! Starting: what everybody shares, then the actors, then the faces, then the first words to the account.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::data::Source;
 use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::orders::Clerk;
+use super::plan::Standing;
 use super::projection::{self, Projection};
 use super::reload::{Reloads, SymbolTable};
 use super::watch::{self, SharedSight};
@@ -266,7 +268,10 @@ impl Shared<'_> {
             overrides: self.request.overrides.clone(),
             named: self.request.named,
             table: Arc::clone(&self.table),
-            traded: self.symbols.iter().copied().filter(|symbol| self.request.config.trades(*symbol)).collect(),
+            standing: RefCell::new(Standing {
+                traded: self.symbols.iter().copied().filter(|symbol| self.request.config.trades(*symbol)).collect(),
+                ..Standing::default()
+            }),
             market: actors.market.clone(),
             began: actors.began,
             metrics: Arc::clone(&self.metrics),

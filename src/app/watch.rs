@@ -6,7 +6,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,8 +15,9 @@ use levibot_core::domain::hash::sha256;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
+use super::apart::apart;
 use crate::config::Config;
-use crate::control::{Answer, Command, Desk, Request};
+use crate::control::{Command, Desk};
 use crate::supervisor::AlertChannels;
 
 /// How often watched files are looked at.
@@ -57,6 +58,9 @@ struct Known {
 }
 
 impl Known {
+    /// Read at some time and not looked at before that: nobody knows what it held.
+    const UNSEEN: Self = Self { stamp: None, digest: None, seen: None };
+
     fn of(path: &Path) -> Self {
         let stamp = Stamp::of(path);
         Self { stamp, digest: digest(path).ok(), seen: None }
@@ -74,7 +78,7 @@ fn digest(path: &Path) -> io::Result<[u8; 32]> {
 }
 
 /// The watched files as they were when they were last read. One that is not there is watched for its coming.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sight {
     files: BTreeMap<PathBuf, Known>,
     /// Files that have changed since.
@@ -88,10 +92,11 @@ impl Sight {
         Self { files, changed: BTreeSet::new() }
     }
 
-    /// What was looked at before it was read, for the files that are named from now on.
+    /// What was looked at before it was read, for the files that are named from now on. One that was not looked at may have
+    /// been another when it was read, and so it counts as changed.
     pub(super) fn now_of(mut self, files: Vec<PathBuf>) -> Self {
         let known = |path: PathBuf| {
-            let known = self.files.remove(&path).unwrap_or_else(|| Known::of(&path));
+            let known = self.files.remove(&path).unwrap_or(Known::UNSEEN);
             (path, known)
         };
         Self { files: files.into_iter().map(known).collect(), changed: BTreeSet::new() }
@@ -132,12 +137,8 @@ impl Sight {
     }
 }
 
-/// What the watch and the clerk share.
-pub(super) type SharedSight = Arc<Mutex<Sight>>;
-
-pub(super) fn lock(sight: &SharedSight) -> MutexGuard<'_, Sight> {
-    sight.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// What the watch and the clerk share. Nobody holds it while a file is waited for.
+pub(super) type SharedSight = Arc<ArcSwap<Sight>>;
 
 /// Asks for a reload whenever watched files have changed, as long as the configuration in force wants it. Never ends.
 pub(super) async fn files(sight: SharedSight, live: Arc<ArcSwap<Config>>, desk: Desk, alerts: AlertChannels) {
@@ -148,15 +149,26 @@ pub(super) async fn files(sight: SharedSight, live: Arc<ArcSwap<Config>>, desk: 
         if !live.load().run.watch {
             continue;
         }
-        // A file system may be slow to answer.
-        let looking = Arc::clone(&sight);
-        let changed = tokio::task::spawn_blocking(move || lock(&looking).look()).await.unwrap_or_default();
+        let changed = look(&sight).await;
         if !changed.is_empty() {
             let names = changed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
             tracing::info!(files = names, "watched files have changed");
             ask(&desk, "file watch", &alerts).await;
         }
     }
+}
+
+/// Looks at a copy, because a file system may be slow to answer. What a reload has put there meanwhile stands.
+async fn look(sight: &SharedSight) -> Vec<PathBuf> {
+    let before = sight.load_full();
+    let mut copy = Sight::clone(&before);
+    let looked = apart(move || {
+        let changed = copy.look();
+        (copy, changed)
+    });
+    let Ok((after, changed)) = looked.await else { return Vec::new() };
+    let found = sight.compare_and_swap(&before, Arc::new(after));
+    if Arc::ptr_eq(&found, &before) { changed } else { Vec::new() }
 }
 
 /// Asks for a reload at each SIGHUP.
@@ -166,9 +178,10 @@ pub(super) async fn hang_ups(mut signals: Signal, desk: Desk, alerts: AlertChann
     }
 }
 
-/// Nobody waits for the outcome of these: a refusal is told as an alert.
+/// Nobody waits for the outcome of these: a refusal is told as an alert, however late it comes, and one that is still under
+/// way is not asked for again.
 async fn ask(desk: &Desk, by: &str, alerts: &AlertChannels) {
-    if let Answer::Refused(why) = desk.handle(Request::Do(Command::Reload), by).await {
+    if let Err(why) = desk.see_through(Command::Reload, by).await {
         let text = format!("the configuration was not taken over ({by}): {why}");
         alerts.send(&Alert::warning(Topic::Configuration, None, text));
     }

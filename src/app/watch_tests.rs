@@ -112,3 +112,28 @@ fn what_changes_while_it_is_read_shows_afterwards() {
     sight.look();
     assert_eq!(names(&sight.look()), ["a"]);
 }
+
+#[test]
+fn a_file_that_was_read_and_never_looked_at_counts_as_changed_once() {
+    let folder = Folder::with(&["a", "b"]);
+    // Another configuration names `b`, which was read and then edited before anybody looked.
+    let mut sight = folder.sight(&["a"]).now_of(vec![folder.path("a"), folder.path("b"), folder.path("none")]);
+    assert!(sight.look().is_empty());
+    assert_eq!(names(&sight.look()), ["b"]);
+    let files = ["a", "b", "none"];
+    let mut sight = folder.sight(&files).now_of(files.map(|name| folder.path(name)).to_vec());
+    assert!(sight.look().is_empty() && sight.look().is_empty(), "it was looked at before it was read again");
+}
+
+#[tokio::test]
+async fn what_a_reload_has_put_there_meanwhile_stands() {
+    let folder = Folder::with(&["a"]);
+    let sight = SharedSight::new(ArcSwap::from_pointee(folder.sight(&["a"])));
+    folder.replace("a", "two");
+    assert!(look(&sight).await.is_empty());
+    let newer = Arc::new(folder.sight(&["a"]));
+    // It is looked at apart from this thread, and a reload ends before that is told.
+    let looked = tokio::join!(look(&sight), async { sight.store(Arc::clone(&newer)) }).0;
+    assert!(looked.is_empty(), "{looked:?} was read by then");
+    assert!(Arc::ptr_eq(&sight.load_full(), &newer));
+}

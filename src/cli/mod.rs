@@ -29,7 +29,7 @@ pub mod exit {
     pub const REFUSED: u8 = 1;
     /// The command line is wrong; clap ends with this.
     pub const USAGE: u8 = 2;
-    /// No daemon could be reached, or it did not answer.
+    /// No daemon could be reached, or it did not answer in time: a command may be carried out all the same.
     pub const UNREACHABLE: u8 = 3;
 }
 
@@ -42,6 +42,9 @@ pub enum CliError {
     /// The daemon said no.
     #[error("refused: {0}")]
     Refused(String),
+    /// The daemon has not said yes or no in time.
+    #[error("still under way: {0}")]
+    UnderWay(String),
     /// The answer belongs to another question.
     #[error("the daemon answered something else than it was asked: restart it with the version of this command")]
     Confused,
@@ -54,7 +57,7 @@ impl CliError {
     /// What the process should end with.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Client(_) | Self::Confused => exit::UNREACHABLE,
+            Self::Client(_) | Self::Confused | Self::UnderWay(_) => exit::UNREACHABLE,
             Self::Refused(_) | Self::Output(_) => exit::REFUSED,
         }
     }
@@ -74,6 +77,7 @@ pub fn run_client(command: &ClientCommand, args: &ClientArgs, out: &mut impl Wri
     }
     match answer {
         Answer::Refused(why) => Err(CliError::Refused(format::clean(&why))),
+        Answer::UnderWay(words) => Err(CliError::UnderWay(format::clean(&words))),
         _ => Ok(()),
     }
 }
@@ -89,7 +93,7 @@ fn write(out: &mut impl Write, text: &str) -> Result<(), CliError> {
 fn show(request: &Request, answer: &Answer, as_json: bool, look: Look) -> Option<String> {
     match (request, answer) {
         // In text the caller says it, as an error.
-        (_, Answer::Refused(_)) => {
+        (_, Answer::Refused(_) | Answer::UnderWay(_)) => {
             if as_json {
                 json(answer)
             } else {

@@ -21,6 +21,8 @@ pub use levibot_core::account::view::{AccountView, OpenPosition, SymbolView};
 pub use server::{ControlError, ServerHandle, serve, socket_path};
 pub use words::{Answer, Command, Question, Request, Scope};
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands that may wait; a face is told to try again beyond that.
@@ -77,20 +79,54 @@ impl Desk {
     }
 
     async fn carry_out(&self, command: Command, by: &str) -> Answer {
-        let (outcome, waiting) = oneshot::channel();
         let seconds_max = match command {
             Command::Reload | Command::ReloadDryRun => RELOADED_SECONDS_MAX,
             _ => OUTCOME_SECONDS_MAX,
         };
+        self.carry_out_within(Duration::from_secs(seconds_max), command, by).await
+    }
+
+    async fn carry_out_within(&self, limit: Duration, command: Command, by: &str) -> Answer {
+        match tokio::time::timeout(limit, self.see_through(command, by)).await {
+            Ok(Ok(done)) => Answer::Done(done),
+            Ok(Err(why)) => Answer::Refused(why),
+            Err(_) => Answer::UnderWay(format!(
+                "no outcome within {} s; the daemon goes on with it: its log will tell, and the status",
+                limit.as_secs()
+            )),
+        }
+    }
+
+    /// Has a command of `by` carried out and waits for its outcome, however long that takes.
+    ///
+    /// # Errors
+    /// In words, why it was not carried out.
+    pub async fn see_through(&self, command: Command, by: &str) -> Result<String, String> {
+        let (outcome, waiting) = oneshot::channel();
         if self.orders.try_send(Order { command, by: by.to_owned(), outcome }).is_err() {
-            return Answer::Refused("the daemon is busy or about to end: try again".to_owned());
+            return Err("the daemon is busy or about to end: try again".to_owned());
         }
-        let limit = std::time::Duration::from_secs(seconds_max);
-        match tokio::time::timeout(limit, waiting).await {
-            Ok(Ok(Ok(done))) => Answer::Done(done),
-            Ok(Ok(Err(why))) => Answer::Refused(why),
-            Ok(Err(_)) => Answer::Refused("the daemon ended before it answered".to_owned()),
-            Err(_) => Answer::Refused(format!("no outcome within {seconds_max} s: look at the status")),
-        }
+        waiting.await.unwrap_or_else(|_| Err("the daemon ended before it answered".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_done_in_time_is_under_way_and_neither_refused_nor_asked_again() {
+        let (desk, mut orders) = Desk::new(samples::board());
+        let answer = desk.carry_out_within(Duration::ZERO, Command::Reload, "test").await;
+        assert!(matches!(&answer, Answer::UnderWay(words) if words.contains("goes on with it")), "{answer:?}");
+        let order = orders.recv().await.unwrap();
+        assert_eq!(order.command, Command::Reload);
+        // Whoever sees it through is told however late it is.
+        let (outcome, ()) = tokio::join!(desk.see_through(Command::Reload, "test"), async {
+            let order = orders.recv().await.unwrap();
+            assert!(orders.try_recv().is_err(), "asked once");
+            order.outcome.send(Err("not good".to_owned())).unwrap();
+        });
+        assert_eq!(outcome, Err("not good".to_owned()));
     }
 }

@@ -94,6 +94,8 @@ pub enum Answer {
     Done(String),
     /// A command was not carried out; why.
     Refused(String),
+    /// A command is being carried out and its outcome is not known yet.
+    UnderWay(String),
 }
 
 impl std::fmt::Display for Command {

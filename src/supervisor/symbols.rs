@@ -15,7 +15,7 @@ use super::slot::Slot;
 /// How an engine is shown whose symbol left the configuration, and why its entries are frozen.
 pub const NOT_CONFIGURED: &str = "not configured any more";
 
-/// A change of the symbols that are traded. The answer says why it could not be done.
+/// A change of the symbols that are traded. The answer says why it could not be done. The same again changes nothing.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), String>")]
 pub enum SymbolChange {
@@ -23,8 +23,9 @@ pub enum SymbolChange {
     Added(Ix, Symbol),
     /// It is not traded any more.
     Removed(Symbol),
-    /// It was removed, and is traded again.
-    Returned(Symbol),
+    /// It was removed, and is traded again at its place. Where nobody has heard of it, because its coming was not carried to
+    /// an end, it comes now.
+    Returned(Ix, Symbol),
 }
 
 /// Why nothing can be wished of the engine of such a symbol.
@@ -34,8 +35,10 @@ pub(super) fn gone(symbol: Symbol) -> String {
 
 impl Supervisor {
     fn add(&mut self, ix: Ix, symbol: Symbol) -> Result<(), String> {
-        if self.slots.contains_key(&ix) {
-            return Err(format!("there is an engine at the place of {symbol}"));
+        match self.slots.get(&ix) {
+            Some(slot) if slot.symbol == symbol => return self.bring_back(ix, symbol),
+            Some(slot) => return Err(format!("the engine of {} is at the place of {symbol}", slot.symbol)),
+            None => {}
         }
         let mut slot = Slot::new(symbol, self.setup);
         slot.resume_after_halt = self.halted;
@@ -64,8 +67,11 @@ impl Supervisor {
     }
 
     /// It begins cold: its bars went on, and its strategy may be another one by now.
-    fn bring_back(&mut self, symbol: Symbol) -> Result<(), String> {
+    fn bring_back(&mut self, ix: Ix, symbol: Symbol) -> Result<(), String> {
         let halted = self.halted;
+        if !self.slots.contains_key(&ix) {
+            return self.add(ix, symbol);
+        }
         let (ix, slot) = self.slot_of(symbol)?;
         let Some(runs) = slot.retired.take() else { return Ok(()) };
         slot.resume_after_halt = runs && halted;
@@ -99,7 +105,7 @@ impl Handler<SymbolChange> for Supervisor {
         let done = match change {
             SymbolChange::Added(ix, symbol) => self.add(ix, symbol),
             SymbolChange::Removed(symbol) => self.retire(symbol),
-            SymbolChange::Returned(symbol) => self.bring_back(symbol),
+            SymbolChange::Returned(ix, symbol) => self.bring_back(ix, symbol),
         };
         self.shown.soon();
         self.shown.renew(&self.slots, self.host.isolation());

@@ -32,3 +32,15 @@ fn a_low_limit_that_may_be_raised_is_raised() {
     assert!(open < 401 - 256, "with every connection there would be {open} and 256 more");
     daemon.stop().ended_with(0);
 }
+
+#[test]
+fn symbols_that_come_and_would_need_too_many_open_files_are_refused() {
+    let home = Home::simulated(0.001);
+    home.set_watch(false);
+    let mut daemon = home.run_under("ulimit -n 402", &[]);
+    daemon.ready();
+    home.trade(&["ADAUSDT", "BTCUSDT", "ETHUSDT", "LINKUSDT", "SOLUSDT"]);
+    home.ask(&["reload"]).refused_with(1, &["nothing has changed", "is 402", "5 engine(s) need", "LimitNOFILE="]);
+    assert_eq!(home.ask_json(&["engines"])["total"], 4);
+    daemon.stop().ended_with(0);
+}

@@ -213,6 +213,8 @@ fn price_files_of_a_new_symbol_are_read_while_the_daemon_runs() {
     answers(&home, "ETHUSDT");
     trade(&["ETHUSDT", "LINKUSDT"]);
     home.ask(&["reload"]).refused_with(1, &["nothing has changed", "no price file for LINKUSDT"]);
+    home.write("prices/LINKUSDT.csv", &seconds(20.0, 600));
+    home.ask(&["reload"]).refused_with(1, &["price files of LINKUSDT", "end at 2022-01-01T00:10:00Z", "later prices"]);
     trade(&["BTCUSDT", "ETHUSDT"]);
     assert!(home.ask(&["reload"]).ended_with(0).contains("BTCUSDT: added"));
     answers(&home, "BTCUSDT");

@@ -213,11 +213,16 @@ impl Account {
         self.live.get(ix.at()).map_or(PositionView::flat(ix), |live| live.view)
     }
 
+    /// What has left the configuration is not entered any more, also where an order was on its way; one that was frozen
+    /// already is cancelled again, because the cancel may have been lost.
     fn on_freeze(&mut self, ix: Ix, cause: FreezeCause, reason: Option<&str>, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         if book.frozen().get(&cause).map(String::as_str) != reason {
             let record = Record::Freeze { symbol: book.symbol(), cause, reason: reason.map(ToOwned::to_owned) };
             self.commit(record, now, out);
+        }
+        if cause == FreezeCause::Configuration && reason.is_some() {
+            self.cancel_entries(ix, out);
         }
     }
 

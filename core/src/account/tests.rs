@@ -1,5 +1,6 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
+mod gone_tests;
 mod halt_tests;
 
 use super::*;
@@ -437,28 +438,6 @@ fn numbers_that_cannot_be_are_refused() {
         assert_eq!(Desk::check(&desk.decide(0, intent)), "numbers");
         assert!(desk.orders.is_empty());
     }
-}
-
-#[test]
-fn a_setup_that_drops_a_symbol_keeps_its_position_protected() {
-    let mut desk = Desk::new();
-    desk.flat_bar(0, 100.0);
-    desk.enter(0, Direction::Long, 100.0);
-    desk.fill("100", 1);
-    let mut smaller = setup(AccountKind::Linear, RISK);
-    smaller.instruments.remove(0);
-    desk.account.reconfigure(smaller, desk.now, &mut desk.out).unwrap();
-    desk.collect();
-    let ix = desk.account.ix("AAA".parse().unwrap()).unwrap();
-    assert_eq!(ix, Ix(2), "it stays, at the end");
-    desk.next_hour();
-    desk.bar(ix.0, 100.0, 100.0, 97.0, 97.0);
-    assert_eq!(desk.orders[0].leg, Leg::Exit);
-    assert_eq!(Desk::check(&desk.enter(ix.0, Direction::Short, 97.0)), "frozen");
-    desk.assert_folds();
-    let mut other = setup(AccountKind::Spot, RISK);
-    other.name = "paper".into();
-    assert!(desk.account.reconfigure(other, desk.now, &mut desk.out).is_err());
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use super::lane::{EngineInput, Lane, LaneState};
 use super::words::{Input, Output, Pace, VenueCommand};
 use crate::account::{Account, AccountSetup, Action, Alert, ApplyError};
 use crate::alerts::Topic;
-use crate::domain::{Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Ix, MarketEvent, Reason, Ts};
+use crate::domain::{Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Instrument, Ix, MarketEvent, Reason, Ts};
 use crate::engine::Snapshot;
 use crate::record::TapeTarget;
 
@@ -305,11 +305,17 @@ impl Sequencer {
     /// In lockstep an engine that comes back by itself is waited for, so that nothing of its absence is to be seen; in
     /// realtime its entries are frozen until it is back.
     fn on_detach(&mut self, ix: Ix, returns: bool, reason: String, out: &mut Actions<Output>) {
+        let absent = self.absent();
         let Some(lane) = self.lanes.get_mut(ix.at()) else { return };
         match (returns, lane.state) {
             (true, LaneState::Halted) => return,
+            // Nobody waits for it before the resume.
+            (true, _) if absent == LaneState::Halted => {
+                lane.stop();
+                lane.state = absent;
+            }
             // What it has said stays said: it would not be asked again.
-            (true, _) => lane.state = LaneState::Expected,
+            (true, _) => lane.state = absent,
             (false, _) => lane.stop(),
         }
         if self.pace == Pace::Realtime {
@@ -326,30 +332,46 @@ impl Sequencer {
         }
     }
 
-    /// New instruments get a lane that remembers what `history` holds of them; the others have seen that already.
+    /// An engine that should be there and is not.
+    fn absent(&self) -> LaneState {
+        if self.account.halt_level() >= HaltLevel::ReduceOnly { LaneState::Halted } else { LaneState::Expected }
+    }
+
+    /// The venue is told of changed instruments, whatever has become of the places.
     fn on_setup(&mut self, setup: AccountSetup, history: &[Frame], out: &mut Actions<Output>) {
+        let before = self.account.state().setup().instruments.clone();
         let result: Result<(), ApplyError> = self.account.reconfigure(setup, self.now, &mut self.actions);
         if let Err(error) = result {
             let text = format!("the changed setup is refused: {error}");
             out.push(Output::Alert(Alert::warning(Topic::Configuration, None, text)));
         }
         self.carry_out(out);
-        let (before, state) = (self.lanes.len(), self.account.state());
-        if state.books().len() <= before {
-            return;
+        let after = self.account.state().setup().instruments.clone();
+        if after != before {
+            self.place_lanes(&before, &after, history);
+            self.tell_venue(VenueCommand::Instruments(after), out);
         }
-        let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
-        let lane = if halted { LaneState::Halted } else { LaneState::Expected };
-        self.lanes.resize_with(state.books().len(), || Lane::new(state.timeframe(), lane));
-        let instruments = state.setup().instruments.clone();
+    }
+
+    /// An instrument that has come to its place gets a lane that remembers what `history` holds of it; those that stay have
+    /// seen that already. What was said at the place before, of another one, counts no more.
+    fn place_lanes(&mut self, before: &[Instrument], after: &[Instrument], history: &[Frame]) {
+        let (absent, timeframe) = (self.absent(), self.account.state().timeframe());
+        let symbol = |table: &[Instrument], at: usize| table.get(at).map(|one| one.id().symbol);
+        let comes: Vec<bool> = (0..after.len()).map(|at| symbol(before, at) != symbol(after, at)).collect();
+        self.lanes.resize_with(after.len(), || Lane::new(timeframe, absent));
+        for (lane, _) in self.lanes.iter_mut().zip(&comes).filter(|(_, comes)| **comes) {
+            let generation = lane.generation;
+            *lane = Lane::new(timeframe, absent);
+            lane.generation = generation;
+        }
         for frame in history {
-            for (ix, bar) in frame.bars.iter().filter(|(ix, _)| ix.at() >= before) {
+            for (ix, bar) in frame.bars.iter().filter(|(ix, _)| comes.get(ix.at()).is_some_and(|comes| *comes)) {
                 if let Some(lane) = self.lanes.get_mut(ix.at()) {
                     lane.remember(*bar, frame.context);
                 }
             }
         }
-        self.tell_venue(VenueCommand::Instruments(instruments), out);
     }
 
     fn tell_account(&mut self, event: Event, out: &mut Actions<Output>) {

@@ -17,7 +17,7 @@ async fn remove(scene: &Scene) {
 }
 
 async fn bring_back(scene: &Scene) {
-    change(scene, SymbolChange::Returned(first())).await.unwrap();
+    change(scene, SymbolChange::Returned(Ix(0), first())).await.unwrap();
 }
 
 #[actix_rt::test]
@@ -29,8 +29,16 @@ async fn one_that_comes_is_started_behind_the_others() {
     assert_eq!(scene.heard.lock().unwrap().links[&Ix(3)].0, 1);
     scene.bar_of_the_others().await;
     scene.until("it answers", |s| s.answers(3) == [(1, 1)]).await;
-    assert!(change(&scene, added).await.unwrap_err().contains("there is an engine"));
-    assert_eq!(scene.heard.lock().unwrap().links[&Ix(1)].0, 1, "nobody else was touched");
+    for again in [added, SymbolChange::Returned(Ix(3), "0FIRST".parse().unwrap())] {
+        assert_eq!(change(&scene, again).await, Ok(()), "it is there");
+    }
+    let other = change(&scene, SymbolChange::Added(Ix(3), "OTHER".parse().unwrap())).await;
+    assert!(other.unwrap_err().contains("the engine of 0FIRST is at the place of OTHER"));
+    let links = |at| scene.heard.lock().unwrap().links[&Ix(at)].0;
+    assert_eq!((links(1), links(3)), (1, 1), "nobody was touched");
+    // One whose coming was not carried to an end.
+    change(&scene, SymbolChange::Returned(Ix(4), "LATE".parse().unwrap())).await.unwrap();
+    scene.until("it runs", |s| s.status(4) == "running").await;
 }
 
 #[actix_rt::test]

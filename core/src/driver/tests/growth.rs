@@ -61,6 +61,27 @@ fn a_new_instrument_is_warm_trades_and_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_place_that_another_instrument_takes_begins_anew_and_the_venue_knows_it() {
+    let mut rig = grown();
+    rig.settle();
+    let book = |rig: &Rig| rig.sequencer.account().state().book(NEW).unwrap().clone();
+    assert!(book(&rig).is_flat() && book(&rig).live().is_empty(), "or it would not go");
+    // As many as before, and another one in the last place.
+    let [a, b, c] = SYMBOLS;
+    let exchanged = setup(&[a, b, c, "1OTHER"], AccountKind::Linear, RISK);
+    let history = frames(HISTORY + 10).into_iter().map(with_new).collect();
+    rig.tell(Input::Grow { setup: Box::new(exchanged), history });
+    let other: Symbol = "1OTHER".parse().unwrap();
+    assert_eq!((book(&rig).symbol(), rig.sequencer.account().state().books().len()), (other, 4));
+    rig.seats[NEW.at()].told.clear();
+    rig.attach(NEW.at());
+    let EngineInput::Prime(bars) = &rig.seats[NEW.at()].told[0] else { panic!("not cold") };
+    assert_eq!(bars.len(), WARM_UP_BARS);
+    rig.run();
+    assert!(rig.count(|r| matches!(r, Record::Fill { fill } if fill.symbol == other)) > 0, "the venue knows it");
+}
+
+#[test]
 fn under_a_halt_nobody_waits_for_the_new_engine() {
     let mut rig = Rig::new(Pace::Realtime);
     rig.attach_all();

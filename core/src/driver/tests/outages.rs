@@ -124,6 +124,29 @@ fn a_halt_stops_engines_and_not_brackets_and_after_the_resume_they_have_missed_n
 }
 
 #[test]
+fn an_engine_that_is_to_return_under_a_halt_is_waited_for_after_the_resume() {
+    let mut rig = Rig::new(Pace::Lockstep);
+    rig.attach_all();
+    rig.begin();
+    rig.run_to(3);
+    rig.detach(2, false);
+    rig.control(Event::Halt { level: HaltLevel::ReduceOnly, reason: reason() });
+    rig.detach(2, true);
+    rig.run_to(6);
+    rig.attach(2);
+    let told = rig.seats[2].told.len();
+    rig.run_to(7);
+    assert_eq!(rig.seats[2].told.len(), told, "halted: it does not begin");
+    rig.control(Event::Resume { reason: reason() });
+    rig.give();
+    rig.settle();
+    assert!(!rig.wanted, "now it is waited for");
+    rig.attach_all();
+    rig.run();
+    assert!(rig.seats[2].told.len() > told);
+}
+
+#[test]
 fn a_halt_while_engines_think_takes_none_of_their_answers() {
     let mut rig = Rig::new(Pace::Realtime);
     rig.attach_all();
