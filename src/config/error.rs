@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use levibot_core::domain::Symbol;
 
+use super::text::masked;
+
 /// A configuration that cannot be used. Every variant names where, which key, what was given, why it is refused and what
 /// to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +140,7 @@ impl Origin<'_> {
         ConfigError::Value {
             origin: self.0.to_owned(),
             key: key.into(),
-            value: value.to_string(),
+            value: masked(&value.to_string()),
             reason: reason.into(),
             remedy: remedy.into(),
         }

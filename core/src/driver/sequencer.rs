@@ -344,6 +344,9 @@ impl Sequencer {
         if let Err(error) = result {
             let text = format!("the changed setup is refused: {error}");
             out.push(Output::Alert(Alert::warning(Topic::Configuration, None, text)));
+        } else {
+            // Where among the inputs it came cannot be told from its record's time alone.
+            self.tape(TapeTarget::Setup, Event::FrameEnd, out);
         }
         self.carry_out(out);
         let after = self.account.state().setup().instruments.clone();

@@ -20,6 +20,8 @@ pub enum TapeTarget {
     Cold(Ix),
     /// Every core begins anew: a daemon has started.
     Session,
+    /// The account has taken the changed setup that stands on record next.
+    Setup,
 }
 
 /// One input.

@@ -41,6 +41,9 @@ pub struct ReplayOutcome {
     pub different: u64,
     /// Inputs that the tape says it has lost.
     pub lost: u64,
+    /// Decisions of an older version of levibot, which did not put its strategies on record, that another strategy made
+    /// than the one configured now: they cannot be compared.
+    pub of_unknown_strategies: u64,
 }
 
 /// Differences that are kept in words.
@@ -78,6 +81,13 @@ impl fmt::Display for ReplayOutcome {
         if self.ahead > 0 {
             write!(f, "; {} records follow from a tape beyond the end of its journal", self.ahead)?;
         }
+        if self.of_unknown_strategies > 0 {
+            let count = self.of_unknown_strategies;
+            write!(
+                f,
+                "; {count} decisions of an older version, whose strategy is not on record, could not be compared"
+            )?;
+        }
         if self.lost > 0 {
             write!(f, "; the tape lost {} inputs to a slow disk", self.lost)?;
         }
@@ -101,15 +111,7 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
     {
         return Err(AppError::OtherConfiguration { dir, file: config.file.clone() });
     }
-    let mut again = Again {
-        config,
-        journal,
-        account: None,
-        truth: None,
-        ended: false,
-        strategies: BTreeMap::new(),
-        seats: Seats::default(),
-    };
+    let mut again = Again::new(config, journal);
     let mut outcome = ReplayOutcome { dir: dir.clone(), ..ReplayOutcome::default() };
     for item in TapeReader::open(&dir.join("tape"))? {
         match item? {
@@ -121,8 +123,7 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
     if again.truth.is_none() {
         return Err(AppError::NothingToRepeat { dir });
     }
-    again.notes(&mut outcome);
-    outcome.beyond += again.journal.len() as u64;
+    again.end(&mut outcome);
     Ok(outcome)
 }
 
@@ -136,12 +137,27 @@ struct Again<'a> {
     truth: Option<State>,
     /// Whether the last record that was read says that the daemon ended in order.
     ended: bool,
+    /// Whether the life of the daemon that is read has put its strategies on record, which older versions did not.
+    holds_strategies: bool,
     /// The strategies of each symbol on record by their hashes, as far as it was read.
     strategies: BTreeMap<Symbol, BTreeMap<u64, StrategyPolicy>>,
     seats: Seats,
 }
 
-impl Again<'_> {
+impl<'a> Again<'a> {
+    fn new(config: &'a Config, journal: VecDeque<(Ts, Record)>) -> Self {
+        Self {
+            config,
+            journal,
+            account: None,
+            truth: None,
+            ended: false,
+            holds_strategies: false,
+            strategies: BTreeMap::new(),
+            seats: Seats::default(),
+        }
+    }
+
     /// Looks for the first start of a daemon. What the tape holds before it belongs to a life whose beginning is gone: nobody
     /// knows what its engines remembered, nor the prices that the account had seen. What was put on record before is taken as
     /// it stands.
@@ -171,6 +187,15 @@ impl Again<'_> {
         self.account = account.ok();
     }
 
+    /// The tape has ended.
+    fn end(&mut self, outcome: &mut ReplayOutcome) {
+        self.notes(outcome);
+        while self.is_setup_next() {
+            self.setup(outcome);
+        }
+        outcome.beyond += self.journal.len() as u64;
+    }
+
     fn take(&mut self, entry: TapeEntry, outcome: &mut ReplayOutcome) {
         outcome.inputs += 1;
         let TapeEntry { ts, to, event, .. } = entry;
@@ -185,6 +210,8 @@ impl Again<'_> {
                     self.seats.prime(ix, bar, context);
                 }
             }
+            // What stands on record before it has been met by then; older versions left no such mark.
+            TapeTarget::Setup => self.setup(outcome),
             TapeTarget::Session => self.session(ts, outcome),
         }
     }
@@ -218,12 +245,18 @@ impl Again<'_> {
             outcome.differs(format!("record at {ts}: it cannot follow: {error}"));
         }
         self.learn(ts, &record, outcome);
+        if matches!(record, Record::Started { .. }) {
+            self.holds_strategies = false;
+        }
         self.ended = matches!(record, Record::Ended { .. });
         Some((ts, record))
     }
 
     fn account(&mut self, ts: Ts, event: &Event, outcome: &mut ReplayOutcome) {
         self.notes(outcome);
+        if self.is_setup_overdue(ts, event) {
+            self.setup(outcome);
+        }
         if let Event::Decision(recorded) = event {
             self.compare_decision(recorded, outcome);
         }
@@ -245,10 +278,15 @@ impl Again<'_> {
         let strategy = symbol.and_then(|symbol| {
             let configured = || Some(self.config.strategies.of(symbol)).filter(|one| one.hash() == recorded.policy);
             match self.strategies.get(&symbol) {
-                Some(on_record) => on_record.get(&recorded.policy),
+                Some(on_record) if self.holds_strategies => on_record.get(&recorded.policy),
+                Some(on_record) => on_record.get(&recorded.policy).or_else(configured),
                 None => configured(),
             }
         });
+        if strategy.is_none() && !self.holds_strategies {
+            outcome.of_unknown_strategies += 1;
+            return;
+        }
         match self.seats.answer(recorded, account.state().timeframe(), strategy) {
             Some(again) if again == *recorded => {}
             again => outcome.differs(format!("decision at {}: {recorded:?} then, {again:?} now", recorded.bar)),
@@ -258,6 +296,9 @@ impl Again<'_> {
     fn compare_record(&mut self, ts: Ts, record: Record, outcome: &mut ReplayOutcome) {
         outcome.records += 1;
         self.notes(outcome);
+        if self.is_setup_next() {
+            self.setup(outcome);
+        }
         if !self.ended && matches!(self.journal.front(), None | Some((_, Record::Started { .. }))) {
             // The journal of a daemon that was killed may end before its tape does: nothing had been done on that.
             outcome.ahead += 1;
@@ -274,6 +315,7 @@ impl Again<'_> {
 
     fn learn(&mut self, ts: Ts, record: &Record, outcome: &mut ReplayOutcome) {
         let Record::Strategies { strategies } = record else { return };
+        self.holds_strategies = true;
         match strategies::of_record(strategies) {
             Ok(found) => {
                 for (symbol, strategy) in found {
@@ -284,10 +326,37 @@ impl Again<'_> {
         }
     }
 
-    /// Takes what stands on record and came by no event: changed setups, commands, ends.
+    fn is_setup_next(&self) -> bool {
+        self.account.is_some() && matches!(self.journal.front(), Some((_, Record::Setup { .. })))
+    }
+
+    /// Whether a changed setup comes next that left no mark on the tape, and was taken before this event: an older version
+    /// wrote the tape, or the piece with the mark is lost. It stands on record with the time of the market data before it;
+    /// of what has the same time, market data mostly came before it, and everything else after.
+    fn is_setup_overdue(&self, ts: Ts, event: &Event) -> bool {
+        let Some((taken, Record::Setup { .. })) = self.journal.front() else { return false };
+        let is_market = matches!(event, Event::Bar { .. } | Event::Quote { .. } | Event::FrameEnd);
+        self.is_setup_next() && (ts > *taken || (ts == *taken && !is_market))
+    }
+
+    /// Takes the changed setup that stands on record next, and what follows it.
+    fn setup(&mut self, outcome: &mut ReplayOutcome) {
+        self.notes(outcome);
+        if !self.is_setup_next() {
+            // The tape goes on where the journal of a daemon that was killed ends, or the setup was refused.
+            return;
+        }
+        let Some((ts, Record::Setup { setup })) = self.next(outcome) else { return };
+        outcome.records += 1;
+        // What cannot follow was told when it was folded.
+        drop(self.account.as_mut().map(|account| account.reconfigure(*setup, ts, &mut Actions::new())));
+        self.notes(outcome);
+    }
+
+    /// Takes what stands on record and came by no event: commands, ends.
     fn notes(&mut self, outcome: &mut ReplayOutcome) {
         while let Some((_, record)) = self.journal.front() {
-            if !matches!(record, Record::Setup { .. }) && !record.is_note() {
+            if !record.is_note() {
                 return;
             }
             let Some((ts, record)) = self.next(outcome) else { return };
@@ -295,10 +364,12 @@ impl Again<'_> {
             let mut quiet = Actions::new();
             match (&mut self.account, record) {
                 (None, _) => {}
-                // What cannot follow was told when it was folded.
-                (Some(account), Record::Setup { setup }) => drop(account.reconfigure(*setup, ts, &mut quiet)),
                 (Some(account), note) => account.note(note, ts, &mut quiet),
             }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "replay_record_tests.rs"]
+mod tests;

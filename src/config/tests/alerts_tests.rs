@@ -131,6 +131,8 @@ fn the_secret_is_in_no_error_wherever_it_was_put() {
     }
     let error = load(edited(LIVE, key, &format!("{keys} = \"{ADDRESS}\""))).unwrap_err();
     assert!(error.contains("`alerts.slack_webhook_file`") && error.contains("names no file"), "{error}");
+    let error = load(edited(LIVE, "level = \"info\"", &format!("level = \"{ADDRESS}\""))).unwrap_err();
+    assert!(error.contains("logs.level") && !error.contains("s3cr3t"), "{error}");
     let policy = TempDir::new().unwrap();
     let file = policy.path().join("risk.yaml");
     fs::write(&file, format!("slack_webhook: {ADDRESS}\n")).unwrap();

@@ -1,5 +1,6 @@
 //! Where alerts go: the log takes every one at once, metrics count them, and slow channels gather what belongs together.
 
+mod outbox;
 mod slack;
 mod slow;
 

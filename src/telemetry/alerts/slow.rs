@@ -16,13 +16,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::AlertChannel;
+use super::outbox::Outbox;
 use crate::telemetry::clock::monotonic_now;
 use crate::telemetry::metrics::Metrics;
 
 /// Alerts that may wait for the coalescer.
 const QUEUE_MAX: usize = 1_024;
-/// Messages that may wait for the channel.
-const OUTBOX_MAX: usize = 256;
 /// Messages that are handed to the carrier at a time.
 const BATCH_MAX: usize = 64;
 /// The longest that is waited because the other side asked for it.
@@ -193,14 +192,14 @@ struct Worker<C> {
 impl<C: Carrier> Worker<C> {
     async fn run(mut self, alerts: mpsc::Receiver<Alert>, quiet: Span) {
         let (mut stopped, ledger, last_words) = (self.stopped.clone(), Arc::clone(&self.ledger), self.pace.last_words);
-        let (outbox, messages) = mpsc::channel(OUTBOX_MAX);
-        let gather = gather(alerts, stopped.clone(), quiet, outbox, Arc::clone(&ledger));
+        let outbox = Outbox::default();
+        let gather = gather(alerts, stopped.clone(), quiet, &outbox, Arc::clone(&ledger));
         let deadline = async {
             let _ = stopped.wait_for(|stop| *stop).await;
             sleep(last_words).await;
         };
         tokio::select! {
-            ((), ()) = async { tokio::join!(gather, self.deliver(messages)) } => {}
+            ((), ()) = async { tokio::join!(gather, self.deliver(&outbox)) } => {}
             () = deadline => {}
         }
         let left = ledger.taken.load(Ordering::Relaxed).saturating_sub(ledger.settled.load(Ordering::Relaxed));
@@ -211,19 +210,16 @@ impl<C: Carrier> Worker<C> {
     }
 
     /// Hands on what waits, until there is nothing any more and the coalescer has ended.
-    async fn deliver(&mut self, mut messages: mpsc::Receiver<Told>) {
+    async fn deliver(&mut self, outbox: &Outbox) {
         let mut waiting = Vec::new();
-        while messages.recv_many(&mut waiting, BATCH_MAX).await > 0 {
+        while outbox.wait().await {
+            outbox.fill(&mut waiting, BATCH_MAX);
             while !waiting.is_empty() {
                 self.own_up(&mut waiting);
-                let taken = self.post(&waiting).await.clamp(1, waiting.len());
+                let taken = self.post(&mut waiting, outbox).await.clamp(1, waiting.len());
                 waiting.drain(..taken);
                 self.rest(self.pace.between).await;
-                while waiting.len() < BATCH_MAX
-                    && let Ok(told) = messages.try_recv()
-                {
-                    waiting.push(told);
-                }
+                outbox.fill(&mut waiting, BATCH_MAX);
             }
         }
     }
@@ -237,10 +233,12 @@ impl<C: Carrier> Worker<C> {
         }
     }
 
-    /// Delivers the first of these messages; how many. Tries again for as long as that can help.
-    async fn post(&mut self, waiting: &[Told]) -> usize {
-        let mut backoff = self.pace.backoff_first;
-        for tries in 1.. {
+    /// Delivers the first of these messages; how many. Tries again for as long as that can help. What is critical and
+    /// comes meanwhile goes before the others, with all its tries before it.
+    async fn post(&mut self, waiting: &mut Vec<Told>, outbox: &Outbox) -> usize {
+        let (mut backoff, mut tries) = (self.pace.backoff_first, 0);
+        loop {
+            tries += 1;
             let (taken, answer) = self.carrier.carry(waiting).await;
             let of = &waiting[..taken.clamp(1, waiting.len())];
             let (after, why) = match answer {
@@ -272,8 +270,10 @@ impl<C: Carrier> Worker<C> {
                 None => self.rest(backoff).await,
             }
             backoff = (backoff * 2).min(self.pace.backoff_max);
+            if outbox.fill(waiting, BATCH_MAX) {
+                tries = 0;
+            }
         }
-        waiting.len()
     }
 
     fn drop_all(&self, of: &[Told]) {
@@ -305,7 +305,7 @@ async fn gather(
     mut alerts: mpsc::Receiver<Alert>,
     mut stopped: watch::Receiver<bool>,
     quiet: Span,
-    outbox: mpsc::Sender<Told>,
+    outbox: &Outbox,
     ledger: Arc<Ledger>,
 ) {
     let mut coalescer = Coalescer::new(quiet);
@@ -321,13 +321,14 @@ async fn gather(
                 None => break,
             },
         }
-        pass_on(&mut out, &outbox, &ledger);
+        pass_on(&mut out, outbox, &ledger);
     }
     while let Ok(alert) = alerts.try_recv() {
         coalescer.take(alert, monotonic_now(), &mut out);
     }
     coalescer.flush(monotonic_now(), &mut out);
-    pass_on(&mut out, &outbox, &ledger);
+    pass_on(&mut out, outbox, &ledger);
+    outbox.close();
 }
 
 /// Ends at an instant of the monotonic clock; never where there is none.
@@ -337,16 +338,14 @@ async fn until(due: Option<Ts>) {
     sleep(Duration::from_nanos(nanos)).await;
 }
 
-fn pass_on(out: &mut Vec<Told>, outbox: &mpsc::Sender<Told>, ledger: &Ledger) {
-    let mut lost = 0;
-    for told in out.drain(..) {
-        let count = told.count;
-        if outbox.try_send(told).is_err() {
-            lost += count;
-        }
-    }
+fn pass_on(out: &mut Vec<Told>, outbox: &Outbox, ledger: &Ledger) {
+    let lost = out.drain(..).map(|told| outbox.put(told)).sum();
     if lost > 0 {
         ledger.lost(lost);
         tracing::warn!(channel = ledger.channel, count = lost, "alerts were lost: too many messages wait");
     }
 }
+
+#[cfg(test)]
+#[path = "slow_tests.rs"]
+mod tests;

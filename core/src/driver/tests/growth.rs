@@ -5,8 +5,8 @@ use crate::account::fixtures::setup;
 use crate::account::{AccountSetup, State};
 use crate::domain::*;
 use crate::driver::lane::WARM_UP_BARS;
-use crate::driver::{EngineInput, Input, Pace};
-use crate::record::Record;
+use crate::driver::{EngineInput, Input, Output, Pace};
+use crate::record::{Record, TapeTarget};
 
 const NEW: Ix = Ix(3);
 
@@ -58,6 +58,22 @@ fn a_new_instrument_is_warm_trades_and_leaves_the_others_alone() {
     rig.records[1..].iter().for_each(|(ts, record)| state.apply(*ts, record).unwrap());
     assert_eq!(&state, rig.sequencer.account().state());
     assert_eq!(state.book(NEW).unwrap().symbol(), name);
+}
+
+#[test]
+fn a_changed_setup_leaves_its_mark_on_the_tape_and_a_refused_one_none() {
+    let mut rig = Rig::new(Pace::Realtime);
+    let mut marks = |setup| {
+        let mut out = Actions::new();
+        rig.sequencer.begin(&mut out);
+        rig.sequencer.step(Input::Setup(Box::new(setup)), &mut out);
+        let mark = |output: &Output| matches!(output, Output::Tape(_, _, TapeTarget::Setup, _));
+        out.drain().filter(mark).count()
+    };
+    assert_eq!(marks(account_setup()), 1);
+    let mut other = account_setup();
+    other.name.push('x');
+    assert_eq!(marks(other), 0);
 }
 
 #[test]
