@@ -157,6 +157,8 @@ fn planned(
     let bursts = request
         .bursts
         .unwrap_or_else(|| if request.length < BURST_FROM { 0 } else { every(request.length, BURST_EVERY).max(1) });
+    // A server that nobody asks does not run.
+    let asks_model = config.model.is_some() && config.strategies.any_asks_model();
     let wishes = Wishes {
         seed: request.seed,
         length_ms: millis(request.length),
@@ -167,7 +169,7 @@ fn planned(
         window_ms: millis(limits.window),
         seen_ms: millis(limits.progress) + SEEN_MARGIN_MS,
         bursts,
-        model_kills: if config.model.is_some() { every(request.length, MODEL_EVERY).max(1) } else { 0 },
+        model_kills: if asks_model { every(request.length, MODEL_EVERY).max(1) } else { 0 },
         daemon_kills: request.own.as_ref().map_or(0, |own| own.daemon_kills),
     };
     Ok((plan(&wishes), Duration::from_millis(wishes.calm_ms()), request.length))
