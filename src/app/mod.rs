@@ -33,6 +33,8 @@ use levibot_core::simulator::SimulatorError;
 
 pub use first_model::ModelError;
 pub use open_files::OpenFilesError;
+#[cfg(feature = "fault-injection")]
+pub(crate) use orders::faults_permitted;
 pub use run::run;
 pub use summary::Summary;
 

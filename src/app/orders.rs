@@ -23,6 +23,8 @@ const SETTLE: Duration = Duration::from_secs(3);
 #[cfg(feature = "fault-injection")]
 #[path = "faults.rs"]
 mod faults;
+#[cfg(feature = "fault-injection")]
+pub(crate) use faults::faults_permitted;
 
 /// Reloads that wait while one is under way; others stay in the queue of orders.
 const LATER_MAX: usize = 16;

@@ -15,6 +15,8 @@ const MORE_MEMORY_MAX: f64 = 48.0;
 const CORES_MAX: f64 = 0.8;
 /// The part of the strikes that must be carried out.
 const STRUCK_PART_MIN: f64 = 0.8;
+/// The part of a storm's bars that must be judged.
+const JUDGED_PART_MIN: f64 = 1.0 / 3.0;
 /// Words shown of what is broken.
 const SHOWN_MAX: usize = 3;
 
@@ -42,6 +44,40 @@ pub struct Life {
     pub seconds: f64,
 }
 
+/// How often each kind of strike that is judged by its count was to come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// Engines hit until they are quarantined.
+    pub bursts: u64,
+    /// Kills of the model.
+    pub model_kills: u64,
+    /// Kills of the daemon.
+    pub daemon_kills: u64,
+}
+
+impl Wanted {
+    /// The same without these.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self {
+            bursts: self.bursts.saturating_sub(others.bursts),
+            model_kills: self.model_kills.saturating_sub(others.model_kills),
+            daemon_kills: self.daemon_kills.saturating_sub(others.daemon_kills),
+        }
+    }
+}
+
+/// Bars that closed in the storm, and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Bars {
+    /// Without an answer although their engine was there.
+    pub lost: Vec<String>,
+    /// Whose engine was there: these had to be answered.
+    pub judged: u64,
+    /// Whose engine was away, and those of the last moments.
+    pub excused: u64,
+}
+
 /// What the record says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RecordFacts {
@@ -51,10 +87,8 @@ pub struct RecordFacts {
     pub audit: Option<Result<String, String>>,
     /// What running it again gave; `Err` holds the differences.
     pub replay: Option<Result<String, String>>,
-    /// Bars without an answer although their engine was not hit; `None` when there is no tape to tell.
-    pub lost_bars: Option<Vec<String>>,
-    /// Bars that were answered.
-    pub answered: u64,
+    /// The bars; `None` when there is no tape to tell.
+    pub bars: Option<Bars>,
     /// Exits that a bracket made while its engine was away.
     pub exits_while_away: u64,
 }
@@ -77,6 +111,8 @@ pub struct Evidence {
     pub due: u64,
     /// Of these, carried out.
     pub struck: u64,
+    /// What was to happen.
+    pub wanted: Wanted,
     /// Bursts that were begun.
     pub bursts: u64,
     /// Of the log; `None` when it could not be read.
@@ -87,11 +123,11 @@ pub struct Evidence {
     pub unprotected: Vec<String>,
     /// Children that were dead for over a second and not taken leave of.
     pub zombies: Vec<String>,
-    /// Engines that outlived their daemon.
+    /// Engines and models that outlived their daemon.
     pub orphans: Vec<String>,
     /// Questions that the daemon did not answer while it should have.
     pub silent: Vec<String>,
-    /// Positions that were others after the daemon was killed than before.
+    /// Fills that were lost with a daemon that was killed, and positions that were others than its record says.
     pub moved: Vec<String>,
     /// The daemon's lives.
     pub lives: Vec<Life>,
@@ -188,13 +224,18 @@ fn engines(seen: &Seen) -> Vec<Check> {
     ]
 }
 
+/// What was to happen so often and did not.
+fn missed(wanted: u64, done: u64) -> Option<String> {
+    (wanted != done).then(|| format!("{wanted} were planned and {done} took place"))
+}
+
 fn bursts(evidence: &Evidence) -> Check {
     let name = "a burst is one quarantine, and others live";
     let planned: Vec<_> = evidence.seen.quarantines.iter().filter(|q| q.planned).collect();
-    if evidence.bursts == 0 {
+    if evidence.wanted.bursts == 0 && evidence.bursts == 0 {
         return unseen(name, "no burst in this storm");
     }
-    let mut against = Vec::new();
+    let mut against: Vec<String> = missed(evidence.wanted.bursts, evidence.bursts).into_iter().collect();
     if planned.len() as u64 != evidence.bursts {
         against.push(format!("{} bursts and {} quarantines", evidence.bursts, planned.len()));
     }
@@ -256,10 +297,7 @@ fn record(evidence: &Evidence) -> Vec<Check> {
         Some(Err(text)) => check(name, std::slice::from_ref(text), String::new()),
         None => unseen(name, why),
     };
-    let lost = match &facts.lost_bars {
-        Some(lost) => check(NAMES[3], lost, format!("{} bars answered", facts.answered)),
-        None => unseen(NAMES[3], "there is no tape"),
-    };
+    let lost = facts.bars.as_ref().map_or_else(|| unseen(NAMES[3], "there is no tape"), |of| bars(NAMES[3], of));
     let stops = format!("{} exits by a bracket while its engine was away", facts.exits_while_away);
     vec![
         check(NAMES[0], &facts.doubled, "every id once".to_owned()),
@@ -268,6 +306,17 @@ fn record(evidence: &Evidence) -> Vec<Check> {
         lost,
         check(NAMES[4], &evidence.unprotected, stops),
     ]
+}
+
+/// What is said of a few bars does not count for a storm.
+fn bars(name: &'static str, of: &Bars) -> Check {
+    let Bars { lost, judged, excused } = of;
+    let counts = format!("{judged} bars judged, {excused} excused");
+    let mut against = lost.clone();
+    if *judged == 0 || (judged + excused) as f64 * JUDGED_PART_MIN > *judged as f64 {
+        against.insert(0, format!("too few are judged: {counts}"));
+    }
+    check(name, &against, counts)
 }
 
 fn processes(evidence: &Evidence) -> Vec<Check> {
@@ -312,27 +361,28 @@ fn processes(evidence: &Evidence) -> Vec<Check> {
 }
 
 fn recoveries(evidence: &Evidence) -> Vec<Check> {
-    let mut all = Vec::new();
-    let lost = |of: &[Option<f64>], what: &str| -> Vec<String> {
-        let gone = of.iter().enumerate().filter(|(_, back)| back.is_none());
-        gone.map(|(n, _)| format!("after kill {} {what}", n + 1)).collect()
+    let Evidence { wanted, daemon_kills, model_kills, .. } = evidence;
+    let judge = |name, wanted: u64, kills: &[Option<f64>], what: &str, more: &[&Vec<String>], otherwise: &str| {
+        if wanted == 0 && kills.is_empty() {
+            return unseen(name, "it was not killed");
+        }
+        let mut against: Vec<String> = missed(wanted, kills.len() as u64).into_iter().collect();
+        let gone = kills.iter().enumerate().filter(|(_, back)| back.is_none());
+        against.extend(gone.map(|(n, _)| format!("after kill {} {what}", n + 1)));
+        against.extend(more.iter().copied().flatten().cloned());
+        check(name, &against, format!("{} kills{otherwise}", kills.len()))
     };
-    if evidence.daemon_kills.is_empty() {
-        all.push(unseen("a killed daemon comes back as it was", "it was not killed"));
-    } else {
-        let mut against = lost(&evidence.daemon_kills, "not every engine ran again");
-        against.extend(evidence.moved.iter().cloned());
-        against.extend(evidence.orphans.iter().cloned());
-        let text = format!("{} kills, no engine outlived one", evidence.daemon_kills.len());
-        all.push(check("a killed daemon comes back as it was", &against, text));
-    }
-    if evidence.model_kills.is_empty() {
-        all.push(unseen("a killed model answers again", "it was not killed"));
-    } else {
-        let against = lost(&evidence.model_kills, "it did not answer again");
-        all.push(check("a killed model answers again", &against, format!("{} kills", evidence.model_kills.len())));
-    }
-    all
+    vec![
+        judge(
+            "a killed daemon comes back as it was",
+            wanted.daemon_kills,
+            daemon_kills,
+            "not every engine ran again",
+            &[&evidence.moved, &evidence.orphans],
+            ", no fill was lost, no engine and no model outlived one",
+        ),
+        judge("a killed model answers again", wanted.model_kills, model_kills, "it did not answer again", &[], ""),
+    ]
 }
 
 #[cfg(test)]

@@ -36,12 +36,13 @@ fn good() -> Evidence {
         },
         due: 10,
         struck: 8,
+        wanted: Wanted { bursts: 1, model_kills: 1, daemon_kills: 1 },
         bursts: 1,
         told: Some(Told { crashes: [(symbol(), 2)].into(), quarantines: [(symbol(), 1)].into() }),
         record: Some(RecordFacts {
             audit: Some(Ok("clean".into())),
             replay: Some(Ok("0 differ".into())),
-            lost_bars: Some(Vec::new()),
+            bars: Some(Bars { judged: 40, excused: 60, ..Bars::default() }),
             ..RecordFacts::default()
         }),
         lives: vec![Life { first: usage, last: usage, seconds: 60.0 }],
@@ -90,7 +91,7 @@ fn each_check_fails_on_what_it_is_there_for() {
     let killed = "a killed daemon comes back as it was";
     assert_eq!(broken(|e| e.orphans = words()), [killed]);
     assert_eq!(broken(|e| e.moved = words()), [killed]);
-    assert_eq!(broken(|e| e.daemon_kills = vec![Some(1.0), None]), [killed]);
+    assert_eq!(broken(|e| e.daemon_kills = vec![None]), [killed]);
     assert_eq!(broken(|e| e.model_kills = vec![None]), ["a killed model answers again"]);
     assert_eq!(
         broken(|e| e.told = Some(Told { crashes: BTreeMap::new(), ..e.told.clone().unwrap() })),
@@ -120,7 +121,40 @@ fn the_record_is_judged_by_each_of_its_facts() {
     assert_eq!(spoiled(|r| r.doubled = vec!["lb-a".into()]), ["no order and no fill is there twice"]);
     assert_eq!(spoiled(|r| r.audit = Some(Err("FAULT".into()))), ["the record is whole"]);
     assert_eq!(spoiled(|r| r.replay = Some(Err("1".into()))), ["the record runs again to the same decisions"]);
-    assert_eq!(spoiled(|r| r.lost_bars = Some(vec!["x".into()])), ["engines that are not hit answer every bar"]);
+    let answered = "engines that are not hit answer every bar";
+    assert_eq!(spoiled(|r| r.bars.as_mut().unwrap().lost = vec!["x".into()]), [answered]);
+    assert_eq!(spoiled(|r| r.bars.as_mut().unwrap().judged = 29), [answered], "under a third");
+    assert_eq!(spoiled(|r| r.bars.as_mut().unwrap().judged = 0), [answered]);
+    assert_eq!(spoiled(|r| r.bars = Some(Bars::default())), [answered], "no bar is no proof");
+    assert!(spoiled(|r| r.bars.as_mut().unwrap().judged = 30).is_empty());
+    let said = checks(&good()).into_iter().find(|c| c.name == answered).unwrap();
+    assert_eq!(said.evidence, "40 bars judged, 60 excused");
+}
+
+#[test]
+fn what_was_planned_and_did_not_happen_is_broken() {
+    let [burst, daemon, model] = [
+        "a burst is one quarantine, and others live",
+        "a killed daemon comes back as it was",
+        "a killed model answers again",
+    ];
+    let no_burst = |e: &mut Evidence| {
+        e.bursts = 0;
+        e.seen.quarantines.clear();
+        e.told.as_mut().unwrap().quarantines.clear();
+    };
+    assert_eq!(broken(no_burst), [burst]);
+    assert_eq!(broken(|e| e.daemon_kills.clear()), [daemon]);
+    assert_eq!(broken(|e| e.model_kills.clear()), [model]);
+    assert_eq!(broken(|e| e.wanted.daemon_kills = 2), [daemon], "one of two");
+    assert_eq!(broken(|e| e.wanted.model_kills = 0), [model], "one that nobody planned");
+    let nothing = |e: &mut Evidence| {
+        no_burst(e);
+        e.daemon_kills.clear();
+        e.model_kills.clear();
+        e.wanted = Wanted::default();
+    };
+    assert!(broken(nothing).is_empty(), "what was not planned need not happen");
 }
 
 #[test]

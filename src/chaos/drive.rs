@@ -17,8 +17,9 @@ use super::report::{Frame, Report};
 use super::storm::{Limits, Parts, READY_PATIENCE, Show, Storm};
 use super::watch::Row;
 use super::{ChaosError, Request, What, io};
+use crate::app::faults_permitted;
 use crate::config::Config;
-use crate::control::Fault;
+use crate::control::{Fault, RunInfo};
 use crate::telemetry::clock::wall_now;
 
 /// One burst in so long, where none are asked for by number.
@@ -95,6 +96,7 @@ pub fn run(request: &Request) -> Result<Outcome, ChaosError> {
     }
     let is_process = first.rows.iter().any(|row| row.pid.is_some());
     let isolation = if is_process { "process" } else { "thread" }.to_owned();
+    permitted(&eyes.status()?.info)?;
     let (planned, calm, length) = planned(request, &config, symbols.len(), &isolation)?;
     let show = progress(length, symbols.len());
     let limits = limits(&config);
@@ -103,6 +105,11 @@ pub fn run(request: &Request) -> Result<Outcome, ChaosError> {
     let mut storm = Storm::new(parts, planned, calm, length);
     storm.run()?;
     finish(request, &config, storm, since).map(|report| Outcome::Storm(Box::new(report)))
+}
+
+/// What hits engines asks first what the daemon itself asks before it injects a fault: a kill would lose the same money.
+fn permitted(info: &RunInfo) -> Result<(), ChaosError> {
+    faults_permitted(info).map_err(ChaosError::Usage)
 }
 
 fn http(config: &Config) -> Option<SocketAddr> {
@@ -150,6 +157,8 @@ fn planned(
     let bursts = request
         .bursts
         .unwrap_or_else(|| if request.length < BURST_FROM { 0 } else { every(request.length, BURST_EVERY).max(1) });
+    // A server that nobody asks does not run.
+    let asks_model = config.model.is_some() && config.strategies.any_asks_model();
     let wishes = Wishes {
         seed: request.seed,
         length_ms: millis(request.length),
@@ -160,7 +169,7 @@ fn planned(
         window_ms: millis(limits.window),
         seen_ms: millis(limits.progress) + SEEN_MARGIN_MS,
         bursts,
-        model_kills: if config.model.is_some() { every(request.length, MODEL_EVERY).max(1) } else { 0 },
+        model_kills: if asks_model { every(request.length, MODEL_EVERY).max(1) } else { 0 },
         daemon_kills: request.own.as_ref().map_or(0, |own| own.daemon_kills),
     };
     Ok((plan(&wishes), Duration::from_millis(wishes.calm_ms()), request.length))
@@ -204,7 +213,7 @@ fn wait_until_ready(own: &mut OwnDaemon, eyes: &mut Eyes, stop: &AtomicBool) -> 
 fn finish(request: &Request, config: &Config, mut storm: Storm, since: Ts) -> Result<Report, ChaosError> {
     let seconds = storm.eyes.now().as_secs_f64();
     let interrupted = storm.stopped();
-    let away = storm.absences();
+    let (away, began) = (storm.absences(), storm.began());
     let ended = match &mut storm.own {
         Some(own) => {
             if let Err(why) = own.stop() {
@@ -215,7 +224,7 @@ fn finish(request: &Request, config: &Config, mut storm: Storm, since: Ts) -> Re
         None => false,
     };
     let mut evidence = std::mem::take(&mut storm.evidence);
-    evidence.record = Some(record::facts(config, &storm.symbols, &away, ended));
+    evidence.record = Some(record::facts(config, &storm.symbols, &away, began, ended));
     evidence.told = record::told(&config.logs.dir, since);
     evidence.seen = std::mem::take(&mut storm.tracker).finish();
     let frame = Frame {
@@ -269,4 +278,20 @@ fn listen_for_interrupt(stop: &Arc<AtomicBool>) -> Result<(), ChaosError> {
         })
         .map_err(failed())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::samples::info;
+
+    #[test]
+    fn a_daemon_that_can_lose_money_is_not_hit() {
+        assert!(permitted(&info()).is_ok());
+        for market in ["binance", "", "simulator2"] {
+            let error = permitted(&RunInfo { market: market.into(), ..info() }).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(&format!("the market is {market}")), "{error}");
+        }
+    }
 }

@@ -1,15 +1,19 @@
 //! How a storm strikes: engines, bursts, the model and the daemon.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use levibot_core::domain::{Direction, Symbol, Ts};
+use rust_decimal::Decimal;
 
-use super::figures::value;
+use super::kept::{Journaled, Shown, lost};
+use super::model_kill::{ModelKill, answered};
+use super::own::OwnDaemon;
 use super::plan::Blow;
-use super::proc::Process;
-use super::record::positions;
+use super::proc::{MODEL, Process, family};
+use super::record::journaled;
 use super::storm::{READY_PATIENCE, Storm};
-use crate::control::{Command, Fault, Scope};
+use crate::control::{Command, Fault, Scope, SymbolView};
 
 /// A strike whose engine is not up for so long is left out.
 pub(super) const PUT_OFF_MS: u64 = 20_000;
@@ -19,7 +23,11 @@ const HOLD: Duration = Duration::from_secs(4);
 const BURST_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a killed model may be away.
 const MODEL_PATIENCE: Duration = Duration::from_secs(60);
-/// After so long no engine of a killed daemon may be there.
+/// Between two looks at a killed model.
+const MODEL_LOOK: Duration = Duration::from_millis(50);
+/// What a daemon shows of its account must be on disk after so long: only then is it killed.
+const DURABLE: Duration = Duration::from_millis(500);
+/// After so long no engine and no model of a killed daemon may be there.
 const ORPHANS: Duration = Duration::from_secs(2);
 /// What a quick failure is, in a process and in a thread.
 const QUICK: [Blow; 3] = [Blow::Fault(Fault::Panic), Blow::Kill, Blow::Fault(Fault::Abort)];
@@ -41,19 +49,6 @@ enum Phase {
     Held(Duration, Vec<(Symbol, Option<Ts>)>),
     /// Restarted by hand.
     Restarted,
-}
-
-/// A kill of the model, and what it had answered before.
-#[derive(Debug)]
-pub(super) struct ModelKill {
-    since: Duration,
-    answered: f64,
-    looked: Duration,
-}
-
-/// The model's answers so far.
-fn answered(metrics: &str) -> Option<f64> {
-    value(metrics, "levibot_forecasts_total", &["outcome=\"answered\""])
 }
 
 impl Storm {
@@ -174,30 +169,26 @@ impl Storm {
 
     pub(super) fn kill_model(&mut self) -> bool {
         let pid = self.status.as_ref().and_then(|status| status.model.as_ref()).and_then(|model| model.pid);
-        let process = pid.and_then(|pid| Process::named(pid, "levibot-model"));
+        let process = pid.and_then(|pid| Process::named(pid, MODEL));
         let (Some(process), None) = (process, &self.model_kill) else { return false };
-        let answered = self.eyes.metrics().as_deref().and_then(answered);
         if process.kill().is_err() {
             return false;
         }
-        let since = self.eyes.now();
-        self.model_kill = answered.map(|answered| ModelKill { since, answered, looked: since });
+        self.model_kill = Some(ModelKill::new(process.pid, self.eyes.now()));
         true
     }
 
     /// Looks whether the model answers again.
     pub(super) fn follow_model(&mut self) {
         let now = self.eyes.now();
-        let Some(kill) = &mut self.model_kill else { return };
-        if now - kill.looked < Duration::from_millis(50) {
-            return;
-        }
+        let Some(mut kill) = self.model_kill.take_if(|kill| now - kill.looked >= MODEL_LOOK) else { return };
         kill.looked = now;
-        let (since, before) = (kill.since, kill.answered);
-        let is_back = self.eyes.metrics().as_deref().and_then(answered).is_some_and(|answers| answers > before);
-        if is_back || now - since > MODEL_PATIENCE {
-            self.evidence.model_kills.push(is_back.then_some((now - since).as_secs_f64()));
-            self.model_kill = None;
+        let answers = self.eyes.metrics().as_deref().and_then(answered);
+        let is_back = kill.is_back(self.ask_status().and_then(|status| status.model.as_ref()), answers);
+        if is_back || now - kill.since > MODEL_PATIENCE {
+            self.evidence.model_kills.push(is_back.then_some((now - kill.since).as_secs_f64()));
+        } else {
+            self.model_kill = Some(kill);
         }
     }
 
@@ -206,12 +197,15 @@ impl Storm {
         if self.tracker.any_open() || !self.bursts.is_empty() || self.model_kill.is_some() {
             return false;
         }
-        let engines = self.engine_processes();
+        let Some(shown) = self.ask_status().map(Shown::from) else { return false };
+        std::thread::sleep(DURABLE);
+        let Some(old) = self.own.as_ref().and_then(OwnDaemon::pid) else { return true };
+        let mut children = family(old);
         self.end_life();
         let Some(own) = &mut self.own else { return true };
         let (began, at) = (Instant::now(), self.eyes.now());
         own.kill();
-        let before = positions(&own.config.run.data_dir);
+        let left = journaled(&own.config.run.data_dir);
         let started = own.start();
         let pid = own.pid();
         self.eyes.forget();
@@ -220,11 +214,15 @@ impl Storm {
         self.evidence.daemon_kills.push(ready.then(|| began.elapsed().as_secs_f64()));
         self.gone.push((at.as_secs_f64(), self.eyes.now().as_secs_f64()));
         std::thread::sleep(ORPHANS.saturating_sub(began.elapsed()));
-        for (symbol, process) in engines.into_iter().filter(|(_, process)| process.lives()) {
-            self.complain(|e| &mut e.orphans, format!("engine-{symbol} ({}) outlived its daemon", process.pid));
+        // Also what was started in the daemon's last moment, which names it.
+        children.extend(family(old));
+        for (process, name) in children.into_iter().filter(|(process, _)| process.lives()) {
+            self.complain(|e| &mut e.orphans, format!("{name} ({}) outlived its daemon", process.pid));
         }
-        if ready {
-            self.compare(&before);
+        match left {
+            Ok(left) if ready => self.compare(&shown, &left),
+            Ok(_) => {}
+            Err(why) => self.complain(|e| &mut e.moved, format!("the record of a killed daemon cannot be read: {why}")),
         }
         self.begin_life(pid);
         true
@@ -245,35 +243,32 @@ impl Storm {
         false
     }
 
-    /// Positions that the new daemon shows must be those that the record had, and what was filled since.
-    fn compare(&mut self, before: &std::collections::BTreeMap<Symbol, rust_decimal::Decimal>) {
+    /// The new daemon must have on record what the old one left and had shown, and show what is on record.
+    fn compare(&mut self, before: &Shown, left: &Journaled) {
         let Some(dir) = self.own.as_ref().map(|own| own.config.run.data_dir.clone()) else { return };
+        match journaled(&dir) {
+            Ok(after) => lost(before, left, &after).into_iter().for_each(|text| self.complain(|e| &mut e.moved, text)),
+            Err(why) => return self.complain(|e| &mut e.moved, format!("the record cannot be read: {why}")),
+        }
         let began = Instant::now();
-        let mut differ = String::new();
+        let mut differ = "the daemon did not show its positions after it was killed".to_owned();
         while began.elapsed() < Duration::from_secs(5) {
-            let recorded = positions(&dir);
-            let Ok(status) = self.eyes.status() else { continue };
-            let shown: std::collections::BTreeMap<_, _> = status
-                .account
-                .symbols
-                .iter()
-                .filter_map(|s| {
-                    let p = s.position.as_ref()?;
-                    let qty: rust_decimal::Decimal = p.qty.parse().ok()?;
-                    Some((s.symbol, if p.direction == Direction::Long { qty } else { -qty }))
-                })
-                .collect();
-            if shown == recorded {
+            let (Ok(recorded), Ok(status)) = (journaled(&dir), self.eyes.status()) else { continue };
+            let shown: BTreeMap<Symbol, Decimal> = status.account.symbols.iter().filter_map(net).collect();
+            if shown == recorded.positions {
                 return;
             }
-            differ = format!(
-                "{} positions before, {} on record and {} shown after",
-                before.len(),
-                recorded.len(),
-                shown.len()
-            );
+            let [before, on_record, shown] = [&left.positions, &recorded.positions, &shown].map(BTreeMap::len);
+            differ = format!("{before} positions before, {on_record} on record and {shown} shown after");
             std::thread::sleep(Duration::from_millis(50));
         }
         self.complain(|e| &mut e.moved, differ);
     }
+}
+
+/// A symbol's position, below zero when it is short; `None` when it is flat.
+fn net(of: &SymbolView) -> Option<(Symbol, Decimal)> {
+    let position = of.position.as_ref()?;
+    let qty: Decimal = position.qty.parse().ok()?;
+    Some((of.symbol, if position.direction == Direction::Long { qty } else { -qty }))
 }

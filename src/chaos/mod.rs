@@ -8,13 +8,16 @@ pub mod check;
 mod drive;
 pub mod figures;
 mod hit;
+mod kept;
 mod load;
 mod look;
+mod model_kill;
 mod own;
 pub mod plan;
 mod proc;
 mod record;
 pub mod report;
+mod silence;
 mod storm;
 pub mod watch;
 

@@ -10,6 +10,8 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::check::Usage;
 
+/// The program of the model.
+pub(super) const MODEL: &str = "levibot-model";
 const MB: f64 = 1024.0;
 /// A child that is dead for so long and still there was not taken leave of.
 const ZOMBIE_MAX: Duration = Duration::from_secs(1);
@@ -56,9 +58,7 @@ impl Process {
     /// The same, if its command line names it so.
     pub(super) fn named(pid: u32, name: &str) -> Option<Self> {
         let found = Self::find(pid)?;
-        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(first).ends_with(name).then_some(found)
+        words(pid)?.first()?.ends_with(name).then_some(found)
     }
 
     /// Whether it is still this process, and lives.
@@ -121,9 +121,32 @@ impl Zombies {
     }
 }
 
+/// The command line of a process.
+fn words(pid: u32) -> Option<Vec<String>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    Some(line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+}
+
+fn pids() -> io::Result<impl Iterator<Item = u32>> {
+    Ok(fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()))
+}
+
+/// Engines and models of a daemon that live, with their names: its children, and those whose command line names it,
+/// which it does for good.
+pub(super) fn family(daemon: u32) -> BTreeMap<Process, String> {
+    let number = daemon.to_string();
+    let of = |pid| {
+        let (stat, words) = (stat(pid).filter(|stat| stat.state != 'Z')?, words(pid)?);
+        let name = words.first()?.rsplit('/').next()?;
+        let names_it = words.windows(2).any(|pair| pair[0] == "--daemon" && pair[1] == number);
+        let is_its = (name == MODEL || name.starts_with("engine-")) && (stat.parent == daemon || names_it);
+        is_its.then(|| (Process { pid, began: stat.began }, name.to_owned()))
+    };
+    pids().map(|pids| pids.filter_map(of).collect()).unwrap_or_default()
+}
+
 fn dead_children(parent: u32) -> io::Result<Vec<Process>> {
-    let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let dead = pids.filter_map(|pid| {
+    let dead = pids()?.filter_map(|pid| {
         let stat = stat(pid)?;
         (stat.state == 'Z' && stat.parent == parent).then_some(Process { pid, began: stat.began })
     });
@@ -143,6 +166,40 @@ mod tests {
         let stat = parse(text).unwrap();
         assert_eq!((stat.state, stat.parent, stat.cpu_ticks, stat.began), ('S', 42, 110, 987_654));
         assert!(parse("7 (a").is_none());
+    }
+
+    #[test]
+    fn a_family_is_engines_and_models_by_their_parent_or_by_what_they_are_told() {
+        let spawn = |name: &str, args: &[&str]| {
+            let script = ["-c", "read line", "sh"];
+            let mut command = Command::new("/bin/sh");
+            command.arg0(name).args(script).args(args).stdin(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let (me, other) = (std::process::id(), "4000000000");
+        let mut children = [
+            spawn("/opt/levibot-model", &["serve"]),
+            spawn("engine-BTCUSDT", &["--daemon", other]),
+            spawn("another", &["--daemon", other]),
+        ];
+        let [model, engine, _] = [0, 1, 2].map(|at: usize| children[at].id());
+        let is = |daemon, expected: &[(u32, &str)]| {
+            let found: Vec<(u32, String)> = family(daemon).into_iter().map(|(p, name)| (p.pid, name)).collect();
+            let mut expected: Vec<(u32, String)> = expected.iter().map(|(pid, name)| (*pid, (*name).into())).collect();
+            expected.sort_unstable();
+            found == expected
+        };
+        let began = Instant::now();
+        // Until they are other programs, they have our name.
+        while !is(me, &[(model, "levibot-model"), (engine, "engine-BTCUSDT")]) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", family(me));
+            std::thread::yield_now();
+        }
+        assert!(is(4_000_000_000, &[(engine, "engine-BTCUSDT")]), "{:?}", family(4_000_000_000));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(is(me, &[]));
     }
 
     #[test]

@@ -5,24 +5,25 @@ use std::fs;
 use std::path::Path;
 
 use levibot_core::alerts::Topic;
-use levibot_core::domain::{Event, Ix, Side, Symbol, Timeframe, Ts};
+use levibot_core::domain::{Event, Ix, Side, Span, Symbol, Timeframe, Ts};
 use levibot_core::record::{Record, TapeItem, TapeTarget};
-use rust_decimal::Decimal;
 
-use super::check::{RecordFacts, Told};
+use super::check::{Bars, RecordFacts, Told};
+use super::kept::Journaled;
 use crate::app::offline::{audit, replay_record};
 use crate::config::Config;
 use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 use crate::telemetry::chain;
 
-/// Bars that an engine may still owe when the storm ends, and around an absence.
+/// Bars that an engine may still owe when the storm ends.
 const BARS_OWED: i64 = 3;
 
 /// When engines were away, in trading time.
 pub(super) type Absences = BTreeMap<Symbol, Vec<(Ts, Ts)>>;
 
-/// Reads everything. `ended` says whether the daemon has: else it is not run again.
-pub(super) fn facts(config: &Config, symbols: &[Symbol], away: &Absences, ended: bool) -> RecordFacts {
+/// Reads everything; bars are judged from the trading time `from` on. `ended` says whether the daemon has: else it is
+/// not run again.
+pub(super) fn facts(config: &Config, symbols: &[Symbol], away: &Absences, from: Ts, ended: bool) -> RecordFacts {
     let dir = &config.run.data_dir;
     let mut facts = RecordFacts { doubled: doubled(dir), ..RecordFacts::default() };
     facts.audit = Some(match audit(dir) {
@@ -41,9 +42,8 @@ pub(super) fn facts(config: &Config, symbols: &[Symbol], away: &Absences, ended:
         });
     }
     facts.exits_while_away = exits_while_away(dir, away);
-    if let Ok((lost, answered)) = bars(dir, symbols, config.market.timeframe, away) {
-        (facts.lost_bars, facts.answered) = (Some(lost), answered);
-    }
+    let timeframe = config.market.timeframe;
+    facts.bars = taped(dir, timeframe).ok().map(|taped| judge(&taped, symbols, timeframe.span(), away, from));
     facts
 }
 
@@ -60,18 +60,19 @@ fn doubled(dir: &Path) -> Vec<String> {
     doubled
 }
 
-/// Positions as the fills on record add up to them, without those that are flat.
-pub(super) fn positions(dir: &Path) -> BTreeMap<Symbol, Decimal> {
-    let mut positions = BTreeMap::<Symbol, Decimal>::new();
-    // What cannot be read is said by the audit.
-    let _ = scan(&dir.join(JOURNAL_FILE), &mut |envelope| {
+/// What the journal holds.
+pub(super) fn journaled(dir: &Path) -> Result<Journaled, String> {
+    let mut journaled = Journaled::default();
+    let read = scan(&dir.join(JOURNAL_FILE), &mut |envelope| {
         if let Record::Fill { fill } = &envelope.record {
-            let qty = fill.qty.get();
-            *positions.entry(fill.symbol).or_default() += if fill.side == Side::Buy { qty } else { -qty };
+            journaled.fills.push((fill.symbol, fill.trade_id, fill.ts));
+            let (qty, net) = (fill.qty.get(), journaled.positions.entry(fill.symbol).or_default());
+            *net += if fill.side == Side::Buy { qty } else { -qty };
         }
     });
-    positions.retain(|_, net| !net.is_zero());
-    positions
+    journaled.seq = read.map_err(|error| chain(&error))?.head.seq;
+    journaled.positions.retain(|_, net| !net.is_zero());
+    Ok(journaled)
 }
 
 fn is_away(away: &Absences, symbol: Symbol, at: Ts) -> bool {
@@ -87,32 +88,51 @@ fn exits_while_away(dir: &Path, away: &Absences) -> u64 {
     exits
 }
 
-/// Bars without a decision although their engine was there, and how many had one.
-fn bars(dir: &Path, symbols: &[Symbol], timeframe: Timeframe, away: &Absences) -> Result<(Vec<String>, u64), String> {
-    let (mut closed, mut decided) = (BTreeSet::<(Ix, Ts)>::new(), BTreeSet::<(Ix, Ts)>::new());
-    let mut last = Ts::EPOCH;
+/// Bars as the tape tells of them: which closed, by the account, and which were decided.
+#[derive(Debug, Default)]
+struct Taped {
+    closed: BTreeSet<(Ix, Ts)>,
+    decided: BTreeSet<(Ix, Ts)>,
+    /// The last entry.
+    last: Ts,
+}
+
+fn taped(dir: &Path, timeframe: Timeframe) -> Result<Taped, String> {
+    let mut taped = Taped { last: Ts::EPOCH, ..Taped::default() };
     for item in TapeReader::open(&dir.join("tape")).map_err(|error| chain(&error))? {
         let Ok(TapeItem::Entry(entry)) = item else { continue };
-        last = last.max(entry.ts);
+        taped.last = taped.last.max(entry.ts);
         match (entry.to, entry.event) {
             (TapeTarget::Account, Event::Bar { instrument, bar, .. }) => {
-                closed.insert((instrument, bar.close_ts(timeframe)));
+                taped.closed.insert((instrument, bar.close_ts(timeframe)));
             }
             (TapeTarget::Account, Event::Decision(decision)) => {
-                decided.insert((decision.instrument, decision.bar));
+                taped.decided.insert((decision.instrument, decision.bar));
             }
             _ => {}
         }
     }
-    let owed = timeframe.span().times(BARS_OWED);
-    let widened: Absences =
-        away.iter().map(|(s, spans)| (*s, spans.iter().map(|(a, b)| (*a - owed, *b + owed)).collect())).collect();
-    let lost = closed.difference(&decided).filter_map(|(ix, close)| {
-        let symbol = *symbols.get(ix.at())?;
-        let excused = last - *close <= owed || is_away(&widened, symbol, *close);
-        (!excused).then(|| format!("{symbol} at {close}"))
-    });
-    Ok((lost.collect(), decided.len() as u64))
+    Ok(taped)
+}
+
+/// Judges the bars that closed after the storm began at `from`. Excused are those whose engine was away, and a bar
+/// around it; and the last ones, which may still be answered.
+fn judge(taped: &Taped, symbols: &[Symbol], bar: Span, away: &Absences, from: Ts) -> Bars {
+    let around = |(a, b): &(Ts, Ts)| (*a - bar, *b + bar);
+    let widened: Absences = away.iter().map(|(s, spans)| (*s, spans.iter().map(around).collect())).collect();
+    let mut bars = Bars::default();
+    for (ix, close) in taped.closed.iter().filter(|(_, close)| *close > from) {
+        let Some(symbol) = symbols.get(ix.at()).copied() else { continue };
+        if taped.last - *close <= bar.times(BARS_OWED) || is_away(&widened, symbol, *close) {
+            bars.excused += 1;
+            continue;
+        }
+        bars.judged += 1;
+        if !taped.decided.contains(&(*ix, *close)) {
+            bars.lost.push(format!("{symbol} at {close}"));
+        }
+    }
+    bars
 }
 
 /// Alerts of crashes in the log, from `since` on (wall time); `None` when there is no log.
@@ -144,6 +164,28 @@ fn take_line(line: &str, since: Ts, told: &mut Told) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_is_excused_by_the_absence_of_its_own_engine_alone() {
+        let symbols: [Symbol; 2] = ["BTCUSDT", "ETHUSDT"].map(|text| text.parse().unwrap());
+        let at = |minute: i64| Ts::from_secs(minute * 60);
+        let both = || [Ix(0), Ix(1)].into_iter();
+        let closed = |to: i64| both().flat_map(move |ix| (0..=to).map(move |minute| (ix, at(minute))));
+        let taped = |missing: &[(Ix, i64)]| {
+            let missing: Vec<_> = missing.iter().map(|(ix, minute)| (*ix, at(*minute))).collect();
+            let decided = closed(20).filter(|bar| !missing.contains(bar)).collect();
+            Taped { closed: closed(20).collect(), decided, last: at(20) }
+        };
+        let away: Absences = [(symbols[0], vec![(at(10), at(11))])].into();
+        let judged = |missing: &[(Ix, i64)]| judge(&taped(missing), &symbols, Span::from_secs(60), &away, at(4));
+        // From 5 to 20 there are 16 each: 4 are owed, and 4 of the first lie around its absence.
+        let whole = judged(&[]);
+        assert_eq!((whole.lost.len(), whole.judged, whole.excused), (0, 20, 12));
+        assert!(judged(&[(Ix(0), 9), (Ix(0), 12), (Ix(1), 17), (Ix(1), 3)]).lost.is_empty());
+        for lost in [(Ix(0), 8), (Ix(0), 13), (Ix(1), 10), (Ix(1), 16)] {
+            assert_eq!(judged(&[lost]).lost, [format!("{} at {}", symbols[lost.0.at()], at(lost.1))]);
+        }
+    }
 
     #[test]
     fn alerts_of_engines_are_counted_by_their_topic_and_from_their_time_on() {

@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 
 use levibot_core::domain::{Symbol, Ts};
 
-use super::ChaosError;
-use super::check::{Evidence, Life, Usage};
+use super::check::{Evidence, Life, Usage, Wanted};
 use super::figures::{Histogram, histograms};
-use super::hit::{Burst, ModelKill};
+use super::hit::Burst;
 use super::look::Eyes;
+use super::model_kill::ModelKill;
 use super::own::OwnDaemon;
 use super::plan::{Planned, Strike};
 use super::proc::{Process, Zombies};
 use super::record::Absences;
 use super::report::Answers;
+use super::silence::Silence;
 use super::watch::Tracker;
+use super::{ChaosError, hit};
 use crate::control::StatusView;
 
 /// Between two looks while something is open, and while nothing is.
@@ -25,8 +27,8 @@ const LOOK_OPEN: Duration = Duration::from_millis(5);
 const LOOK_CALM: Duration = Duration::from_millis(20);
 /// How long what is open at the end is waited for.
 const SETTLE: Duration = Duration::from_secs(20);
-/// A daemon that does not answer for so long is silent.
-const SILENCE: Duration = Duration::from_secs(2);
+/// Between two marks of trading time.
+const MARK_EVERY: f64 = 0.1;
 /// How long a daemon may take to run all its engines.
 pub(super) const READY_PATIENCE: Duration = Duration::from_secs(120);
 const WORDS_MAX: usize = 50;
@@ -64,7 +66,7 @@ pub(super) struct Storm {
     pub(super) evidence: Evidence,
     pub(super) answers: Answers,
     pub(super) status: Option<StatusView>,
-    /// Real and trading time, once a second.
+    /// Real and trading time, ten times a second.
     pub(super) marks: Vec<(f64, Ts)>,
     /// Real time in which the daemon was away.
     pub(super) gone: Vec<(f64, f64)>,
@@ -77,7 +79,7 @@ pub(super) struct Storm {
     /// Engines that were not up all the time since the last second.
     touched: Vec<Symbol>,
     last_second: Option<Duration>,
-    answered_at: Duration,
+    silence: Silence,
 }
 
 /// What a storm begins with.
@@ -93,6 +95,7 @@ pub(super) struct Parts {
 
 impl Storm {
     pub(super) fn new(parts: Parts, plan: Vec<Planned>, calm: Duration, length: Duration) -> Self {
+        let evidence = Evidence { wanted: wanted(plan.iter().map(|p| p.strike)), ..Evidence::default() };
         let Parts { eyes, own, symbols, limits, isolation, stop, show } = parts;
         Self {
             eyes,
@@ -110,7 +113,7 @@ impl Storm {
             tracker: Tracker::default(),
             bursts: Vec::new(),
             model_kill: None,
-            evidence: Evidence::default(),
+            evidence,
             answers: Answers::default(),
             status: None,
             marks: Vec::new(),
@@ -123,7 +126,7 @@ impl Storm {
             histograms: BTreeMap::new(),
             touched: Vec::new(),
             last_second: None,
-            answered_at: Duration::ZERO,
+            silence: Silence::default(),
         }
     }
 
@@ -135,12 +138,18 @@ impl Storm {
             self.strike_due();
             self.turn();
         }
+        if self.stopped() {
+            // What was not due yet when somebody said stop was not to happen.
+            let left = wanted(self.plan.iter().map(|p| p.strike));
+            self.evidence.wanted = self.evidence.wanted.without(left);
+        }
         self.plan.clear();
         self.left_out += self.put_off.len() as u64;
         self.put_off.clear();
         let end = self.eyes.now() + SETTLE;
-        while (self.tracker.any_open() || !self.bursts.is_empty() || self.model_kill.is_some()) && self.eyes.now() < end
-        {
+        let is_open = |storm: &Self| storm.tracker.any_open() || !storm.bursts.is_empty();
+        // A model has a patience of its own, after which it is given up.
+        while self.model_kill.is_some() || (is_open(self) && self.eyes.now() < end) {
             self.turn();
         }
         self.second();
@@ -169,24 +178,37 @@ impl Storm {
     }
 
     fn look(&mut self) {
-        match self.eyes.engines() {
-            Ok(look) => {
-                self.answered_at = look.at;
-                self.tracker.look(&look);
-                for row in look.rows.iter().filter(|row| !row.is_up()) {
-                    if !self.touched.contains(&row.symbol) {
-                        self.touched.push(row.symbol);
-                    }
-                }
-            }
-            Err(error) => {
-                let now = self.eyes.now();
-                if now - self.answered_at > SILENCE {
-                    self.answered_at = now;
-                    self.complain(|e| &mut e.silent, format!("at {:.1} s: {error}", now.as_secs_f64()));
+        if let Some(look) = self.timed(Eyes::engines) {
+            self.tracker.look(&look);
+            for row in look.rows.iter().filter(|row| !row.is_up()) {
+                if !self.touched.contains(&row.symbol) {
+                    self.touched.push(row.symbol);
                 }
             }
         }
+        let now = self.eyes.now().as_secs_f64();
+        if self.marks.last().is_none_or(|(last, _)| now - last >= MARK_EVERY) {
+            self.ask_status();
+        }
+    }
+
+    /// Puts a question, and complains when the daemon is silent.
+    fn timed<T>(&mut self, question: impl FnOnce(&mut Eyes) -> Result<T, ChaosError>) -> Option<T> {
+        let asked = self.eyes.now();
+        let answer = question(&mut self.eyes);
+        let error = answer.as_ref().err().map(ToString::to_string);
+        if let Some(text) = self.silence.heard(asked, self.eyes.now(), error) {
+            self.complain(|e| &mut e.silent, text);
+        }
+        answer.ok()
+    }
+
+    /// Looks at the daemon as a whole, and marks its trading time.
+    pub(super) fn ask_status(&mut self) -> Option<&StatusView> {
+        let at = self.eyes.now().as_secs_f64();
+        let status = self.timed(Eyes::status)?;
+        self.marks.push((at, status.trading_time.0));
+        Some(self.status.insert(status))
     }
 
     pub(super) fn complain(&mut self, of: impl Fn(&mut Evidence) -> &mut Vec<String>, text: String) {
@@ -199,14 +221,12 @@ impl Storm {
     /// What is looked at once a second.
     fn second(&mut self) {
         let now = self.eyes.now();
-        if let Ok(status) = self.eyes.status() {
-            self.marks.push((now.as_secs_f64(), status.trading_time.0));
+        if let Some(status) = self.ask_status() {
             let bare = status.account.symbols.iter().filter(|s| s.position.as_ref().is_some_and(|p| p.stop.is_none()));
             let bare: Vec<Symbol> = bare.map(|s| s.symbol).collect();
             for symbol in bare {
                 self.complain(|e| &mut e.unprotected, format!("{symbol} at {:.0} s", now.as_secs_f64()));
             }
-            self.status = Some(status);
         }
         self.measure_answers(now);
         if let Some(daemon) = self.daemon {
@@ -266,7 +286,7 @@ impl Storm {
         self.daemon = pid.and_then(Process::find);
         self.histograms.clear();
         self.zombies = Zombies::default();
-        self.answered_at = self.eyes.now();
+        self.silence = Silence::since(self.eyes.now());
     }
 
     /// When engines were away, in trading time. The daemon's own absences are everybody's.
@@ -291,6 +311,11 @@ impl Storm {
         away
     }
 
+    /// Trading time when the storm began.
+    pub(super) fn began(&self) -> Ts {
+        self.marks.first().map_or(Ts::EPOCH, |(_, ts)| *ts)
+    }
+
     /// What is due now.
     fn strike_due(&mut self) {
         let now_ms = u64::try_from(self.eyes.now().as_millis()).unwrap_or(u64::MAX);
@@ -302,7 +327,7 @@ impl Storm {
             if self.strike(planned.strike) {
                 self.evidence.struck += 1;
             } else {
-                if now_ms.saturating_sub(planned.at_ms) > super::hit::PUT_OFF_MS {
+                if now_ms.saturating_sub(planned.at_ms) > hit::PUT_OFF_MS {
                     self.left_out += 1;
                 } else {
                     self.put_off.push_back(planned);
@@ -324,5 +349,34 @@ impl Storm {
             Strike::Model => self.kill_model(),
             Strike::Daemon => self.kill_daemon(),
         }
+    }
+}
+
+/// How often each kind that is judged by its count is among these strikes.
+fn wanted(strikes: impl Iterator<Item = Strike>) -> Wanted {
+    let mut wanted = Wanted::default();
+    for strike in strikes {
+        match strike {
+            Strike::Burst(_) => wanted.bursts += 1,
+            Strike::Model => wanted.model_kills += 1,
+            Strike::Daemon => wanted.daemon_kills += 1,
+            Strike::Engine(..) => {}
+        }
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::plan::Blow;
+
+    #[test]
+    fn strikes_that_are_judged_by_their_count_are_counted() {
+        let all = [Strike::Burst(1), Strike::Model, Strike::Daemon, Strike::Engine(0, Blow::Kill), Strike::Daemon];
+        let counted = wanted(all.into_iter());
+        assert_eq!(counted, Wanted { bursts: 1, model_kills: 1, daemon_kills: 2 });
+        let left = wanted([Strike::Daemon, Strike::Burst(0)].into_iter());
+        assert_eq!(counted.without(left), Wanted { bursts: 0, model_kills: 1, daemon_kills: 1 });
     }
 }

@@ -199,6 +199,31 @@ fn a_storm_over_a_daemon_of_its_own_breaks_nothing() {
     home.levibot(&args).refused_with(2, &["storm", "another folder"]);
 }
 
+/// What a report says of a check.
+fn said<'a>(report: &'a Value, name: &str) -> (&'a str, &'a str) {
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|c| c["name"] == name).unwrap();
+    (check["verdict"].as_str().unwrap(), check["evidence"].as_str().unwrap())
+}
+
+#[test]
+fn a_daemon_that_a_storm_kills_comes_back_with_every_fill() {
+    let home = home("process");
+    let (config, dir) = (home.config(), home.path("storm"));
+    let args = ["chaos", "--storm", "--own", "--config", config.to_str().unwrap(), "--data-dir", dir.to_str().unwrap()];
+    let storm = ["--for", "10s", "--per-minute", "6", "--faults", "kill", "--daemon-kills", "1", "--json"];
+    let outcome = home.levibot(&[&args[..], &storm].concat());
+    let report = outcome.json();
+    let (against, _) = broken(&report);
+    assert!(against.is_empty(), "{against:#?}");
+    let killed = said(&report, "a killed daemon comes back as it was");
+    assert_eq!(killed, ("held", "1 kills, no fill was lost, no engine and no model outlived one"));
+    assert_eq!(said(&report, "a killed model answers again"), ("unseen", "it was not killed"));
+    let (verdict, counts) = said(&report, "engines that are not hit answer every bar");
+    assert!(verdict == "held" && counts.contains("bars judged, "), "{counts}");
+    assert!(!records(&dir.join("data")).is_empty());
+}
+
 #[test]
 fn a_storm_over_a_running_daemon_leaves_it_running() {
     let home = home("process");
