@@ -107,7 +107,8 @@ impl Sequencer {
 
     /// Starts: every engine begins anew, and the first market data are asked for.
     pub fn begin(&mut self, out: &mut Actions<Output>) {
-        self.tape(TapeTarget::Session, Event::FrameEnd, out);
+        // Its time alone does not tell: a daemon may be killed before its records move on, and the next starts where it did.
+        self.tape(TapeTarget::Start(self.account.state().seq()), Event::FrameEnd, out);
         self.begun = true;
         for input in std::mem::take(&mut self.early) {
             self.step(input, out);

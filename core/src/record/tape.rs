@@ -18,10 +18,12 @@ pub enum TapeTarget {
     History(Ix),
     /// The same, and the engine's memory begins anew with it.
     Cold(Ix),
-    /// Every core begins anew: a daemon has started.
+    /// As [`Self::Start`], of an older version, which did not say whose start it is.
     Session,
     /// The account has taken the changed setup that stands on record next.
     Setup,
+    /// Every core begins anew: the daemon has started whose [`super::Record::Started`] is the record of this number.
+    Start(u64),
 }
 
 /// One input.
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_event_comes_back_bit_for_bit() {
-        let targets = [TapeTarget::Account, TapeTarget::Engine(Ix(9)), TapeTarget::Cold(Ix(1))];
+        let targets = [TapeTarget::Account, TapeTarget::Engine(Ix(9)), TapeTarget::Cold(Ix(1)), TapeTarget::Start(7)];
         let mut items: Vec<_> = (0..)
             .zip(events())
             .zip(targets.into_iter().cycle())

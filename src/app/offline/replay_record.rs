@@ -133,6 +133,8 @@ struct Again<'a> {
     /// What was put on record and has not been met yet.
     journal: VecDeque<(Ts, Record)>,
     account: Option<Account>,
+    /// How many records were read.
+    read: u64,
     /// What the journal says, as far as it was read: after a crash the next daemon begins with that.
     truth: Option<State>,
     /// Whether the last record that was read says that the daemon ended in order.
@@ -150,6 +152,7 @@ impl<'a> Again<'a> {
             config,
             journal,
             account: None,
+            read: 0,
             truth: None,
             ended: false,
             holds_strategies: false,
@@ -162,10 +165,14 @@ impl<'a> Again<'a> {
     /// knows what its engines remembered, nor the prices that the account had seen. What was put on record before is taken as
     /// it stands.
     fn begin(&mut self, entry: &TapeEntry, outcome: &mut ReplayOutcome) {
-        let is_start = |(ts, record): &(Ts, Record)| *ts == entry.ts && matches!(record, Record::Started { .. });
-        let Some(place) = self.journal.iter().position(is_start).filter(|_| entry.to == TapeTarget::Session) else {
-            return;
+        let is_started = |record: &Record| matches!(record, Record::Started { .. });
+        let mut records = (1..).zip(&self.journal);
+        let place = match entry.to {
+            TapeTarget::Start(number) => records.position(|(seq, (_, record))| seq == number && is_started(record)),
+            TapeTarget::Session => records.position(|(_, (ts, record))| *ts == entry.ts && is_started(record)),
+            _ => None,
         };
+        let Some(place) = place else { return };
         outcome.inputs += 1;
         for _ in 0..place {
             outcome.unrepeatable += u64::from(self.next(outcome).is_some());
@@ -212,18 +219,19 @@ impl<'a> Again<'a> {
             }
             // What stands on record before it has been met by then; older versions left no such mark.
             TapeTarget::Setup => self.setup(outcome),
-            TapeTarget::Session => self.session(ts, outcome),
+            TapeTarget::Session => self.session(|_, started| started >= ts, outcome),
+            TapeTarget::Start(number) => self.session(|seq, _| seq >= number, outcome),
         }
     }
 
-    /// A daemon has started at `at`. What those before it put on record after the end of their tapes (a crash may lose the
-    /// tail, and a short life leaves none at all) is taken as it stands, up to this start.
-    fn session(&mut self, at: Ts, outcome: &mut ReplayOutcome) {
+    /// A daemon has started; `is_its` knows its start by number and time. What those before it put on record after the end
+    /// of their tapes (a crash may lose the tail, and a short life leaves none at all) is taken as it stands, up to there.
+    fn session(&mut self, is_its: impl Fn(u64, Ts) -> bool, outcome: &mut ReplayOutcome) {
         self.seats.clear();
         self.notes(outcome);
         while let Some((ts, record)) = self.journal.front() {
             if matches!(record, Record::Started { .. }) {
-                let is_this = *ts >= at;
+                let is_this = is_its(self.read + 1, *ts);
                 self.start(outcome);
                 if is_this {
                     return;
@@ -237,6 +245,7 @@ impl<'a> Again<'a> {
     /// The next record of the journal, folded into the truth.
     fn next(&mut self, outcome: &mut ReplayOutcome) -> Option<(Ts, Record)> {
         let (ts, record) = self.journal.pop_front()?;
+        self.read += 1;
         let folded = match &mut self.truth {
             Some(state) => state.apply(ts, &record),
             None => State::open(ts, &record).map(|state| self.truth = Some(state)),

@@ -1,9 +1,9 @@
-//! Setups that change while a daemon runs, and lives that left no strategies on record.
+//! Setups that change while a daemon runs, lives that left no strategies on record, and lives that began at one time.
 
 use levibot_core::account::AccountSetup;
 use levibot_core::account::policy::RiskPolicy;
 use levibot_core::domain::{
-    Bar, BracketSpec, Context, Direction, Fill, HaltLevel, Intent, Ix, Money, Order, Price, Report, Span,
+    Bar, BracketSpec, Context, Direction, Fill, FreezeCause, HaltLevel, Intent, Ix, Money, Order, Price, Report, Span,
 };
 
 use super::*;
@@ -25,6 +25,11 @@ fn limited(config: &Config, daily_loss_pct: &str) -> Box<AccountSetup> {
     Box::new(setup)
 }
 
+fn started(config: &Config) -> Record {
+    let (timeframe, setup) = (config.market.timeframe, limited(config, "50"));
+    Record::Started { run: "r".parse().unwrap(), timeframe, config_hash: config.hash(), setup }
+}
+
 /// A daemon's life: what it put on record and on tape.
 struct Life {
     account: Account,
@@ -37,13 +42,24 @@ struct Life {
 impl Life {
     fn begin(config: &Config) -> Self {
         let (now, mut actions) = (Ts::from_secs(1_760_400_000), Actions::new());
-        let (timeframe, setup) = (config.market.timeframe, limited(config, "50"));
-        let started = Record::Started { run: "r".parse().unwrap(), timeframe, config_hash: config.hash(), setup };
-        let account = Account::open(now, started, &mut actions).unwrap();
+        let account = Account::open(now, started(config), &mut actions).unwrap();
         let mut life = Self { account, now, journal: VecDeque::new(), tape: Vec::new(), orders: Vec::new() };
         life.collect(actions);
         life.put(TapeTarget::Session, Event::FrameEnd);
         life
+    }
+
+    /// The daemon is killed, and the next one begins.
+    fn restart(&mut self, config: &Config) {
+        let (state, mut actions) = (self.account.state().clone(), Actions::new());
+        self.account = Account::restart(state, self.now, started(config), &mut actions).unwrap();
+        self.collect(actions);
+        self.put(TapeTarget::Start(self.account.state().seq()), Event::FrameEnd);
+    }
+
+    fn freeze(&mut self, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        self.tell(Event::Freeze { instrument: Ix(0), cause: FreezeCause::Engine, reason });
     }
 
     fn collect(&mut self, mut actions: Actions<Action>) {
@@ -110,9 +126,15 @@ impl Life {
     fn again(self, config: &Config) -> ReplayOutcome {
         let halted = |(_, record): &(Ts, Record)| matches!(record, Record::Halt { level: HaltLevel::ReduceOnly, .. });
         assert!(self.journal.iter().any(halted), "the tightened limit was breached");
+        self.repeat(config)
+    }
+
+    fn repeat(self, config: &Config) -> ReplayOutcome {
         let mut outcome = ReplayOutcome::default();
         let mut again = Again::new(config, self.journal);
-        self.tape.into_iter().for_each(|entry| again.take(entry, &mut outcome));
+        for entry in self.tape {
+            if again.truth.is_none() { again.begin(&entry, &mut outcome) } else { again.take(entry, &mut outcome) }
+        }
         again.end(&mut outcome);
         outcome
     }
@@ -170,4 +192,35 @@ fn decisions_of_a_life_without_strategies_on_record_are_no_differences() {
     life.frame(19_500.0);
     let outcome = life.again(&config);
     assert_eq!((outcome.different, outcome.of_unknown_strategies), (1, 0), "{outcome}");
+}
+
+#[test]
+fn of_lives_that_began_at_one_time_the_tape_says_which_it_is_of() {
+    let config = config();
+    for whole in [true, false] {
+        let mut life = Life::begin(&config);
+        life.buy();
+        life.next();
+        life.frame(20_000.0);
+        let (first, read) = (life.journal.len() as u64, life.tape.len());
+        // Killed before market data came, and its tape is lost.
+        life.restart(&config);
+        life.freeze(Some("away"));
+        life.tape.truncate(read);
+        // The next one begins at the same time.
+        let second = life.journal.len() as u64 - first;
+        life.restart(&config);
+        life.freeze(None);
+        life.next();
+        life.frame(20_100.0);
+        let all = life.journal.len() as u64;
+        if !whole {
+            life.tape.drain(..read);
+        }
+        let outcome = life.repeat(&config);
+        let (unrepeatable, beyond) = if whole { (0, second - 1) } else { (first + second, 0) };
+        assert_eq!((outcome.different, outcome.ahead), (0, 0), "{outcome}");
+        assert_eq!((outcome.unrepeatable, outcome.beyond), (unrepeatable, beyond), "{outcome}");
+        assert_eq!(outcome.records, all - unrepeatable - beyond, "{outcome}");
+    }
 }
