@@ -4,6 +4,7 @@
 pub mod app;
 #[cfg(feature = "fault-injection")]
 pub mod chaos;
+pub mod child_process;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -27,6 +27,7 @@ use super::{
     EngineHandle, EngineHost, EngineLink, EngineSetups, EngineSpec, Offer, Progress, SpawnError, StartedEngine,
     error_stream,
 };
+use crate::child_process::ChildProcess;
 use crate::house_link::{HouseLink, Outgoing};
 use crate::last_words::LastWords;
 use crate::supervisor::EngineSays;
@@ -85,7 +86,7 @@ impl ProcessHost {
         let hello = wire::hello("daemon", wire::build(&self.program)?);
         let (mut child, socket) = self.spawn(spec)?;
         let stderr = child.stderr.take();
-        let running = Arc::new(Running { pid: child.id(), child: Mutex::new(child) });
+        let running = Arc::new(ChildProcess::new(child));
         let progress = Arc::new(Progress::default());
         let reading = socket.try_clone()?;
         let (sending, rests) = Sending::new(socket, Arc::clone(&progress));
@@ -124,44 +125,12 @@ impl EngineHost for ProcessHost {
     }
 }
 
-/// The process, for those who end it and those who wait for it.
-#[derive(Debug)]
-struct Running {
-    pid: u32,
-    child: Mutex<Child>,
-}
-
-impl Running {
-    fn child(&self) -> MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One that was waited for is left alone: its number may be another's by now.
-    fn kill(&self) {
-        let _ = self.child().kill();
-    }
-
-    fn ended(&self) -> Option<io::Result<ExitStatus>> {
-        self.child().try_wait().transpose()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(child.try_wait(), Ok(None)) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 #[derive(Debug)]
 struct ProcessHandle {
     generation: u64,
     progress: Arc<Progress>,
     sending: Arc<Sending>,
-    running: Arc<Running>,
+    running: Arc<ChildProcess>,
 }
 
 impl EngineHandle for ProcessHandle {
@@ -174,7 +143,7 @@ impl EngineHandle for ProcessHandle {
     }
 
     fn pid(&self) -> Option<u32> {
-        Some(self.running.pid)
+        Some(self.running.pid())
     }
 
     fn beat(&self) {
@@ -215,7 +184,7 @@ struct Streams {
 }
 
 /// Stays with a process from its first word until it has ended, and says how.
-async fn attend(mut ear: Ear, streams: Streams, process: Arc<Running>, sending: Arc<Sending>) {
+async fn attend(mut ear: Ear, streams: Streams, process: Arc<ChildProcess>, sending: Arc<Sending>) {
     let words = LastWords::default();
     let symbol = ear.spec.symbol;
     let stderr = streams.stderr.and_then(|stderr| pipe::Receiver::from_owned_fd(stderr.into()).ok());
@@ -260,7 +229,7 @@ async fn write_rests(mut socket: tokio::net::unix::OwnedWriteHalf, mut rests: Re
 }
 
 /// Waits until the process has ended; by force when it does not by itself.
-async fn wait(process: &Running) -> io::Result<ExitStatus> {
+async fn wait(process: &ChildProcess) -> io::Result<ExitStatus> {
     let begin = tokio::time::Instant::now();
     loop {
         if let Some(ended) = process.ended() {

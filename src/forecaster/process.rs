@@ -7,12 +7,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use levibot_core::domain::ModelVersion;
 
 use super::server::{ModelHost, ServerProcess};
+use crate::child_process::ChildProcess;
 use crate::config::SLACK_WEBHOOK;
 use crate::last_words::{LINE_BYTES_MAX, LastWords};
 
@@ -59,48 +60,31 @@ impl ModelHost for ModelProcess {
                 return Err(format!("cannot start a thread: {error}"));
             }
         }
-        Ok(Arc::new(Running { pid: child.id(), child: Mutex::new(child), words }))
+        Ok(Arc::new(Running { child: ChildProcess::new(child), words }))
     }
 }
 
 #[derive(Debug)]
 struct Running {
-    pid: u32,
-    child: Mutex<Child>,
+    child: ChildProcess,
     words: LastWords,
 }
 
 impl ServerProcess for Running {
     fn pid(&self) -> Option<u32> {
-        Some(self.pid)
+        Some(self.child.pid())
     }
 
     fn kill(&self) {
-        // One that has been waited for is left alone: its number may be another's by now.
-        let _ = lock(&self.child).kill();
+        self.child.kill();
     }
 
     fn ended(&self) -> Option<String> {
-        match lock(&self.child).try_wait() {
-            Ok(None) => None,
-            Ok(Some(status)) => Some(how(status, &self.words)),
-            Err(error) => Some(format!("it cannot be waited for: {error}")),
-        }
+        Some(match self.child.ended()? {
+            Ok(status) => how(status, &self.words),
+            Err(error) => format!("it cannot be waited for: {error}"),
+        })
     }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(child.try_wait(), Ok(None)) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a process ended, in words, with the remedy where one is known.

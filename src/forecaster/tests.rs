@@ -10,6 +10,7 @@ use super::samples::{DIGEST, Faults, TestHost, ready, set};
 use super::*;
 use crate::control::samples;
 use crate::telemetry::alerts::AlertChannel;
+use crate::telemetry::alerts::samples::Alarms;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SYMBOLS: [&str; 3] = ["AAA", "BBB", "CCC"];
@@ -40,15 +41,6 @@ impl Handler<Tell> for House {
             Tell::JournalMoved => {}
             other => panic!("{other:?}"),
         }
-    }
-}
-
-#[derive(Default)]
-struct Alarms(Mutex<Vec<Alert>>);
-
-impl AlertChannel for Alarms {
-    fn send(&self, alert: &Alert) {
-        self.0.lock().unwrap().push(alert.clone());
     }
 }
 

@@ -1,12 +1,12 @@
 //! A real risk manager with its journal, and venues that fail on demand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use levibot_core::account::{Account, Alert, Approved, Severity};
+use levibot_core::account::{Account, Approved, Severity};
 use levibot_core::domain::{Actions, Ix, MarketEvent, Order, OrderId, Quote, Report, Span, Ts};
 use levibot_core::driver::Sequencer;
 use levibot_core::record::{Envelope, Record};
@@ -23,6 +23,7 @@ use crate::risk_manager::venue_watch::VenueWatch;
 use crate::risk_manager::{Counts, Parts, Tell, opening_records};
 use crate::supervisor::AccountSays;
 use crate::telemetry::alerts::AlertChannel;
+use crate::telemetry::alerts::samples::Alarms;
 use crate::telemetry::metrics::Metrics;
 use crate::venue::{Broker, Venue};
 
@@ -80,15 +81,6 @@ impl Handler<AccountSays> for Deaf {
     type Result = ();
 
     fn handle(&mut self, _: AccountSays, _: &mut Self::Context) {}
-}
-
-#[derive(Default)]
-struct Alarms(Mutex<Vec<Alert>>);
-
-impl AlertChannel for Alarms {
-    fn send(&self, alert: &Alert) {
-        self.0.lock().unwrap().push(alert.clone());
-    }
 }
 
 struct Scene {

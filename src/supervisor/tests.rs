@@ -14,6 +14,7 @@ use levibot_core::engine::{EngineAction, EngineStep, Snapshot};
 use super::*;
 use crate::control::{Scope, samples};
 use crate::engine_host::{EngineFactory, EngineLink, Offer, ThreadHost};
+use crate::telemetry::alerts::samples::Alarms;
 
 mod escalation_tests;
 
@@ -158,15 +159,6 @@ impl Handler<Tell> for House {
             }
             other => panic!("{other:?}"),
         }
-    }
-}
-
-#[derive(Default)]
-struct Alarms(Mutex<Vec<Alert>>);
-
-impl AlertChannel for Alarms {
-    fn send(&self, alert: &Alert) {
-        self.0.lock().unwrap().push(alert.clone());
     }
 }
 

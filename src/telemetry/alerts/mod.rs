@@ -1,6 +1,8 @@
 //! Where alerts go: the log takes every one at once, metrics count them, and slow channels gather what belongs together.
 
 mod outbox;
+#[cfg(test)]
+pub(crate) mod samples;
 mod slack;
 mod slow;
 
