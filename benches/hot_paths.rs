@@ -141,7 +141,7 @@ fn trade(account: &mut Account, at: usize, now: Ts) -> usize {
     let price: Price = "100".parse().unwrap();
     let fee = "0.25".parse().unwrap();
     let Order { id, symbol, side, qty, .. } = order;
-    let fill = Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, ts: now };
+    let fill = Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts: now };
     for report in [
         Report::Accepted { order: id },
         Report::Fill(fill),
@@ -225,6 +225,8 @@ fn run(frames: &[Frame], engines: &[Core]) -> usize {
                         }
                         VenueCommand::Submit(order) => venue.submit(order, now, &mut reports),
                         VenueCommand::Cancel(id) => venue.cancel(id, now, &mut reports),
+                        VenueCommand::Query(id) => venue.tell_of(id, now, &mut reports),
+                        VenueCommand::Reconcile => venue.tell_all(now, &mut reports),
                         VenueCommand::Instruments(table) => venue.set_instruments(&table),
                     }
                     inputs.push_back(Input::Venue { reports: reports.drain().collect() });

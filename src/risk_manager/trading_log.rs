@@ -24,7 +24,7 @@ pub(super) fn log(ts: Ts, record: &Record) {
                 Verdict::Unchanged => {
                     tracing::debug!(target: TARGET, %symbol, at = %ts, wanted, "decision changes nothing")
                 }
-                Verdict::Refused { check, reason } => {
+                Verdict::Refused { check, reason, .. } => {
                     tracing::info!(target: TARGET, %symbol, at = %ts, wanted, check, reason, "decision refused");
                 }
             }

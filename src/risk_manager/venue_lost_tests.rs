@@ -51,6 +51,10 @@ impl Broker for Bad {
 
     fn cancel(&mut self, _: OrderId, _: Ts, _: &mut Actions<Report>) {}
 
+    fn query(&mut self, _: OrderId, _: Ts, _: &mut Actions<Report>) {}
+
+    fn reconcile(&mut self, _: Ts, _: &mut Actions<Report>) {}
+
     fn on_market(&mut self, _: &Event, _: Ts, _: &mut Actions<Report>) {
         match self.fault {
             Fault::Panics => panic!("on purpose"),

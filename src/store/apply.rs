@@ -107,8 +107,8 @@ impl Book {
 
     /// A trade that is there already changes nothing.
     async fn fill(&mut self, db: &mut SqliteConnection, fill: &Fill, at: (i64, i64)) -> Result<(), StoreError> {
-        let insert = "INSERT INTO fills (seq, ts, order_id, symbol, trade_id, side, price, qty, fee)
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (symbol, trade_id) DO NOTHING";
+        let insert = "INSERT INTO fills (seq, ts, order_id, symbol, trade_id, side, price, qty, fee, commission)
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (symbol, trade_id) DO NOTHING";
         let query = start(insert, (at.0, fill.ts.nanos()))
             .bind(fill.order.as_str().to_owned())
             .bind(fill.symbol.as_str().to_owned())
@@ -116,7 +116,8 @@ impl Book {
             .bind(word(&fill.side))
             .bind(text(fill.price.get()))
             .bind(text(fill.qty.get()))
-            .bind(text(fill.fee.get()));
+            .bind(text(fill.fee.get()))
+            .bind(fill.commission.as_ref().and_then(json));
         let done = query.execute(db).await.map_err(database("write a fill to"))?;
         if done.rows_affected() == 1 {
             let position = self.positions.entry(fill.symbol).or_default();
@@ -161,7 +162,7 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
         .bind(bracket.as_ref().and_then(json)),
         Record::Accepted { order } => {
             // A venue's word that comes late does not bring a finished order back.
-            let update = "UPDATE orders SET status = 'accepted', status_ts = ?2 WHERE id = ?3 AND status = 'intent'";
+            let update = "UPDATE orders SET status = 'accepted', status_ts = ?2 WHERE id = ?3 AND status IN ('intent', 'unknown')";
             start(update, at).bind(order.as_str().to_owned())
         }
         Record::Done { order, reason, text } => {
@@ -198,6 +199,18 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
         Record::Setup { .. } => event_row("setup", record, at)?,
         Record::Day { .. } => event_row("day", record, at)?,
         Record::Ended { .. } => event_row("ended", record, at)?,
+        Record::Unknown { order, text, .. } => {
+            let update = "UPDATE orders SET status = 'unknown', status_ts = ?2, text = ?4 WHERE id = ?3";
+            start(update, at).bind(order.as_str().to_owned()).bind(text.clone())
+        }
+        Record::Absent { .. } => event_row("absent", record, at)?,
+        Record::Foreign { .. } => event_row("foreign", record, at)?,
+        Record::Transfer { .. } => event_row("transfer", record, at)?,
+        Record::Dust { .. } => event_row("dust", record, at)?,
+        Record::Reconciled { .. } => event_row("reconciled", record, at)?,
+        Record::Close { .. } => event_row("close", record, at)?,
+        Record::Drill { .. } => event_row("drill", record, at)?,
+        Record::Rebalance { .. } => event_row("rebalance", record, at)?,
         Record::Fill { .. } | Record::Mark { .. } => return None,
     })
 }
@@ -217,15 +230,19 @@ fn decision_row(symbol: Symbol, decision: &Decision, verdict: &Verdict, at: (i64
             (Some("enter"), direction, *probability, Some(*volatility), Some(*reference), Some(bracket.stop))
         }
     };
-    let (verdict, check, reason, sizing) = match verdict {
-        Verdict::Approved { sizing } => ("approved", None, None, sizing.as_ref().and_then(json)),
-        Verdict::Refused { check, reason } => ("refused", Some(check.clone()), Some(reason.clone()), None),
-        Verdict::Unchanged => ("unchanged", None, None, None),
+    let (verdict, check, reason, sizing, checks) = match verdict {
+        Verdict::Approved { sizing, checks } => ("approved", None, None, sizing, checks.as_slice()),
+        Verdict::Refused { check, reason, sizing, checks } => {
+            ("refused", Some(check.clone()), Some(reason.clone()), sizing, checks.as_slice())
+        }
+        Verdict::Unchanged => ("unchanged", None, None, &None, &[][..]),
     };
+    let (sizing, checks) =
+        (sizing.as_ref().and_then(json), Some(checks).filter(|c| !c.is_empty()).and_then(|c| json(&c)));
     let insert = "INSERT INTO decisions (seq, ts, symbol, bar, policy, features, intent, direction, probability,
                                          volatility, reference, stop, verdict, check_name, reason, sizing,
-                                         model, prob_up, votes)
-                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                                         model, prob_up, votes, checks)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let query = start(insert, at)
         .bind(symbol.as_str().to_owned())
         .bind(decision.bar.nanos())
@@ -240,7 +257,7 @@ fn decision_row(symbol: Symbol, decision: &Decision, verdict: &Verdict, at: (i64
     let forecast = decision.forecast.as_ref();
     let query = query.bind(verdict).bind(check).bind(reason).bind(sizing);
     let query = query.bind(forecast.map(|f| f.version.as_str().to_owned())).bind(forecast.map(|f| f.prob_up));
-    Some(query.bind(forecast.and_then(|f| json(&f.votes))))
+    Some(query.bind(forecast.and_then(|f| json(&f.votes))).bind(checks))
 }
 
 fn bracket_row(symbol: Symbol, bracket: &Bracket, at: (i64, i64)) -> Query {

@@ -49,7 +49,7 @@ fn order(n: u64, side: Side, leg: Leg) -> Record {
 fn fill(n: u64, trade_id: u64, side: Side, price: &str) -> Record {
     let (qty, fee) = ("1.50".parse().unwrap(), "0.10".parse().unwrap());
     let (order, price, ts) = (id(n), price.parse().unwrap(), Ts::from_secs(3_700));
-    Record::Fill { fill: Fill { order, trade_id, symbol: symbol(), side, price, qty, fee, ts } }
+    Record::Fill { fill: Fill { order, trade_id, symbol: symbol(), side, price, qty, fee, commission: None, ts } }
 }
 
 fn forecast() -> Forecast {
@@ -104,7 +104,7 @@ fn life() -> Vec<Record> {
                 SymbolForecast { symbol: "ETHUSDT".parse().unwrap(), forecast: None },
             ],
         },
-        decision(Some(enter), Verdict::Approved { sizing: None }),
+        decision(Some(enter), Verdict::Approved { sizing: None, checks: Vec::new() }),
         order(1, Side::Buy, Leg::Entry),
         Record::Accepted { order: id(1) },
         fill(1, u64::MAX, Side::Buy, "100"),
@@ -113,7 +113,10 @@ fn life() -> Vec<Record> {
         Record::Accepted { order: id(1) },
         Record::Bracket { symbol: symbol(), bracket },
         mark("10001.4", vec![marked("1.5", "150")]),
-        decision(Some(Intent::Exit), Verdict::Refused { check: "day_stop".into(), reason: "3 %".into() }),
+        decision(
+            Some(Intent::Exit),
+            Verdict::Refused { check: "day_stop".into(), reason: "3 %".into(), sizing: None, checks: Vec::new() },
+        ),
         Record::Halt { level: HaltLevel::ReduceOnly, reason: reason.clone() },
         Record::Freeze { symbol: symbol(), cause: FreezeCause::Engine, reason: Some("engine away".into()) },
         Record::Freeze { symbol: symbol(), cause: FreezeCause::Engine, reason: None },

@@ -20,6 +20,10 @@ pub trait Broker: std::fmt::Debug + Send + Unpin + 'static {
     fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>);
     /// Cancels an order, as far as it is not filled.
     fn cancel(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>);
+    /// Says what it knows of an order: reports that it is live, filled or over, or [`Report::Absent`].
+    fn query(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>);
+    /// Says all that it knows: one [`Report::State`].
+    fn reconcile(&mut self, now: Ts, out: &mut Actions<Report>);
     /// Follows the account's table of instruments, which only ever grows. Orders stay as they are.
     fn set_instruments(&mut self, instruments: &[Instrument]);
     /// Sees market data; a paper venue trades on it.
@@ -59,6 +63,8 @@ impl<B: Broker> Venue<B> {
             }
             VenueCommand::Submit(order) => self.broker.submit(order, now, &mut self.actions),
             VenueCommand::Instruments(table) => self.broker.set_instruments(&table),
+            VenueCommand::Query(id) => self.broker.query(id, now, &mut self.actions),
+            VenueCommand::Reconcile => self.broker.reconcile(now, &mut self.actions),
             VenueCommand::Cancel(id) => self.broker.cancel(id, now, &mut self.actions),
         }
         self.actions.drain().collect()

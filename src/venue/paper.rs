@@ -18,6 +18,14 @@ impl Broker for PaperVenue {
         Self::cancel(self, id, now, out);
     }
 
+    fn query(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
+        Self::tell_of(self, id, now, out);
+    }
+
+    fn reconcile(&mut self, now: Ts, out: &mut Actions<Report>) {
+        Self::tell_all(self, now, out);
+    }
+
     fn set_instruments(&mut self, instruments: &[Instrument]) {
         Self::set_instruments(self, instruments);
     }

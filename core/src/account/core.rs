@@ -93,6 +93,7 @@ impl Account {
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
+            Event::Reconcile { .. } | Event::Close { .. } | Event::Drill { .. } | Event::Rebalance { .. } => {}
             Event::Position(_) | Event::Forecast { .. } => {}
         }
     }

@@ -62,8 +62,13 @@ impl Account {
         }
         let checked = self.check_entry(ix, &entry);
         let verdict = match &checked {
-            Ok((sizing, _)) => Verdict::Approved { sizing: Some(sizing.clone()) },
-            Err(Refusal { check, reason }) => Verdict::Refused { check: (*check).to_owned(), reason: reason.clone() },
+            Ok((sizing, _)) => Verdict::Approved { sizing: Some(sizing.clone()), checks: Vec::new() },
+            Err(Refusal { check, reason }) => Verdict::Refused {
+                check: (*check).to_owned(),
+                reason: reason.clone(),
+                sizing: None,
+                checks: Vec::new(),
+            },
         };
         if !self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) {
             return;
@@ -197,7 +202,7 @@ impl Account {
     fn exit(&mut self, ix: Ix, symbol: Symbol, decision: &Decision, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let idle = book.is_flat() && book.live.is_empty();
-        let verdict = if idle { Verdict::Unchanged } else { Verdict::Approved { sizing: None } };
+        let verdict = if idle { Verdict::Unchanged } else { Verdict::Approved { sizing: None, checks: Vec::new() } };
         if self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) && !idle {
             self.cancel_entries(ix, out);
             self.close_by_decision(ix, decision, now, out);
@@ -219,10 +224,12 @@ impl Account {
             _ => None,
         };
         let verdict = match &tightened {
-            Some(_) => Verdict::Approved { sizing: None },
+            Some(_) => Verdict::Approved { sizing: None, checks: Vec::new() },
             None => Verdict::Refused {
                 check: "tighten".to_owned(),
                 reason: format!("a stop at {stop} is not closer than the one in force"),
+                sizing: None,
+                checks: Vec::new(),
             },
         };
         if self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out)

@@ -75,6 +75,7 @@ mod tests {
             price: price.parse().unwrap(),
             qty: qty.parse().unwrap(),
             fee: "0.5".parse().unwrap(),
+            commission: None,
             ts: crate::domain::Ts::EPOCH,
         }
     }

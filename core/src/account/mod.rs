@@ -42,6 +42,10 @@ pub enum Action {
     Submit(Approved<Order>),
     /// Cancel at the venue.
     Cancel(OrderId),
+    /// Ask the venue about an order.
+    Query(OrderId),
+    /// Ask the venue for everything.
+    Reconcile,
     /// Tell the engine.
     Position(PositionView),
     /// The halt level has changed: `None` after a resume. Engines stop at `ReduceOnly` and above, and the latch file

@@ -8,7 +8,7 @@ use crate::record::Record;
 
 impl Account {
     pub(super) fn on_report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
-        let id = report.order();
+        let Some(id) = report.order() else { return };
         let Some(known) = self.state.orders.get(&id) else {
             self.foreign(report, out);
             return;
@@ -21,6 +21,7 @@ impl Account {
             }
             Report::Fill(fill) => self.on_fill(fill, now, out),
             Report::Done { reason, text, .. } => self.on_done(id, symbol, *reason, text.clone(), now, out),
+            _ => {}
         }
         if let Some(ix) = self.ix(symbol) {
             self.publish(ix, out);

@@ -174,7 +174,16 @@ impl State {
                     self.book_mut(position.symbol)?.marked = Some(position.mark);
                 }
             }
+            Record::Unknown { .. }
+            | Record::Absent { .. }
+            | Record::Foreign { .. }
+            | Record::Transfer { .. }
+            | Record::Dust { .. }
+            | Record::Close { .. }
+            | Record::Drill { .. }
+            | Record::Rebalance { .. } => {}
             Record::Command { .. }
+            | Record::Reconciled { .. }
             | Record::Ended { .. }
             | Record::Model { .. }
             | Record::Forecasts { .. }

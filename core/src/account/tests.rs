@@ -64,7 +64,7 @@ impl Desk {
                 Action::Cancel(id) => self.cancels.push(id),
                 Action::Alert(alert) => self.alerts.push(alert.text),
                 Action::Halt(level, _) => self.halts.push(level),
-                Action::Position(_) => {}
+                Action::Position(_) | Action::Query(_) | Action::Reconcile => {}
             }
         }
     }
@@ -127,6 +127,7 @@ impl Desk {
                 price,
                 qty,
                 fee: fee.unwrap(),
+                commission: None,
                 ts: self.now,
             };
             self.tell(&Event::Report(Report::Fill(fill.clone())));

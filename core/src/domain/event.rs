@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bar, Context, Decision, Forecast, Ix, PositionView, Quote, Report, Ts};
 
 /// Version of [`Event`] on the tape. Raised by any change that an older reader would misread.
-pub const EVENT_VERSION: u16 = 2;
+pub const EVENT_VERSION: u16 = 3;
 
 /// How much the account still allows. Ordered: a higher level forbids all that a lower one forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -41,6 +41,7 @@ impl std::fmt::Display for FreezeCause {
             Self::Store => "store",
             Self::Configuration => "configuration",
             Self::Model => "model",
+            Self::Venue => "venue",
         })
     }
 }
@@ -59,6 +60,33 @@ pub enum FreezeCause {
     Configuration,
     /// The model that its strategy asks is away.
     Model,
+    /// Ledger and venue disagree about it.
+    Venue,
+}
+
+/// Why ledger and venue are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReconcileCause {
+    /// The daemon starts.
+    Start,
+    /// The connection to the venue was made again.
+    Reconnect,
+    /// It is time.
+    Periodic,
+    /// The daemon's own time had a gap: it was suspended or starved.
+    Gap,
+}
+
+impl std::fmt::Display for ReconcileCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Start => "start",
+            Self::Reconnect => "reconnect",
+            Self::Periodic => "periodic",
+            Self::Gap => "gap",
+        })
+    }
 }
 
 /// Why a halt stands or fell, in words for people.
@@ -124,6 +152,30 @@ pub enum Event {
     },
     /// Lift every halt and take today's equity from now on as the day's start.
     Resume {
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// Compare ledger and venue.
+    Reconcile {
+        /// Why.
+        cause: ReconcileCause,
+    },
+    /// Cancel the entries of one symbol and close its position.
+    Close {
+        /// Whose.
+        instrument: Ix,
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// Reckon with a loss that is not there, until the next resume: a drill of the day's stop. Paper accounts only.
+    Drill {
+        /// The loss, a fraction of the day's starting equity, over zero.
+        loss: f64,
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// Rebalance the open positions now, whatever the calendar says.
+    Rebalance {
         /// By whom and why.
         reason: Reason,
     },

@@ -73,6 +73,11 @@ name!(
     |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
 );
 name!(
+    /// An asset that can be held, such as `BTC` or `USDT`. At most 16 characters.
+    Asset, 16, "asset", "use 1 to 16 upper-case letters, digits, `.`, `_` or `-`",
+    |c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-')
+);
+name!(
     /// A symbol as its venue writes it, such as `BTCUSDT` or `AKBNK.IS`. At most 24 characters; it may stand in file
     /// names, so it holds no path separator and does not start with a dot.
     Symbol, 24, "symbol", "use 1 to 24 upper-case letters, digits, `.`, `_`, `-` or `=`",

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use arrayvec::ArrayString;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::hash::sha256;
 use super::ids::NameError;
-use super::{ExitReason, Money, OrderId, Price, Qty, RunId, Symbol, Ts};
+use super::venue_state::{Transfer, VenueState};
+use super::{Asset, ExitReason, Money, OrderId, Price, Qty, RunId, Symbol, Ts};
 
 /// The side of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,6 +64,11 @@ pub enum Cause {
         /// Journal sequence number of the halt or command.
         seq: u64,
     },
+    /// The rebalancing that was due at this instant.
+    Rebalance {
+        /// When it was due.
+        at: Ts,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -70,6 +77,7 @@ impl fmt::Display for Cause {
             Self::Decision { bar } => write!(f, "decision/{}", bar.nanos()),
             Self::Bracket { entry, rule } => write!(f, "bracket/{entry}/{rule}"),
             Self::Command { seq } => write!(f, "command/{seq}"),
+            Self::Rebalance { at } => write!(f, "rebalance/{}", at.nanos()),
         }
     }
 }
@@ -139,12 +147,26 @@ impl OrderKey<'_> {
             leg,
             &self.attempt.to_le_bytes(),
         ]);
-        let mut text = String::with_capacity(32);
-        text.push_str("lb-");
-        data_encoding::BASE32_NOPAD.encode_append(&digest[..16], &mut text);
-        text.make_ascii_lowercase();
-        text.parse()
+        encode(OrderId::PREFIX, &digest)
     }
+}
+
+/// A commission that was not taken in the account's currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Commission {
+    /// Out of what was traded itself: that much less was bought, or more sold.
+    Base {
+        /// Base units, over zero.
+        amount: Decimal,
+    },
+    /// Out of a third asset that the venue takes commissions from.
+    Other {
+        /// Which.
+        asset: Asset,
+        /// How much of it, over zero.
+        amount: Decimal,
+    },
 }
 
 /// One execution of a part of an order.
@@ -162,8 +184,11 @@ pub struct Fill {
     pub price: Price,
     /// Base units.
     pub qty: Qty,
-    /// Fee in quote currency, zero or more.
+    /// Commission taken in quote currency, zero or more.
     pub fee: Money,
+    /// Commission taken in another asset.
+    #[serde(default)]
+    pub commission: Option<Commission>,
     /// When it happened.
     pub ts: Ts,
 }
@@ -204,16 +229,77 @@ pub enum Report {
         /// The venue's words, where it gave any.
         text: Option<String>,
     },
+    /// What became of a submission is not known: it may have reached the venue or not.
+    Unknown {
+        /// Which order.
+        order: OrderId,
+        /// Trading time after which the venue would no longer accept what was sent.
+        acceptable_until: Ts,
+        /// What happened.
+        text: String,
+    },
+    /// The venue, asked about an order, says that it has none of this id.
+    Absent {
+        /// Which order.
+        order: OrderId,
+        /// Trading time at which it was asked.
+        asked: Ts,
+        /// Whether reports may have been lost since the order was sent: then this is no evidence.
+        gap: bool,
+    },
+    /// A trade of an order that is not ours: a human's, or another program's. The fill's order id is made by
+    /// [`OrderId::foreign`].
+    Foreign {
+        /// The trade.
+        fill: Fill,
+        /// The order's own name at the venue.
+        name: String,
+    },
+    /// Something was paid into or out of the account.
+    Transfer(Transfer),
+    /// All that the venue knows of the account.
+    State(Box<VenueState>),
 }
 
 impl Report {
-    /// Which order this is about.
-    pub const fn order(&self) -> OrderId {
+    /// Which of our orders this is about, if one.
+    pub const fn order(&self) -> Option<OrderId> {
         match self {
-            Self::Accepted { order } | Self::Done { order, .. } => *order,
-            Self::Fill(fill) => fill.order,
+            Self::Accepted { order }
+            | Self::Done { order, .. }
+            | Self::Unknown { order, .. }
+            | Self::Absent { order, .. } => Some(*order),
+            Self::Fill(fill) => Some(fill.order),
+            Self::Foreign { .. } | Self::Transfer(_) | Self::State(_) => None,
         }
     }
+}
+
+impl OrderId {
+    /// What every id of ours begins with.
+    pub const PREFIX: &'static str = "lb-";
+
+    /// A stand-in for the id of an order that is not ours, from its name at the venue: `ex-` and the base 32 of 128 bits
+    /// of SHA-256.
+    ///
+    /// # Errors
+    /// Never; the signature is that of the id's one constructor.
+    pub fn foreign(symbol: Symbol, name: &str) -> Result<Self, NameError> {
+        encode("ex-", &sha256(&[symbol.as_str().as_bytes(), name.as_bytes()]))
+    }
+
+    /// Whether an order of this id is one of ours, of this or an earlier run.
+    pub fn is_ours(&self) -> bool {
+        self.as_str().starts_with(Self::PREFIX)
+    }
+}
+
+fn encode(prefix: &str, digest: &[u8; 32]) -> Result<OrderId, NameError> {
+    let mut text = String::with_capacity(32);
+    text.push_str(prefix);
+    data_encoding::BASE32_NOPAD.encode_append(&digest[..16], &mut text);
+    text.make_ascii_lowercase();
+    text.parse()
 }
 
 #[cfg(test)]

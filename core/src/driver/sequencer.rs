@@ -391,6 +391,8 @@ impl Sequencer {
                 Action::Record(record) => out.push(Output::Record(self.now, record)),
                 Action::Submit(order) => self.tell_venue(VenueCommand::Submit(order), out),
                 Action::Cancel(id) => self.tell_venue(VenueCommand::Cancel(id), out),
+                Action::Query(id) => self.tell_venue(VenueCommand::Query(id), out),
+                Action::Reconcile => self.tell_venue(VenueCommand::Reconcile, out),
                 Action::Position(view) => {
                     if self.lanes.get(view.instrument.at()).is_some_and(|l| l.state == LaneState::Up) {
                         self.tell_engine(view.instrument, EngineInput::Position(view), out);

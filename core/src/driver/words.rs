@@ -100,6 +100,10 @@ pub enum VenueCommand {
     Submit(Approved<Order>),
     /// Cancel an order.
     Cancel(OrderId),
+    /// Ask about an order.
+    Query(OrderId),
+    /// Ask for everything: answered by a [`Report::State`].
+    Reconcile,
     /// The table of instruments, which only ever grows.
     Instruments(Vec<Instrument>),
 }

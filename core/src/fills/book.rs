@@ -4,7 +4,7 @@ use super::models::{adverse, notional};
 use super::setup::PaperSetup;
 use crate::domain::hash::hash64;
 use crate::domain::instrument::{RawInstrument, Rounding};
-use crate::domain::{Bar, Fill, Instrument, Leg, Order, OrderId, Price, Qty, Quote, Side, Span, Ts};
+use crate::domain::{Bar, Fill, Instrument, Leg, Order, OrderId, Price, Qty, Quote, Side, Span, Ts, VenueOrder};
 
 /// Trade ids keep 63 bits, so that signed 64-bit columns hold them.
 const TRADE_ID_MASK: u64 = u64::MAX >> 1;
@@ -54,6 +54,12 @@ impl Resting {
 
     pub(super) const fn id(&self) -> OrderId {
         self.order.id
+    }
+
+    /// As a venue shows it.
+    pub(super) fn shown(&self) -> VenueOrder {
+        let Order { id, symbol, side, qty, .. } = self.order;
+        VenueOrder { id: Some(id), name: id.as_str().to_owned(), symbol, side, qty, filled: self.filled }
     }
 
     pub(super) const fn filled(&self) -> Qty {
@@ -108,7 +114,17 @@ impl Resting {
         let trade_id = hash64(&[b"trade", id.as_str().as_bytes(), &self.fills.to_le_bytes()]) & TRADE_ID_MASK;
         self.filled = self.filled + qty;
         self.fills += 1;
-        Some(Fill { order: id, trade_id, symbol: self.order.symbol, side, price, qty, fee, ts: offer.ts })
+        Some(Fill {
+            order: id,
+            trade_id,
+            symbol: self.order.symbol,
+            side,
+            price,
+            qty,
+            fee,
+            commission: None,
+            ts: offer.ts,
+        })
     }
 
     /// Lets the market fill a part.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::book::{Book, Market, Resting};
 use super::setup::PaperSetup;
 use crate::account::Approved;
-use crate::domain::{Actions, DoneReason, Event, Instrument, Ix, Order, OrderId, Qty, Report, Symbol, Ts};
+use crate::domain::{Actions, DoneReason, Event, Instrument, Ix, Order, OrderId, Qty, Report, Symbol, Ts, VenueState};
 use crate::record::Record;
 
 /// How many finished orders are remembered, so that none of them is taken a second time.
@@ -213,6 +213,29 @@ impl PaperVenue {
         let book = self.live.get(&id).and_then(|at| self.books.get(*at));
         let resting = book.and_then(|book| book.resting.iter().find(|r| r.id() == id));
         resting.map_or(VenueAnswer::Unknown, |r| VenueAnswer::Live { filled: r.filled() })
+    }
+
+    /// Reports what the venue knows of an order.
+    pub fn tell_of(&self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
+        out.push(match self.query(id) {
+            VenueAnswer::Live { .. } => Report::Accepted { order: id },
+            VenueAnswer::Unknown => Report::Absent { order: id, asked: now, gap: false },
+        });
+    }
+
+    /// Reports all that the venue knows.
+    pub fn tell_all(&self, now: Ts, out: &mut Actions<Report>) {
+        let orders = self.books.iter().flat_map(|book| book.resting.iter().map(Resting::shown));
+        out.push(Report::State(Box::new(VenueState {
+            asked: now,
+            gap: false,
+            orders: orders.collect(),
+            fills: Vec::new(),
+            foreign: Vec::new(),
+            transfers: Vec::new(),
+            positions: Vec::new(),
+            balances: Vec::new(),
+        })));
     }
 
     /// Rebuilds the venue: give it every record of the journal in order, each with its time.

@@ -329,6 +329,7 @@ fn records(step: &Step, reports: &[Report]) -> Vec<Record> {
         Report::Accepted { order } => Record::Accepted { order },
         Report::Fill(fill) => Record::Fill { fill },
         Report::Done { order, reason, text } => Record::Done { order, reason, text },
+        other => panic!("nobody asked for {other:?}"),
     }));
     records
 }

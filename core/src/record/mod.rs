@@ -13,16 +13,18 @@ pub use line::{Chain, EncodeError, LINE_BYTES_MAX, LineFault};
 pub use reader::{JournalReader, ReadFault};
 pub use tape::{TapeEntry, TapeItem, TapeTarget};
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountSetup;
 use crate::domain::{
     Cause, Decision, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, ModelVersion, Money, Order, OrderId, Price,
-    Reason, RunId, Symbol, Timeframe, Ts,
+    Qty, Reason, ReconcileCause, RunId, Symbol, Timeframe, Transfer, Ts,
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
-pub const RECORD_VERSION: u16 = 3;
+pub const RECORD_VERSION: u16 = 4;
 
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,6 +160,77 @@ pub enum Record {
         /// What came of it.
         outcome: String,
     },
+    /// What became of a submission is not known. The order keeps its reserve and locks its symbol's entries until there
+    /// is evidence.
+    Unknown {
+        /// Which order.
+        order: OrderId,
+        /// Trading time after which the venue would no longer accept what was sent.
+        acceptable_until: Ts,
+        /// What happened.
+        text: String,
+    },
+    /// The venue said that it has no such order, at a time and in a way that counts as evidence.
+    Absent {
+        /// Which order.
+        order: OrderId,
+        /// Trading time at which it was asked.
+        asked: Ts,
+    },
+    /// A trade of an order that is not ours, booked as what it is.
+    Foreign {
+        /// The trade.
+        fill: Fill,
+        /// The order's own name at the venue.
+        name: String,
+    },
+    /// Something was paid in or out. The day's loss counts from a start that is moved by its value.
+    Transfer {
+        /// What.
+        transfer: Transfer,
+    },
+    /// What is left of a position is too small to be sold: it stays in the ledger, counts as no position, and is not tried
+    /// again until the next fill.
+    Dust {
+        /// Whose.
+        symbol: Symbol,
+        /// Base units.
+        size: Qty,
+        /// Why it cannot be closed.
+        reason: String,
+    },
+    /// Ledger and venue were compared.
+    Reconciled {
+        /// Why.
+        cause: ReconcileCause,
+        /// Trading time for which the venue spoke.
+        asked: Ts,
+        /// What differed, in words; empty when all was equal.
+        found: Vec<String>,
+    },
+    /// A person closes one symbol.
+    Close {
+        /// Whose.
+        symbol: Symbol,
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// A loss that is not there is reckoned with from here on, until the next resume.
+    Drill {
+        /// A fraction of the day's starting equity.
+        loss: f64,
+        /// By whom and why.
+        reason: Reason,
+    },
+    /// The open positions were weighed; the orders follow.
+    Rebalance {
+        /// When it was due.
+        at: Ts,
+        /// By whom, when a person asked for it.
+        by: Option<Reason>,
+        /// Each position with what was found and wanted.
+        rows: Vec<RebalanceRow>,
+    },
     /// The daemon ended in order.
     Ended {
         /// Why it ended.
@@ -191,6 +264,9 @@ pub enum Verdict {
     Approved {
         /// How the size came about; `None` for exits.
         sizing: Option<Sizing>,
+        /// Every check of an entry, in the order in which they were made; empty for exits.
+        #[serde(default)]
+        checks: Vec<Check>,
     },
     /// Nothing is sent.
     Refused {
@@ -198,9 +274,47 @@ pub enum Verdict {
         check: String,
         /// In words, with the figures.
         reason: String,
+        /// How the size came about, as far as it was reckoned.
+        #[serde(default)]
+        sizing: Option<Sizing>,
+        /// The checks up to the one that said no.
+        #[serde(default)]
+        checks: Vec<Check>,
     },
     /// What was wanted is already so.
     Unchanged,
+}
+
+/// One check of an entry: what was found and what is allowed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// A short stable word, such as `max_concurrent_positions`.
+    pub name: Cow<'static, str>,
+    /// Whether it lets the entry through.
+    pub passed: bool,
+    /// What was found, where that is a number.
+    pub value: Option<f64>,
+    /// What is allowed, where that is a number.
+    pub limit: Option<f64>,
+}
+
+/// One position in a rebalancing. Amounts in the account's currency.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RebalanceRow {
+    /// Which.
+    pub symbol: Symbol,
+    /// What it is worth, without its sign.
+    pub notional: f64,
+    /// Usual move of its price, a fraction.
+    pub volatility: f64,
+    /// Its share of the risk of all positions, 0 to 1.
+    pub share: f64,
+    /// What it should be worth.
+    pub target: f64,
+    /// What the trade towards it costs, both as fee and spread.
+    pub cost: f64,
+    /// What is done: a short stable word such as `reduce`, `add`, `keep`, or why nothing is.
+    pub action: Cow<'static, str>,
 }
 
 /// The terms of a position's size, all in quote currency unless said.
@@ -272,9 +386,13 @@ impl Record {
     /// The symbol it is about, if one.
     pub fn symbol(&self) -> Option<Symbol> {
         match self {
-            Self::Decision { symbol, .. } | Self::Bracket { symbol, .. } | Self::Freeze { symbol, .. } => Some(*symbol),
+            Self::Decision { symbol, .. }
+            | Self::Bracket { symbol, .. }
+            | Self::Freeze { symbol, .. }
+            | Self::Dust { symbol, .. }
+            | Self::Close { symbol, .. } => Some(*symbol),
             Self::Intent { order, .. } => Some(order.symbol),
-            Self::Fill { fill } => Some(fill.symbol),
+            Self::Fill { fill } | Self::Foreign { fill, .. } => Some(fill.symbol),
             _ => None,
         }
     }
@@ -288,6 +406,7 @@ impl Record {
                 | Self::Model { .. }
                 | Self::Forecasts { .. }
                 | Self::Strategies { .. }
+                | Self::Reconciled { .. }
         )
     }
 

@@ -1,11 +1,12 @@
 //! Records for tests: every kind, with numbers at the ends of their ranges.
 
-use super::{Bracket, MarkedPosition, Record, Sizing, StrategyOf, SymbolForecast, Verdict};
+use super::{Bracket, Check, MarkedPosition, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Verdict};
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
-    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, ExitReason, Fill, Forecast, FreezeCause,
-    HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Span, Symbol, Timeframe, Ts, Vote,
+    AccountKind, BracketSpec, Cause, Commission, Decision, Direction, DoneReason, ExitReason, Fill, Forecast,
+    FreezeCause, HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, ReconcileCause, Side, Span, Symbol,
+    Timeframe, Transfer, Ts, Vote,
 };
 
 const EXTREMES: [f64; 6] = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2, 16_537.600_000_000_002];
@@ -89,6 +90,61 @@ fn sizing(x: f64) -> Sizing {
     Sizing { equity: x, volatility: x, base: x, kelly: x, with_probability: true, bound_by, notional: x }
 }
 
+fn checks(x: f64) -> Vec<Check> {
+    let check = |passed, value, limit| Check { name: "halt".into(), passed, value, limit };
+    vec![check(true, Some(x), None), check(false, None, Some(x))]
+}
+
+/// What the venue's side of the money path brings: unknown outcomes, comparisons, others' trades, transfers, what is left.
+fn of_the_venue() -> Vec<Record> {
+    let fill = Fill {
+        order: OrderId::foreign(symbol(), "web_\u{1F4C9}").unwrap(),
+        trade_id: 0,
+        symbol: symbol(),
+        side: Side::Sell,
+        price: "0.1".parse().unwrap(),
+        qty: "1".parse().unwrap(),
+        fee: "0".parse().unwrap(),
+        commission: Some(Commission::Other { asset: "BNB".parse().unwrap(), amount: "0.00000001".parse().unwrap() }),
+        ts: Ts::from_nanos(i64::MIN),
+    };
+    let transfer = Transfer {
+        id: "t \"1\"".into(),
+        asset: "USDT".parse().unwrap(),
+        amount: "-0.5".parse().unwrap(),
+        value: "-0.5".parse().unwrap(),
+        ts: Ts::MAX,
+    };
+    vec![
+        Record::Unknown { order: id(), acceptable_until: Ts::MAX, text: "timeout\n".into() },
+        Record::Absent { order: id(), asked: Ts::from_nanos(-1) },
+        Record::Foreign { fill, name: "web_\u{1F4C9}".into() },
+        Record::Transfer { transfer },
+        Record::Dust { symbol: symbol(), size: "0.00000001".parse().unwrap(), reason: "too small".into() },
+        Record::Reconciled {
+            cause: ReconcileCause::Start,
+            asked: Ts::MAX,
+            found: vec!["a \"b\"".into(), String::new()],
+        },
+        Record::Reconciled { cause: ReconcileCause::Gap, asked: Ts::MAX, found: Vec::new() },
+        Record::Close { symbol: symbol(), reason: reason() },
+        Record::Rebalance { at: Ts::MAX, by: None, rows: Vec::new() },
+    ]
+}
+
+fn rebalance(x: f64) -> Record {
+    let row = RebalanceRow {
+        symbol: symbol(),
+        notional: x,
+        volatility: x,
+        share: x,
+        target: x,
+        cost: x,
+        action: "keep".into(),
+    };
+    Record::Rebalance { at: Ts::MAX, by: Some(reason()), rows: vec![row] }
+}
+
 fn bracket(x: f64, target: Option<f64>) -> Bracket {
     Bracket { entry: id(), stop: x, target, trailing: None, trailed: false, best: x, expires: Some(Ts::MAX) }
 }
@@ -124,6 +180,7 @@ pub(super) fn records() -> Vec<Record> {
                 price: "0.1".parse().unwrap(),
                 qty: "1".parse().unwrap(),
                 fee: "0".parse().unwrap(),
+                commission: None,
                 ts: Ts::MAX,
             },
         },
@@ -146,20 +203,27 @@ pub(super) fn records() -> Vec<Record> {
         Record::Freeze { symbol: symbol(), cause: FreezeCause::Store, reason: Some(String::new()) },
         Record::Resume { reason: reason(), start_equity: "1".parse().unwrap() },
         Record::Command { by: "me".into(), command: "halt".into(), outcome: "done\r\n\u{2028}".into() },
-        decided(Some(Intent::Exit), Verdict::Approved { sizing: None }),
-        decided(Some(Intent::Exit), Verdict::Refused { check: "day_stop".into(), reason: "3 %".into() }),
+        decided(Some(Intent::Exit), Verdict::Approved { sizing: None, checks: Vec::new() }),
+        decided(
+            Some(Intent::Exit),
+            Verdict::Refused { check: "day_stop".into(), reason: "3 %".into(), sizing: None, checks: checks(0.1) },
+        ),
         decided(Some(enter(0.5, None)), Verdict::Unchanged),
         decided(None, Verdict::Unchanged),
     ];
     for x in EXTREMES {
-        all.push(decided(Some(enter(x, Some(x))), Verdict::Approved { sizing: Some(sizing(x)) }));
+        all.push(decided(Some(enter(x, Some(x))), Verdict::Approved { sizing: Some(sizing(x)), checks: checks(x) }));
         all.push(decided(Some(Intent::Tighten { stop: x }), Verdict::Unchanged));
         all.push(Record::Bracket { symbol: symbol(), bracket: bracket(x, Some(x)) });
+        all.push(Record::Drill { loss: x, reason: reason() });
+        all.push(rebalance(x));
     }
+    all.extend(of_the_venue());
     let causes = [
         Cause::Decision { bar: Ts::from_nanos(-1) },
         Cause::Bracket { entry: id(), rule: ExitReason::Trailing },
         Cause::Command { seq: u64::MAX },
+        Cause::Rebalance { at: Ts::from_nanos(i64::MIN) },
     ];
     for cause in causes {
         let (reserved, bracket) = ("0.5".parse().unwrap(), Some(spec(0.25)));
@@ -187,7 +251,10 @@ pub(super) fn not_finite() -> Vec<Record> {
                 decided(Some(Intent::Tighten { stop: x }), Verdict::Unchanged),
                 decided(Some(enter(0.5, Some(x))), Verdict::Unchanged),
                 Record::Bracket { symbol: symbol(), bracket: bracket(1.0, Some(x)) },
-                decided(None, Verdict::Approved { sizing: Some(sizing(x)) }),
+                decided(None, Verdict::Approved { sizing: Some(sizing(x)), checks: Vec::new() }),
+                decided(None, Verdict::Approved { sizing: None, checks: checks(x) }),
+                Record::Drill { loss: x, reason: reason() },
+                rebalance(x),
             ]
         })
         .collect()

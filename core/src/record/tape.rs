@@ -106,6 +106,7 @@ mod tests {
             price: "0.1".parse().unwrap(),
             qty: "3".parse().unwrap(),
             fee: "0.01".parse().unwrap(),
+            commission: None,
             ts: Ts::from_nanos(i64::MIN),
         };
         let vote = Vote { probability: 0.1, weight: 1.0 };

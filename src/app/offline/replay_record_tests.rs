@@ -111,7 +111,17 @@ impl Life {
         self.tell(Event::Report(Report::Accepted { order: order.id }));
         let (price, fee, ts): (Price, Money, _) = ("20000".parse().unwrap(), "0".parse().unwrap(), self.now);
         let Order { id, symbol, side, qty, .. } = order;
-        self.tell(Event::Report(Report::Fill(Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, ts })));
+        self.tell(Event::Report(Report::Fill(Fill {
+            order: id,
+            trade_id: 1,
+            symbol,
+            side,
+            price,
+            qty,
+            fee,
+            commission: None,
+            ts,
+        })));
     }
 
     fn tighten(&mut self, config: &Config, marks: bool) {

@@ -249,6 +249,8 @@ impl Rig {
                 self.submits.push((self.records.len(), order.id));
                 self.venue.submit(order, now, &mut out);
             }
+            VenueCommand::Query(id) => self.venue.tell_of(id, now, &mut out),
+            VenueCommand::Reconcile => self.venue.tell_all(now, &mut out),
             VenueCommand::Instruments(table) => self.venue.set_instruments(&table),
             VenueCommand::Cancel(id) => self.venue.cancel(id, now, &mut out),
         }
