@@ -140,8 +140,6 @@ pub(super) fn known(dir: &Path, ix: impl Fn(Symbol) -> Option<Ix>) -> Result<Kno
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use levibot_core::account::Account;
     use levibot_core::domain::{Actions, Ts};
 
@@ -149,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_start_lifts_what_nobody_else_would_and_keeps_the_rest() {
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/levibot.toml");
+        let config = std::path::absolute("config/levibot.toml").unwrap();
         let config = Config::load(&config, &Default::default(), &Default::default()).unwrap();
         let symbols = config.symbols.clone().unwrap();
         let (timeframe, setup) = (config.market.timeframe, Box::new(config.account_setup(&symbols).unwrap()));

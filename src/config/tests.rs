@@ -16,7 +16,7 @@ const REPLAY: &str = include_str!("../../config/replay.toml");
 const RULES: &str = include_str!("../../config/symbols/binance.toml");
 
 fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)
+    std::path::absolute("config").unwrap().join(name)
 }
 
 fn none() -> BTreeMap<String, String> {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 /// What is traded unless a test says otherwise.
 pub(crate) const SYMBOLS: [&str; 4] = ["BTCUSDT", "ETHUSDT", "LINKUSDT", "SOLUSDT"];
 
-/// The root of the workspace.
+/// The root of the workspace, in which tests of this package are run. Looked up then: a build may be shared by several
+/// checkouts.
 pub(crate) fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| std::path::absolute(".").unwrap())
 }
 
 /// Looks until `look` finds something; ends the test, naming `what`, when it does not in time.

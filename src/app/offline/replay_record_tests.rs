@@ -9,12 +9,12 @@ use levibot_core::domain::{
 use super::*;
 
 fn config() -> Config {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/levibot.toml");
+    let file = std::path::absolute("config/levibot.toml").unwrap();
     Config::load(&file, &Default::default(), &Default::default()).unwrap()
 }
 
 fn limited(config: &Config, daily_loss_pct: &str) -> Box<AccountSetup> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/risk.yaml");
+    let file = std::path::absolute("policies/risk.yaml").unwrap();
     let text = std::fs::read_to_string(file).unwrap();
     let lines = text.lines().map(|line| match line.split_once("max_daily_loss_pct:") {
         Some((indent, _)) => format!("{indent}max_daily_loss_pct: {daily_loss_pct}\n"),
