@@ -127,6 +127,7 @@ pub(crate) fn account() -> AccountView {
         stocks: Vec::new(),
         halt: HaltLevel::None,
         halt_reason: None,
+        protections: Vec::new(),
         symbols: vec![btc, eth, flat("SOLUSDT")],
     }
 }

@@ -6,6 +6,8 @@ use super::AccountSetup;
 use super::assets::{Stock, Stocks};
 use super::book::{Book, OrderState};
 use super::ledger;
+use super::order_limits::Sent;
+use super::protections::Protections;
 use super::trade_ids::{Recent, TRANSFERS_MAX, TradeIds};
 use crate::domain::{
     AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Symbol,
@@ -36,6 +38,12 @@ pub struct State {
     pub(super) orders: BTreeMap<OrderId, OrderState>,
     pub(super) day: Option<Day>,
     pub(super) halt: Option<Halt>,
+    /// Orders of the last while.
+    pub(super) sent: Sent,
+    /// Pauses of entries, and what they are made of.
+    pub(super) protections: Protections,
+    /// The loss that a drill reckons with, a fraction of the day's starting equity.
+    pub(super) drill: Option<f64>,
     /// Records folded so far: the journal's sequence number of the last one.
     pub(super) seq: u64,
     /// Trading time of the last record.
@@ -155,6 +163,9 @@ impl State {
             orders: BTreeMap::new(),
             day: None,
             halt: None,
+            sent: Sent::default(),
+            protections: Protections::default(),
+            drill: None,
             seq: 1,
             ts,
         })
@@ -177,7 +188,8 @@ impl State {
                     book.day_base = book.total_at_mark();
                 }
             }
-            Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar,
+            // A bar that has not closed yet is none: it must not keep the decisions of real bars from being taken.
+            Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar.min(ts),
             Record::Intent { .. } => self.apply_intent(record)?,
             Record::Accepted { order } => self.order_mut(*order)?.accepted = true,
             Record::Fill { fill } => self.apply_fill(fill)?,
@@ -187,9 +199,10 @@ impl State {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
             }
             Record::Resume { start_equity, .. } => {
-                self.halt = None;
+                (self.halt, self.drill) = (None, None);
                 self.day = self.day.map(|day| Day { start_equity: *start_equity, ..day });
             }
+            Record::Drill { loss, .. } => self.drill = Some(*loss),
             Record::Freeze { symbol, cause, reason } => {
                 let frozen = &mut self.book_mut(*symbol)?.frozen;
                 match reason {
@@ -205,11 +218,7 @@ impl State {
             Record::Foreign { fill, .. } => self.apply_foreign(fill)?,
             Record::Transfer { transfer } => self.apply_transfer(transfer)?,
             Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
-            Record::Unknown { .. }
-            | Record::Absent { .. }
-            | Record::Close { .. }
-            | Record::Drill { .. }
-            | Record::Rebalance { .. } => {}
+            Record::Unknown { .. } | Record::Absent { .. } | Record::Close { .. } | Record::Rebalance { .. } => {}
             Record::Command { .. }
             | Record::Reconciled { .. }
             | Record::Ended { .. }
@@ -217,6 +226,9 @@ impl State {
             | Record::Forecasts { .. }
             | Record::Strategies { .. } => {}
         }
+        let risk = &self.setup.risk;
+        self.sent.follow(ts, record, risk);
+        self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders);
         self.seq += 1;
         self.ts = ts;
         Ok(())

@@ -4,7 +4,12 @@ mod dust_tests;
 mod gone_tests;
 mod halt_tests;
 mod ledger_tests;
+mod limit_tests;
+mod lowered_tests;
+mod number_tests;
 mod outside_tests;
+mod protection_tests;
+mod stop_tests;
 
 use super::*;
 use crate::domain::*;

@@ -1,7 +1,8 @@
 //! Records for tests: every kind, with numbers at the ends of their ranges.
 
 use super::{
-    Bracket, Check, MarkedPosition, MarkedStock, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Verdict,
+    Bracket, Check, MarkedPosition, MarkedStock, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Term,
+    Verdict,
 };
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
@@ -89,7 +90,8 @@ fn enter(x: f64, probability: Option<f64>) -> Intent {
 
 fn sizing(x: f64) -> Sizing {
     let bound_by = "symbol".into();
-    Sizing { equity: x, volatility: x, base: x, kelly: x, with_probability: true, bound_by, notional: x }
+    let terms = vec![Term { name: "available".into(), notional: x }];
+    Sizing { equity: x, volatility: x, base: x, kelly: x, with_probability: true, bound_by, notional: x, terms }
 }
 
 fn checks(x: f64) -> Vec<Check> {
