@@ -12,7 +12,7 @@ use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::*;
 use levibot_core::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::engine::{Core, EngineAction, EngineSetup, RawStrategy, Rule};
-use levibot_core::fills::{PaperSetup, PaperVenue, RawPaperSetup};
+use levibot_core::fills::{PaperSetup, PaperVenue, RawPaperAccount};
 use levibot_core::record::Record;
 
 const SYMBOLS: usize = 12;
@@ -66,7 +66,8 @@ fn venue() -> PaperVenue {
         latency: Span::from_millis(50),
         participation: 1.0,
     };
-    PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &setup().instruments)
+    let account = setup();
+    PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &PaperAccount::from(&account), &account.instruments)
 }
 
 fn core(ix: Ix) -> Core {

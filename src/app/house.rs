@@ -7,7 +7,7 @@ use levibot_core::account::{Account, ApplyError, State};
 use levibot_core::domain::hash::{hex, sha256};
 use levibot_core::domain::{Actions, DoneReason, Report, RunId, Ts};
 use levibot_core::driver::{Pace, Sequencer};
-use levibot_core::fills::{PaperVenue, VenueAnswer};
+use levibot_core::fills::{PaperAccount, PaperVenue, VenueAnswer};
 use levibot_core::record::{Envelope, Record};
 
 use super::data::Source;
@@ -96,7 +96,7 @@ impl House {
             opening: opening_records(source.start, &mut actions),
             journal,
             tape,
-            venue: PaperVenue::new(config.paper, &source.setup.instruments),
+            venue: PaperVenue::new(config.paper, &PaperAccount::from(&source.setup), &source.setup.instruments),
             counts: Counts::default(),
             run,
             dir,
@@ -133,7 +133,8 @@ impl House {
             }
         };
         carry(account.state(), config, source)?;
-        let mut venue = PaperVenue::new(config.paper, &account.state().setup().instruments);
+        let setup = account.state().setup();
+        let mut venue = PaperVenue::new(config.paper, &PaperAccount::from(setup), &setup.instruments);
         scan(&dir.join(JOURNAL_FILE), &mut |e: Envelope| venue.recover(&e.record, e.ts))?;
         let settled = settle(account.state(), &venue);
         let tape = open_tape(config, &dir, false)?;
