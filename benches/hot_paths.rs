@@ -12,7 +12,7 @@ use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::*;
 use levibot_core::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::engine::{Core, EngineAction, EngineSetup, RawStrategy, Rule};
-use levibot_core::fills::{PaperSetup, PaperVenue, RawPaperAccount};
+use levibot_core::fills::{PaperAccount, PaperSetup, PaperVenue, RawPaperSetup};
 use levibot_core::record::Record;
 
 const SYMBOLS: usize = 12;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod lane;
+pub mod outbox;
 mod questions;
 pub mod sequencer;
 pub mod words;
@@ -10,5 +11,6 @@ pub mod words;
 mod tests;
 
 pub use lane::{EngineInput, WARM_UP_BARS};
+pub use outbox::Outbox;
 pub use sequencer::Sequencer;
 pub use words::{Input, Output, Pace, VenueCommand};
