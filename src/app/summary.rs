@@ -91,7 +91,7 @@ impl Summary {
             ]);
         }
         let trades: u64 = a.symbols.iter().map(|s| s.trades).sum();
-        let net = a.equity - a.initial_cash;
+        let net = a.earned();
         table.add_row([
             "all".to_owned(),
             total.decisions.to_string(),
@@ -123,7 +123,7 @@ impl Summary {
         serde_json::json!({
             "ended": self.reason, "data_dir": self.dir, "records": self.closed.head.seq,
             "record_hash": self.closed.head.hash_hex(), "equity": a.equity, "cash": a.cash, "realised": a.realised,
-            "unrealised": a.unrealised, "fees": a.fees, "net_pnl": a.equity - a.initial_cash, "halt": a.halt,
+            "unrealised": a.unrealised, "fees": a.fees, "net_pnl": a.earned(), "halt": a.halt,
             "symbols": symbols, "bars": self.closed.counts.bars, "seconds": seconds,
             "bars_per_second": self.closed.counts.bars as f64 / seconds.max(f64::MIN_POSITIVE),
             "intent_ms": {"p50": latency.quantile_ms(0.5), "p99": latency.quantile_ms(0.99), "count": latency.count()},

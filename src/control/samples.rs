@@ -103,6 +103,7 @@ pub(crate) fn account() -> AccountView {
         target: None,
         expires: Some(NOON + levibot_core::domain::Span::MINUTE.times(135)),
         closing: false,
+        dust: false,
     };
     let btc = SymbolView {
         position: Some(position),
@@ -122,6 +123,8 @@ pub(crate) fn account() -> AccountView {
         unrealised: money("13.149"),
         fees: money("10"),
         initial_cash: money("10000"),
+        contributed: Money::ZERO,
+        stocks: Vec::new(),
         halt: HaltLevel::None,
         halt_reason: None,
         symbols: vec![btc, eth, flat("SOLUSDT")],

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::holding::Holding;
+use super::holding::{Change, Holding};
 use crate::domain::{
-    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Ix, Leg, Money, Order, OrderId, PositionView, Price,
-    Qty, Symbol, Ts,
+    BracketSpec, Cause, Direction, FreezeCause, Instrument, Ix, Leg, Money, Order, OrderId, PositionView, Price, Qty,
+    Symbol, Ts,
 };
 use crate::record::Bracket;
 
@@ -24,13 +24,11 @@ pub struct OrderState {
     pub accepted: bool,
     /// Base units filled so far.
     pub filled: Qty,
-    /// The venue's numbers of its trades.
-    pub trades: Vec<u64>,
 }
 
 impl OrderState {
     pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>) -> Self {
-        Self { order, reserved, bracket, accepted: false, filled: Qty::ZERO, trades: Vec::new() }
+        Self { order, reserved, bracket, accepted: false, filled: Qty::ZERO }
     }
 
     /// Base units not filled yet.
@@ -54,6 +52,8 @@ pub struct Book {
     trades: u64,
     last_trade: Option<Ts>,
     pub(super) bracket: Option<Bracket>,
+    /// Whether what is held is too small to be closed.
+    dust: bool,
     pub(super) frozen: BTreeMap<FreezeCause, String>,
     /// Orders that are not done, oldest first.
     pub(super) live: Vec<OrderId>,
@@ -75,6 +75,7 @@ impl Book {
             trades: 0,
             last_trade: None,
             bracket: None,
+            dust: false,
             frozen: BTreeMap::new(),
             live: Vec::new(),
             last_decision: Ts::EPOCH,
@@ -88,17 +89,27 @@ impl Book {
         Self { instrument, ..self }
     }
 
-    /// Books a fill; `false` when a sum is beyond what decimals hold, and nothing has changed.
-    pub(super) fn book_fill(&mut self, fill: &Fill) -> bool {
-        let Some(change) = self.holding.with(fill) else { return false };
+    /// Books what a posting has made of the position; `traded` is when, where a trade of this symbol did it.
+    pub(super) fn rebook(&mut self, change: &Change, traded: Option<Ts>) {
         self.holding = change.after;
-        self.last_trade = Some(fill.ts);
+        self.last_trade = traded.or(self.last_trade);
+        self.dust = self.dust && traded.is_none() && !change.after.net.is_zero();
         if change.closed {
             // The old position's protection does not fit a new one, if the fill has turned it over.
             self.bracket = None;
             self.trades += 1;
         }
-        true
+    }
+
+    /// What is left cannot be closed: the round trip is over as far as it goes, and nothing protects what stays.
+    pub(super) fn set_dust(&mut self) {
+        self.trades += u64::from(!self.dust);
+        self.dust = true;
+        self.bracket = None;
+    }
+
+    pub(super) const fn holding(&self) -> Holding {
+        self.holding
     }
 
     /// The instrument.
@@ -162,13 +173,23 @@ impl Book {
         &self.live
     }
 
-    /// Whether there is no position.
+    /// Whether nothing at all is held: no dust either.
     pub const fn is_flat(&self) -> bool {
         self.holding.net.is_zero()
     }
 
-    /// The position's direction.
+    /// Whether what is held is too small to be closed: it counts as no position, and is valued like one.
+    pub const fn is_dust(&self) -> bool {
+        self.dust
+    }
+
+    /// The position's direction; `None` for dust too.
     pub const fn direction(&self) -> Option<Direction> {
+        if self.dust { None } else { self.held() }
+    }
+
+    /// The direction of what is held, dust too.
+    pub const fn held(&self) -> Option<Direction> {
         if self.holding.net.is_zero() {
             None
         } else if self.holding.net.is_sign_negative() {
@@ -181,6 +202,11 @@ impl Book {
     /// Size of the position without its sign.
     pub fn size(&self) -> Qty {
         Qty::new(self.holding.net.abs()).unwrap_or(Qty::ZERO)
+    }
+
+    /// What can be closed of it: the size in whole steps of an order. What is under a step stays.
+    pub fn closable(&self) -> Qty {
+        self.instrument.whole_steps(self.size())
     }
 
     /// Mean entry price; 0 when flat.
@@ -205,7 +231,7 @@ impl Book {
         PositionView {
             instrument: ix,
             direction: self.direction(),
-            entry_price: self.entry_price(),
+            entry_price: self.direction().map_or(0.0, |_| self.entry_price()),
             stop: self.bracket().map_or(0.0, |b| b.stop),
             entry_pending: self.has_live(Leg::Entry, orders),
         }

@@ -12,7 +12,7 @@ use crate::domain::{
     Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
     Reason, Side, Symbol, Ts, order::OrderKey,
 };
-use crate::record::{MarkedPosition, Record};
+use crate::record::{MarkedPosition, MarkedStock, Record};
 
 /// The account. Its truth is [`State`]; beside it stand only things that market data brings back by itself.
 #[derive(Debug)]
@@ -136,7 +136,8 @@ impl Account {
 
     /// Equity at the last marks, as `f64`: what limits reckon with. The ledger itself is exact.
     pub fn equity(&self) -> f64 {
-        self.state.flow.to_f64() + self.live.iter().map(|l| l.net * l.mark).sum::<f64>()
+        let positions: f64 = self.live.iter().map(|l| l.net * l.mark).sum();
+        self.state.flow.to_f64() + self.state.stocks.value_f64() + positions
     }
 
     /// Sum of the positions' absolute values at the last marks.
@@ -230,7 +231,7 @@ impl Account {
     /// The account at the end of an instant, exact at the marks it names.
     pub(super) fn mark_record(&self) -> Record {
         let mut positions = Vec::new();
-        let mut equity = self.state.flow.get();
+        let mut equity = self.state.flow.get() + self.state.stocks_value().get();
         for (book, live) in self.state.books.iter().zip(&self.live) {
             if book.is_flat() {
                 continue;
@@ -240,7 +241,8 @@ impl Account {
             positions.push(MarkedPosition { symbol: book.symbol(), net: book.net(), cost: book.cost(), mark });
         }
         let equity = Money::new(equity).unwrap_or(self.state.flow);
-        Record::Mark { cash: self.state.cash(), equity, positions }
+        let stocks = self.state.stocks().map(|(asset, stock)| MarkedStock::of(asset, &stock)).collect();
+        Record::Mark { cash: self.state.cash(), equity, positions, stocks }
     }
 
     /// Name of the run's account with the halts in force, for the log.

@@ -201,7 +201,7 @@ impl Account {
 
     fn exit(&mut self, ix: Ix, symbol: Symbol, decision: &Decision, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
-        let idle = book.is_flat() && book.live.is_empty();
+        let idle = book.direction().is_none() && book.live.is_empty();
         let verdict = if idle { Verdict::Unchanged } else { Verdict::Approved { sizing: None, checks: Vec::new() } };
         if self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) && !idle {
             self.cancel_entries(ix, out);

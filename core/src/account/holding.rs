@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::domain::{Fill, Side};
+use super::assets::share;
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +18,7 @@ pub struct Holding {
     pub fees: Decimal,
 }
 
-/// What a fill did to a position.
+/// What a trade did to a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// The position after it.
@@ -28,32 +28,40 @@ pub struct Change {
 }
 
 impl Holding {
-    /// The position after a fill: the part against it realises, the rest opens. `None` when a sum is beyond what
-    /// decimals hold.
-    pub fn with(self, fill: &Fill) -> Option<Change> {
-        let (price, qty) = (fill.price.get(), fill.qty.get());
-        let signed = if fill.side == Side::Buy { qty } else { -qty };
+    /// The position after `units` more of it (fewer when negative) at a price: the part against it realises, the rest
+    /// opens. `None` when a sum is beyond what decimals hold.
+    pub fn traded(self, units: Decimal, price: Decimal) -> Option<Change> {
+        let against = !self.net.is_zero() && self.net.is_sign_negative() != units.is_sign_negative();
+        let closing = if against { units.abs().min(self.net.abs()) } else { Decimal::ZERO };
+        let moved = if units.is_sign_negative() { -closing } else { closing };
         let mut next = self;
-        next.fees = self.fees.checked_add(fill.fee.get())?.normalize();
-        let against = !self.net.is_zero() && self.net.is_sign_negative() != signed.is_sign_negative();
-        let closing = if against { qty.min(self.net.abs()) } else { Decimal::ZERO };
         if !closing.is_zero() {
-            // All of it takes all of the cost, so that no rounding outlives a position.
-            let released = if closing == self.net.abs() {
-                self.cost
-            } else {
-                self.cost.checked_mul(closing)?.checked_div(self.net.abs())?.round_dp(12)
-            };
-            let moved = if signed.is_sign_negative() { -closing } else { closing };
+            let released = share(self.cost, closing, self.net.abs())?;
             let gained = (-moved).checked_mul(price)?.checked_sub(released)?;
             next.realised = next.realised.checked_add(gained)?.normalize();
             next.net = next.net.checked_add(moved)?;
             next.cost = next.cost.checked_sub(released)?;
         }
-        let opening = if signed.is_sign_negative() { closing - qty } else { qty - closing };
+        let opening = units.checked_sub(moved)?;
         next.net = next.net.checked_add(opening)?.normalize();
         next.cost = next.cost.checked_add(opening.checked_mul(price)?)?.normalize();
-        Some(Change { after: next, closed: !self.net.is_zero() && closing == self.net.abs() })
+        Some(Change { after: next, closed: !closing.is_zero() && closing == self.net.abs() })
+    }
+
+    /// The position after `units` of it, zero or more and at most all, went for nothing, and what they had cost. `None`
+    /// when a sum is beyond what decimals hold.
+    pub(super) fn without(self, units: Decimal) -> Option<(Change, Decimal)> {
+        let held = self.net.abs();
+        let cost = share(self.cost, units, held)?;
+        let left = held.checked_sub(units)?;
+        let net = if self.net.is_sign_negative() { -left } else { left };
+        let after = Self { net: net.normalize(), cost: self.cost.checked_sub(cost)?.normalize(), ..self };
+        Some((Change { after, closed: left.is_zero() && !held.is_zero() }, cost))
+    }
+
+    /// The position with more fees paid; `None` beyond what decimals hold.
+    pub(super) fn charged(self, fee: Decimal) -> Option<Self> {
+        Some(Self { fees: self.fees.checked_add(fee)?.normalize(), ..self })
     }
 
     /// What closing at `mark` would gain, before fees; `None` beyond what decimals hold.
@@ -66,22 +74,9 @@ impl Holding {
 mod tests {
     use super::*;
 
-    fn fill(side: Side, qty: &str, price: &str) -> Fill {
-        Fill {
-            order: "lb-a".parse().unwrap(),
-            trade_id: 1,
-            symbol: "BTCUSDT".parse().unwrap(),
-            side,
-            price: price.parse().unwrap(),
-            qty: qty.parse().unwrap(),
-            fee: "0.5".parse().unwrap(),
-            commission: None,
-            ts: crate::domain::Ts::EPOCH,
-        }
-    }
-
-    fn after(fills: &[(Side, &str, &str)]) -> Holding {
-        fills.iter().fold(Holding::default(), |h, (side, qty, price)| h.with(&fill(*side, qty, price)).unwrap().after)
+    fn after(trades: &[(i64, &str)]) -> Holding {
+        let trade = |h: Holding, units: i64, price: &str| h.traded(units.into(), price.parse().unwrap()).unwrap().after;
+        trades.iter().fold(Holding::default(), |h, (units, price)| trade(h, *units, price))
     }
 
     fn figures(holding: Holding) -> [String; 3] {
@@ -90,23 +85,29 @@ mod tests {
 
     #[test]
     fn opening_adding_reducing_turning_and_closing() {
-        use Side::{Buy, Sell};
-        assert_eq!(figures(after(&[(Buy, "2", "100"), (Buy, "1", "130")])), ["3", "330", "0"]);
-        assert_eq!(figures(after(&[(Buy, "3", "110"), (Sell, "1", "120")])), ["2", "220", "10"]);
-        assert_eq!(figures(after(&[(Sell, "2", "100"), (Buy, "1", "90")])), ["-1", "-100", "10"]);
-        assert_eq!(figures(after(&[(Buy, "1", "100"), (Sell, "3", "90")])), ["-2", "-180", "-10"]);
-        assert_eq!(figures(after(&[(Sell, "1", "100"), (Buy, "3", "90")])), ["2", "180", "10"]);
-        let thirds = [(Buy, "3", "0.1"), (Sell, "1", "0.2"), (Sell, "1", "0.2"), (Sell, "1", "0.2")];
+        assert_eq!(figures(after(&[(2, "100"), (1, "130")])), ["3", "330", "0"]);
+        assert_eq!(figures(after(&[(3, "110"), (-1, "120")])), ["2", "220", "10"]);
+        assert_eq!(figures(after(&[(-2, "100"), (1, "90")])), ["-1", "-100", "10"]);
+        assert_eq!(figures(after(&[(1, "100"), (-3, "90")])), ["-2", "-180", "-10"]);
+        assert_eq!(figures(after(&[(-1, "100"), (3, "90")])), ["2", "180", "10"]);
+        let thirds = [(3, "0.1"), (-1, "0.2"), (-1, "0.2"), (-1, "0.2")];
         assert_eq!(figures(after(&thirds)), ["0", "0", "0.3"]);
-        assert_eq!(after(&thirds).fees.to_string(), "2");
+    }
+
+    #[test]
+    fn what_goes_for_nothing_takes_its_cost_along() {
+        let (part, cost) = after(&[(3, "110")]).without(1.into()).unwrap();
+        assert_eq!((figures(part.after), cost, part.closed), (["2", "220", "0"].map(str::to_owned), 110.into(), false));
+        let (all, cost) = after(&[(-3, "0.1")]).without(3.into()).unwrap();
+        assert_eq!((figures(all.after)[0].as_str(), cost.to_string().as_str(), all.closed), ("0", "-0.3", true));
     }
 
     #[test]
     fn what_decimals_cannot_hold_is_told() {
-        let most = fill(Side::Buy, "100000000000000", "100000000000000");
+        let most = Decimal::from(100_000_000_000_000_i64);
         let mut holding = Some(Holding::default());
         for _ in 0..10 {
-            holding = holding.and_then(|h| h.with(&most)).map(|change| change.after);
+            holding = holding.and_then(|h| h.traded(most, most)).map(|change| change.after);
         }
         assert_eq!(holding, None, "ten times 1e28 is beyond 28 digits");
     }

@@ -1,10 +1,15 @@
 //! The account: ledger, limits, sizing, brackets, order states and the day stop.
 
 pub mod approved;
+pub mod assets;
 pub mod book;
+mod booking;
 mod core;
 mod decisions;
+mod dust;
 pub mod holding;
+pub mod ledger;
+mod outside;
 pub mod policy;
 mod protect;
 mod reports;
@@ -12,6 +17,7 @@ pub mod setup;
 pub mod sizing;
 pub mod state;
 mod stop;
+mod trade_ids;
 pub mod view;
 
 #[cfg(test)]

@@ -146,15 +146,13 @@ impl Account {
 
     /// Sends an exit for the whole position, unless one is on its way.
     pub(super) fn close(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, now: Ts, out: &mut Actions<Action>) {
+        let Some(qty) = self.closable(ix, now, out) else { return };
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
-        if book.has_live(Leg::Exit, &self.state.orders) {
-            return;
-        }
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
         let attempt = book.next_exit_attempt(cause);
-        let draft = Draft { trigger, ..Draft::exit(ix, side, book.size(), cause, attempt) };
+        let draft = Draft { trigger, ..Draft::exit(ix, side, qty, cause, attempt) };
         self.submit(draft, now, out);
     }
 

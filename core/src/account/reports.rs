@@ -8,7 +8,7 @@ use crate::record::Record;
 
 impl Account {
     pub(super) fn on_report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
-        let Some(id) = report.order() else { return };
+        let Some(id) = report.order() else { return self.on_outside(report, now, out) };
         let Some(known) = self.state.orders.get(&id) else {
             self.foreign(report, out);
             return;
@@ -24,6 +24,7 @@ impl Account {
             _ => {}
         }
         if let Some(ix) = self.ix(symbol) {
+            self.settle(ix, now, out);
             self.publish(ix, out);
         }
     }
@@ -39,7 +40,7 @@ impl Account {
 
     fn on_fill(&mut self, fill: &Fill, now: Ts, out: &mut Actions<Action>) {
         let Some(order) = self.state.orders.get(&fill.order) else { return };
-        if order.trades.contains(&fill.trade_id) {
+        if self.state.knows_trade(fill.symbol, fill.trade_id) {
             return;
         }
         let (leg, spec) = (order.order.leg, order.bracket);
@@ -55,11 +56,12 @@ impl Account {
             self.anchor(ix, fill.order, &spec, now, out);
         }
         self.cancel_surplus_exits(ix, direction, out);
+        self.after_trade(fill, now, out);
     }
 
     /// An exit must never open a position: one that could, because another order has closed or turned the position
     /// meanwhile, is cancelled. What is left of the position stays under its bracket.
-    fn cancel_surplus_exits(&self, ix: Ix, direction: Option<Direction>, out: &mut Actions<Action>) {
+    pub(super) fn cancel_surplus_exits(&self, ix: Ix, direction: Option<Direction>, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let closing: Option<Side> = direction.map(|d| d.entry_side().opposite());
         for id in book.live() {

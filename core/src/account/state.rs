@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::AccountSetup;
+use super::assets::{Stock, Stocks};
 use super::book::{Book, OrderState};
+use super::ledger;
+use super::trade_ids::{Recent, TRANSFERS_MAX, TradeIds};
 use crate::domain::{
-    DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
+    AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Symbol,
+    Timeframe, Ts,
 };
 use crate::record::Record;
 
@@ -15,11 +19,19 @@ pub struct State {
     pub(super) setup: AccountSetup,
     pub(super) run: RunId,
     pub(super) timeframe: Timeframe,
-    /// Initial cash less everything paid plus everything received, fees included.
+    /// Initial cash less everything paid plus everything received, fees, deposits and withdrawals included.
     pub(super) flow: Money,
     pub(super) books: Vec<Book>,
-    /// What symbols earned and paid that are no longer in the setup.
-    past: Past,
+    /// What is held besides currency and positions.
+    pub(super) stocks: Stocks,
+    /// What others have brought in less what they have taken out.
+    pub(super) contributed: Money,
+    /// What others have earned and paid outside of all books, and what symbols did that are no longer in the setup.
+    pub(super) past: Past,
+    /// The trades that were booked.
+    pub(super) trades: TradeIds,
+    /// The transfers that were booked.
+    pub(super) transfers: Recent<String>,
     /// Orders that are not done.
     pub(super) orders: BTreeMap<OrderId, OrderState>,
     pub(super) day: Option<Day>,
@@ -30,12 +42,12 @@ pub struct State {
     pub(super) ts: Ts,
 }
 
-/// The sums of books that were given up.
+/// The sums of what belongs to no book.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Past {
+pub(super) struct Past {
     /// Before fees.
-    realised: Money,
-    fees: Money,
+    pub(super) realised: Money,
+    pub(super) fees: Money,
 }
 
 /// The trading day and where its loss is counted from.
@@ -97,6 +109,18 @@ pub enum ApplyError {
         /// The order.
         order: OrderId,
     },
+    /// A transfer that was booked before.
+    #[error("transfer {id} is booked twice")]
+    RepeatedTransfer {
+        /// The venue's name of it.
+        id: String,
+    },
+    /// A transfer whose sums are beyond what is kept exact.
+    #[error("transfer {id} makes sums that are too large to be kept exact")]
+    TransferOverflow {
+        /// The venue's name of it.
+        id: String,
+    },
     /// The setup belongs to another account.
     #[error(
         "the journal belongs to a {was} account and the configuration describes a {is} account: use another data folder"
@@ -122,7 +146,11 @@ impl State {
             timeframe: *timeframe,
             flow: setup.initial_cash,
             books,
+            stocks: Stocks::default(),
+            contributed: Money::ZERO,
             past: Past::default(),
+            trades: TradeIds::default(),
+            transfers: Recent::new(TRANSFERS_MAX),
             setup: (**setup).clone(),
             orders: BTreeMap::new(),
             day: None,
@@ -174,11 +202,11 @@ impl State {
                     self.book_mut(position.symbol)?.marked = Some(position.mark);
                 }
             }
+            Record::Foreign { fill, .. } => self.apply_foreign(fill)?,
+            Record::Transfer { transfer } => self.apply_transfer(transfer)?,
+            Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
             Record::Unknown { .. }
             | Record::Absent { .. }
-            | Record::Foreign { .. }
-            | Record::Transfer { .. }
-            | Record::Dust { .. }
             | Record::Close { .. }
             | Record::Drill { .. }
             | Record::Rebalance { .. } => {}
@@ -209,26 +237,17 @@ impl State {
     }
 
     fn apply_fill(&mut self, fill: &Fill) -> Result<(), ApplyError> {
+        self.check_trade(fill)?;
         let order = self.order_mut(fill.order)?;
         let filled = order.filled + fill.qty;
         if filled > order.order.qty {
             return Err(ApplyError::Overfilled { order: fill.order, ordered: order.order.qty, filled });
         }
-        if order.trades.contains(&fill.trade_id) {
-            return Err(ApplyError::RepeatedTrade { order: fill.order, trade_id: fill.trade_id });
-        }
-        let overflow = ApplyError::Overflow { order: fill.order };
-        let notional = fill.price.notional(fill.qty).get();
-        let paid = if fill.side == Side::Buy { -notional } else { notional };
-        let flow = self.flow.get().checked_add(paid).and_then(|f| f.checked_sub(fill.fee.get()));
-        let flow = flow.and_then(|f| Money::new(f).ok()).ok_or_else(|| overflow.clone())?;
-        if !self.book_mut(fill.symbol)?.book_fill(fill) {
-            return Err(overflow);
-        }
-        self.flow = flow;
-        let order = self.order_mut(fill.order)?;
-        order.trades.push(fill.trade_id);
-        order.filled = filled;
+        // What has left the setup with an order on its way still has its book.
+        self.book_mut(fill.symbol)?;
+        let posting = ledger::fill(self, fill);
+        self.post(posting, Some(fill)).ok_or(ApplyError::Overflow { order: fill.order })?;
+        self.order_mut(fill.order)?.filled = filled;
         Ok(())
     }
 
@@ -274,16 +293,41 @@ impl State {
         self.orders.get_mut(&id).ok_or(ApplyError::UnknownOrder(id))
     }
 
-    fn book_mut(&mut self, symbol: Symbol) -> Result<&mut Book, ApplyError> {
+    pub(super) fn book_mut(&mut self, symbol: Symbol) -> Result<&mut Book, ApplyError> {
         self.books.iter_mut().find(|b| b.symbol() == symbol).ok_or(ApplyError::UnknownSymbol(symbol))
     }
 
     /// Cash: for a spot account the quote balance; for a linear one initial cash plus realised PnL less fees.
     pub fn cash(&self) -> Money {
         match self.setup.kind {
-            crate::domain::AccountKind::Spot => self.flow,
-            crate::domain::AccountKind::Linear => self.flow + self.books.iter().map(Book::cost).sum(),
+            AccountKind::Spot => self.flow,
+            AccountKind::Linear => self.flow + self.books.iter().map(Book::cost).sum(),
         }
+    }
+
+    /// What is held besides currency and positions, by asset.
+    pub fn stocks(&self) -> impl Iterator<Item = (Asset, Stock)> {
+        self.stocks.iter()
+    }
+
+    /// What all stocks were booked at.
+    pub const fn stocks_value(&self) -> Money {
+        self.stocks.value()
+    }
+
+    /// What was paid into the account less what was paid out, valued as it was booked. The initial cash is no part of it.
+    pub const fn contributed(&self) -> Money {
+        self.contributed
+    }
+
+    /// Whether a trade was booked.
+    pub fn knows_trade(&self, symbol: Symbol, trade_id: u64) -> bool {
+        self.trades.contains(symbol, trade_id)
+    }
+
+    /// Whether a transfer was booked.
+    pub fn knows_transfer(&self, id: &String) -> bool {
+        self.transfers.contains(id)
     }
 
     /// The setup in force.
@@ -336,12 +380,12 @@ impl State {
         self.ts
     }
 
-    /// Sum of all fees paid.
+    /// Sum of all fees paid, others' too.
     pub fn fees(&self) -> Money {
         self.books.iter().map(Book::fees).sum::<Money>() + self.past.fees
     }
 
-    /// Sum of realised PnL before fees.
+    /// Sum of realised PnL before fees, others' too.
     pub fn realised(&self) -> Money {
         self.books.iter().map(Book::realised).sum::<Money>() + self.past.realised
     }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::assets::Stock;
 use super::core::Account;
-use crate::domain::{Direction, HaltLevel, Leg, Money, Symbol, Ts};
+use crate::domain::{Asset, Direction, HaltLevel, Leg, Money, Symbol, Ts};
 
 /// The whole account at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,12 +25,36 @@ pub struct AccountView {
     pub fees: Money,
     /// Cash with which the journal began.
     pub initial_cash: Money,
+    /// What was paid in since then less what was paid out: equity less this and the initial cash is what was earned.
+    #[serde(default)]
+    pub contributed: Money,
+    /// What is held besides currency and positions, by asset.
+    #[serde(default)]
+    pub stocks: Vec<StockView>,
     /// How much is forbidden.
     pub halt: HaltLevel,
     /// By whom and why, when halted.
     pub halt_reason: Option<String>,
     /// One a symbol, in instrument order.
     pub symbols: Vec<SymbolView>,
+}
+
+/// What is held of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockView {
+    /// Which.
+    pub asset: Asset,
+    /// Units of it; under zero when more was spent than is known of.
+    pub amount: String,
+    /// What it was booked at.
+    pub value: Money,
+}
+
+impl AccountView {
+    /// What was earned since the journal began: equity less all that was paid in.
+    pub fn earned(&self) -> Money {
+        self.equity - self.initial_cash - self.contributed
+    }
 }
 
 /// One symbol's part of the account.
@@ -74,6 +99,9 @@ pub struct OpenPosition {
     pub expires: Option<Ts>,
     /// Whether an exit is on its way.
     pub closing: bool,
+    /// Whether it is too small to be closed: it counts as no position and nothing protects it.
+    #[serde(default)]
+    pub dust: bool,
 }
 
 impl Account {
@@ -92,6 +120,8 @@ impl Account {
             unrealised,
             fees: state.fees(),
             initial_cash: state.setup.initial_cash,
+            contributed: state.contributed(),
+            stocks: state.stocks().map(stock_view).collect(),
             halt: self.halt_level(),
             halt_reason: state.halt.as_ref().map(|h| format!("{}: {}", h.reason.by, h.reason.text)),
             symbols,
@@ -101,7 +131,7 @@ impl Account {
     fn symbol_view(&self, at: usize) -> Option<SymbolView> {
         let (book, live) = self.state.books.get(at).zip(self.live.get(at))?;
         let unrealised = Money::approx(live.net * live.mark).unwrap_or(Money::ZERO) - book.cost();
-        let position = book.direction().map(|direction| OpenPosition {
+        let position = book.held().map(|direction| OpenPosition {
             direction,
             qty: book.size().to_string(),
             entry_price: book.entry_price(),
@@ -111,6 +141,7 @@ impl Account {
             target: book.bracket().and_then(|b| b.target),
             expires: book.bracket().and_then(|b| b.expires),
             closing: book.has_live(Leg::Exit, &self.state.orders),
+            dust: book.is_dust(),
         });
         let open = if position.is_some() { unrealised } else { Money::ZERO };
         let total_pnl = book.realised() + open - book.fees();
@@ -125,4 +156,8 @@ impl Account {
             frozen: book.frozen().values().cloned().collect(),
         })
     }
+}
+
+fn stock_view((asset, stock): (Asset, Stock)) -> StockView {
+    StockView { asset, amount: stock.amount.to_string(), value: Money::new(stock.value).unwrap_or(Money::ZERO) }
 }

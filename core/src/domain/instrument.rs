@@ -146,6 +146,11 @@ impl Instrument {
         Qty::new(Decimal::from(units) * self.step)
     }
 
+    /// The whole steps in a quantity; zero when it is under one.
+    pub fn whole_steps(&self, qty: Qty) -> Qty {
+        qty.less(Qty::new(qty.get() % self.step).unwrap_or(Qty::ZERO))
+    }
+
     /// Whether the venue would take an order of this size at this price.
     pub fn is_tradable(&self, qty: Qty, price: Price) -> bool {
         !qty.is_zero() && qty >= self.min_qty && price.notional(qty) >= self.min_notional
@@ -202,6 +207,13 @@ mod tests {
         assert_eq!(btc().qty_floor(0.0039999).unwrap().to_string(), "0.003");
         assert_eq!(btc().price(16537.64, Rounding::Nearest).unwrap().to_string(), "16537.6");
         assert_eq!(btc().price(0.000_1, Rounding::Down).unwrap().to_string(), "0.1", "a price is at least one tick");
+    }
+
+    #[test]
+    fn what_is_under_a_step_is_left_out() {
+        for (qty, whole) in [("0.0015", "0.001"), ("0.0009", "0"), ("7", "7"), ("0", "0"), ("12.34567", "12.345")] {
+            assert_eq!(btc().whole_steps(qty.parse().unwrap()).to_string(), whole, "{qty}");
+        }
     }
 
     #[test]

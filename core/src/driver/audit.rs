@@ -136,7 +136,7 @@ impl Audit {
         }
         self.report.records += 1;
         self.count(record);
-        if let Record::Mark { cash, equity, positions } = record {
+        if let Record::Mark { cash, equity, positions, .. } = record {
             self.check_mark(seq, *cash, *equity, positions)?;
         }
         Ok(())

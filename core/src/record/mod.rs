@@ -18,9 +18,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountSetup;
+use crate::account::assets::Stock;
 use crate::domain::{
-    Cause, Decision, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, ModelVersion, Money, Order, OrderId, Price,
-    Qty, Reason, ReconcileCause, RunId, Symbol, Timeframe, Transfer, Ts,
+    Asset, Cause, Decision, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, ModelVersion, Money, Order, OrderId,
+    Price, Qty, Reason, ReconcileCause, RunId, Symbol, Timeframe, Transfer, Ts,
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
@@ -123,10 +124,13 @@ pub enum Record {
     Mark {
         /// Cash: initial cash plus realised PnL less fees (linear), quote balance (spot).
         cash: Money,
-        /// Cash plus what the positions are worth.
+        /// Cash plus what the positions are worth, plus what the stocks were booked at.
         equity: Money,
         /// Open positions and the prices that value them.
         positions: Vec<MarkedPosition>,
+        /// What is held besides, by asset.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stocks: Vec<MarkedStock>,
     },
     /// The halt level is raised.
     Halt {
@@ -366,6 +370,24 @@ pub struct MarkedPosition {
     pub cost: Money,
     /// Last price.
     pub mark: Price,
+}
+
+/// What is held of an asset besides currency and positions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkedStock {
+    /// Which.
+    pub asset: Asset,
+    /// Units of it; under zero when more went than was known to be there.
+    pub amount: rust_decimal::Decimal,
+    /// What it was booked at, quote currency.
+    pub value: Money,
+}
+
+impl MarkedStock {
+    /// As the ledger has it.
+    pub fn of(asset: Asset, stock: &Stock) -> Self {
+        Self { asset, amount: stock.amount, value: Money::new(stock.value).unwrap_or(Money::ZERO) }
+    }
 }
 
 /// A record with its place in the journal.

@@ -1,6 +1,8 @@
 //! Records for tests: every kind, with numbers at the ends of their ranges.
 
-use super::{Bracket, Check, MarkedPosition, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Verdict};
+use super::{
+    Bracket, Check, MarkedPosition, MarkedStock, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Verdict,
+};
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
@@ -169,6 +171,11 @@ pub(super) fn records() -> Vec<Record> {
                 net: "-1.500".parse().unwrap(),
                 cost: "-3".parse().unwrap(),
                 mark: "2".parse().unwrap(),
+            }],
+            stocks: vec![MarkedStock {
+                asset: "BNB".parse().unwrap(),
+                amount: "-0.00000001".parse().unwrap(),
+                value: "0.1".parse().unwrap(),
             }],
         },
         Record::Fill {
