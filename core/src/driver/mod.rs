@@ -4,6 +4,7 @@ pub mod audit;
 pub mod lane;
 pub mod outbox;
 mod questions;
+pub mod recovery;
 pub mod sequencer;
 pub mod words;
 

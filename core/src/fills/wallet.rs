@@ -33,7 +33,8 @@ pub(super) struct Wallet {
     kind: AccountKind,
     /// `None` when the currency has no name that a venue could write.
     currency: Option<Asset>,
-    /// Linear: what was there in the beginning, with everything paid in and out. Spot: the balance of the currency.
+    /// Linear: what was there in the beginning, with everything paid in and out and less all fees; what positions earned
+    /// stands with them. Spot: the balance of the currency.
     cash: Decimal,
     /// Linear: positions by symbol, also those that are closed, for what they earned.
     holdings: BTreeMap<Symbol, Holding>,
@@ -76,8 +77,11 @@ impl Wallet {
     }
 
     fn book_linear(&mut self, fill: &Fill) -> Option<()> {
+        let cash = self.cash.checked_sub(fill.fee.get())?;
+        let units = if fill.side == Side::Buy { fill.qty.get() } else { -fill.qty.get() };
         let held = self.holdings.entry(fill.symbol).or_default();
-        *held = held.with(fill)?.after;
+        *held = held.traded(units, fill.price.get())?.after;
+        self.cash = cash;
         Some(())
     }
 
@@ -170,7 +174,7 @@ impl Wallet {
 
     /// Balances, those that are not zero. Linear: the currency, without what open positions gain.
     pub(super) fn balances(&self) -> Vec<(Asset, Decimal)> {
-        let earned: Decimal = self.holdings.values().map(|held| held.realised - held.fees).sum();
+        let earned: Decimal = self.holdings.values().map(|held| held.realised).sum();
         let currency = self.currency.map(|currency| (currency, (self.cash + earned).normalize()));
         let all = currency.into_iter().chain(self.assets.iter().map(|(asset, held)| (*asset, *held)));
         all.filter(|(_, held)| !held.is_zero()).collect()
