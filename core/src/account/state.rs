@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::AccountSetup;
 use super::book::{Book, OrderState};
+use super::orders::Finished;
 use crate::domain::{
-    DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
+    DoneReason, Fill, FreezeCause, HaltLevel, Ix, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
 };
 use crate::record::Record;
 
@@ -22,6 +23,8 @@ pub struct State {
     past: Past,
     /// Orders that are not done.
     pub(super) orders: BTreeMap<OrderId, OrderState>,
+    /// The orders that ended last.
+    pub(super) finished: Finished,
     pub(super) day: Option<Day>,
     pub(super) halt: Option<Halt>,
     /// Records folded so far: the journal's sequence number of the last one.
@@ -97,6 +100,26 @@ pub enum ApplyError {
         /// The order.
         order: OrderId,
     },
+    /// Something that cannot happen to an order where it stands.
+    #[error("order {order} is {stage}: `{step}` cannot follow")]
+    Impossible {
+        /// The order.
+        order: OrderId,
+        /// Where it stands.
+        stage: &'static str,
+        /// What is said of it.
+        step: &'static str,
+    },
+    /// The end of an order that does not fit what was filled of it.
+    #[error("order {order} ends as {reason:?} with {remaining} not filled")]
+    Ended {
+        /// The order.
+        order: OrderId,
+        /// How it is said to have ended.
+        reason: DoneReason,
+        /// Base units not filled.
+        remaining: Qty,
+    },
     /// The setup belongs to another account.
     #[error(
         "the journal belongs to a {was} account and the configuration describes a {is} account: use another data folder"
@@ -125,6 +148,7 @@ impl State {
             past: Past::default(),
             setup: (**setup).clone(),
             orders: BTreeMap::new(),
+            finished: Finished::default(),
             day: None,
             halt: None,
             seq: 1,
@@ -150,10 +174,12 @@ impl State {
                 }
             }
             Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar,
-            Record::Intent { .. } => self.apply_intent(record)?,
-            Record::Accepted { order } => self.order_mut(*order)?.accepted = true,
-            Record::Fill { fill } => self.apply_fill(fill)?,
-            Record::Done { order, reason, .. } => self.apply_done(*order, *reason)?,
+            Record::Intent { .. } => self.apply_intent(ts, record)?,
+            Record::Accepted { order } => self.apply_accepted(ts, *order)?,
+            Record::Unknown { order, acceptable_until, .. } => self.apply_unknown(ts, *order, *acceptable_until)?,
+            Record::Absent { order, asked } => self.apply_absent(ts, *order, *asked)?,
+            Record::Fill { fill } => self.apply_fill(ts, fill)?,
+            Record::Done { order, reason, .. } => self.apply_done(ts, *order, *reason)?,
             Record::Bracket { symbol, bracket } => self.book_mut(*symbol)?.bracket = Some(bracket.clone()),
             Record::Halt { level, reason } => {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
@@ -174,9 +200,7 @@ impl State {
                     self.book_mut(position.symbol)?.marked = Some(position.mark);
                 }
             }
-            Record::Unknown { .. }
-            | Record::Absent { .. }
-            | Record::Foreign { .. }
+            Record::Foreign { .. }
             | Record::Transfer { .. }
             | Record::Dust { .. }
             | Record::Close { .. }
@@ -194,27 +218,9 @@ impl State {
         Ok(())
     }
 
-    fn apply_intent(&mut self, record: &Record) -> Result<(), ApplyError> {
-        let Record::Intent { order, reserved, bracket } = record else { return Ok(()) };
-        if self.orders.contains_key(&order.id) {
-            return Err(ApplyError::RepeatedOrder(order.id));
-        }
-        let book = self.book_mut(order.symbol)?;
-        if order.leg == Leg::Exit {
-            book.last_exit = Some((order.cause, order.attempt));
-        }
-        book.live.push(order.id);
-        self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket));
-        Ok(())
-    }
-
-    fn apply_fill(&mut self, fill: &Fill) -> Result<(), ApplyError> {
-        let order = self.order_mut(fill.order)?;
-        let filled = order.filled + fill.qty;
-        if filled > order.order.qty {
-            return Err(ApplyError::Overfilled { order: fill.order, ordered: order.order.qty, filled });
-        }
-        if order.trades.contains(&fill.trade_id) {
+    fn apply_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
+        self.check_fill(fill)?;
+        if self.is_booked(fill) {
             return Err(ApplyError::RepeatedTrade { order: fill.order, trade_id: fill.trade_id });
         }
         let overflow = ApplyError::Overflow { order: fill.order };
@@ -226,17 +232,7 @@ impl State {
             return Err(overflow);
         }
         self.flow = flow;
-        let order = self.order_mut(fill.order)?;
-        order.trades.push(fill.trade_id);
-        order.filled = filled;
-        Ok(())
-    }
-
-    fn apply_done(&mut self, id: OrderId, _reason: DoneReason) -> Result<(), ApplyError> {
-        let order = self.orders.remove(&id).ok_or(ApplyError::UnknownOrder(id))?;
-        let book = self.book_mut(order.order.symbol)?;
-        book.live.retain(|live| *live != id);
-        Ok(())
+        self.count_fill(ts, fill)
     }
 
     /// Takes a new setup: books move by symbol; a symbol that is gone stays at the end, its entries frozen, as long as
@@ -270,11 +266,7 @@ impl State {
         Ok(())
     }
 
-    fn order_mut(&mut self, id: OrderId) -> Result<&mut OrderState, ApplyError> {
-        self.orders.get_mut(&id).ok_or(ApplyError::UnknownOrder(id))
-    }
-
-    fn book_mut(&mut self, symbol: Symbol) -> Result<&mut Book, ApplyError> {
+    pub(super) fn book_mut(&mut self, symbol: Symbol) -> Result<&mut Book, ApplyError> {
         self.books.iter_mut().find(|b| b.symbol() == symbol).ok_or(ApplyError::UnknownSymbol(symbol))
     }
 
