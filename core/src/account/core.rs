@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::approved::Approved;
+use super::inquiry::Inquiry;
 use super::state::{ApplyError, State};
 use super::{Action, Alert};
 use crate::alerts::Topic;
@@ -27,6 +28,8 @@ pub struct Account {
     pub(super) warned: u8,
     /// A record that could not be folded. Nothing new is entered from then on.
     pub(super) fault: Option<ApplyError>,
+    /// What the venue was asked and has not answered yet.
+    pub(super) inquiry: Inquiry,
 }
 
 /// What market data says of one symbol, and what is derived for speed.
@@ -75,7 +78,8 @@ impl Account {
             let view = book.view(ix, &state.orders);
             live.push(Live { mark, quoted: false, quoted_at: Ts::EPOCH, net: decimal_to_f64(book.net()), view });
         }
-        let mut account = Self { state, live, last_equity: Money::ZERO, breach: None, warned: 0, fault: None };
+        let inquiry = Inquiry::new(&state);
+        let mut account = Self { state, live, last_equity: Money::ZERO, breach: None, warned: 0, fault: None, inquiry };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
         account
     }
@@ -93,9 +97,11 @@ impl Account {
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
-            Event::Reconcile { .. } | Event::Close { .. } | Event::Drill { .. } | Event::Rebalance { .. } => {}
+            Event::Reconcile { cause } => self.on_reconcile(*cause, now, out),
+            Event::Close { .. } | Event::Drill { .. } | Event::Rebalance { .. } => {}
             Event::Position(_) | Event::Forecast { .. } => {}
         }
+        self.follow_up(event, now, out);
     }
 
     /// Takes changed limits or instruments.
@@ -182,6 +188,10 @@ impl Account {
             attempt,
         };
         let Ok(id) = key.id() else { return };
+        // The journal wins: what is known by this id is that order, whatever is wanted now.
+        if self.state.is_known(id) {
+            return;
+        }
         let Draft { side, qty, trigger, reserved, bracket, .. } = draft;
         let order = Order { id, symbol, side, leg, qty, cause, attempt, trigger, created: now };
         if self.commit(Record::Intent { order: order.clone(), reserved, bracket }, now, out) {

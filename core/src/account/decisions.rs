@@ -117,6 +117,9 @@ impl Account {
         if let Some(reason) = self.state.book(ix).and_then(|b| b.frozen().values().next()) {
             return refuse("frozen", format!("entries of this symbol are frozen: {reason}"));
         }
+        if let Some((check, reason)) = self.venue_refusal(ix) {
+            return refuse(check, reason);
+        }
         if direction == Direction::Short && self.state.setup.kind == AccountKind::Spot {
             return refuse("spot_short", "a spot account holds assets and cannot be short".to_owned());
         }
