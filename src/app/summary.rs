@@ -7,6 +7,7 @@ use std::time::Duration;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use levibot_core::account::AccountView;
+use levibot_core::domain::Money;
 
 use crate::risk_manager::Closed;
 
@@ -30,6 +31,7 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let a = &self.account;
+        let stocks = a.stocks.iter().map(|stock| stock.value).sum();
         writeln!(f, "ended: {}", self.reason)?;
         writeln!(f, "{}", self.table())?;
         writeln!(
@@ -37,11 +39,15 @@ impl fmt::Display for Summary {
             "equity {:.2} = cash {:.2} + positions {:.2}; realised {:.2}, unrealised {:.2}, fees {:.2}",
             a.equity.rounded(2).get(),
             a.cash.rounded(2).get(),
-            (a.equity - a.cash).rounded(2).get(),
+            (a.equity - a.cash - stocks).rounded(2).get(),
             a.realised.rounded(2).get(),
             a.unrealised.rounded(2).get(),
             a.fees.rounded(2).get()
         )?;
+        if !a.stocks.is_empty() || a.contributed != Money::ZERO {
+            let (stocks, paid_in) = (stocks.rounded(2), a.contributed.rounded(2));
+            writeln!(f, "other assets were booked at {stocks} and are a part of equity; paid in {paid_in}")?;
+        }
         if let Some(reason) = &a.halt_reason {
             writeln!(f, "halted ({}): {reason}", a.halt)?;
         }

@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, Conte
 use levibot_core::domain::{Direction, HaltLevel, Money};
 
 use super::format::{self, NOTHING};
-use crate::control::{AccountView, EngineRow, EnginesView, ModelView, OpenPosition, StatusView, SymbolView};
+use crate::control::{AccountView, EngineRow, EnginesView, ModelView, OpenPosition, StatusView, StockView, SymbolView};
 
 /// Width where it cannot be asked for.
 const WIDTH: u16 = 100;
@@ -304,7 +304,7 @@ pub fn positions(account: &AccountView, look: Look) -> String {
             p.stop.map(|x| Cell::new(format::price(x))),
             p.target.map(|x| Cell::new(format::price(x))),
             p.expires.map(|at| Cell::new(format::duration(at - account.ts))),
-            p.closing.then(|| Cell::new("closing")),
+            state_of(p).map(Cell::new),
         ]
     };
     let rows: Vec<_> = account.symbols.iter().filter_map(|s| s.position.as_ref().map(|p| row(s, p))).collect();
@@ -319,6 +319,15 @@ pub fn positions(account: &AccountView, look: Look) -> String {
         writeln!(out, "\n{open} open, unrealised {unrealised}, at {} UTC trading time", format::time(account.ts)).ok();
     }
     out + &frozen_notes(account)
+}
+
+/// What is special about a position, if anything.
+const fn state_of(position: &OpenPosition) -> Option<&'static str> {
+    match position {
+        OpenPosition { closing: true, .. } => Some("closing"),
+        OpenPosition { dust: true, .. } => Some("too small"),
+        _ => None,
+    }
 }
 
 /// Profit and loss, by symbol and in sum.
@@ -356,7 +365,7 @@ pub fn profit(account: &AccountView, look: Look) -> String {
     let net = account.realised + account.unrealised - account.fees;
     let day = account.equity - account.day_start_equity;
     let percent = |part: Money, whole: Money| Cell::new(format::percent(part, whole));
-    let sums = vec![
+    let mut sums = vec![
         vec![Cell::new("realised"), pnl(account.realised), Cell::new("")],
         vec![Cell::new("unrealised"), pnl(account.unrealised), Cell::new("")],
         vec![Cell::new("fees"), pnl(-account.fees), Cell::new("")],
@@ -365,6 +374,11 @@ pub fn profit(account: &AccountView, look: Look) -> String {
         vec![Cell::new("equity"), Cell::new(format::money(account.equity)), Cell::new("")],
         vec![Cell::new("cash"), Cell::new(format::money(account.cash)), Cell::new("")],
     ];
+    let held = |s: &StockView| vec![plain(s.asset.as_str()), Cell::new(format::money(s.value)), plain(&s.amount)];
+    sums.extend(account.stocks.iter().map(held));
+    if account.contributed != Money::ZERO {
+        sums.push(vec![Cell::new("paid in"), Cell::new(format::money(account.contributed)), Cell::new("")]);
+    }
     let mut out = halt_banner(look, account);
     out.push_str(&trimmed(&table(look, &columns, rows)));
     out.push('\n');

@@ -17,7 +17,7 @@ pub use board::{Board, EngineRow, EnginesView, ModelView, RunInfo, Stamp, Status
 pub use client::{Client, ClientError};
 #[cfg(feature = "fault-injection")]
 pub use fault::Fault;
-pub use levibot_core::account::view::{AccountView, OpenPosition, SymbolView};
+pub use levibot_core::account::view::{AccountView, OpenPosition, StockView, SymbolView};
 pub use server::{ControlError, ServerHandle, serve, socket_path};
 pub use words::{Answer, Command, Question, Request, Scope};
 

@@ -1,146 +1,64 @@
 //! One journal record into rows.
 
-use std::collections::BTreeMap;
-
-use levibot_core::account::holding::Holding;
-use levibot_core::domain::{Decision, Fill, Intent, Reason, Symbol};
-use levibot_core::record::{Bracket, Envelope, MarkedPosition, Record, Verdict};
+use levibot_core::domain::{Decision, Intent, Reason, Symbol};
+use levibot_core::record::{Bracket, Envelope, Record, Verdict};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Row, Sqlite, SqliteConnection};
+use sqlx::{Sqlite, SqliteConnection};
 
+use super::book::Book;
 use super::{StoreError, database};
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
-/// A row of positions.
-#[derive(Debug, Clone, Copy, Default)]
-struct Position {
-    holding: Holding,
-    mark: Option<Decimal>,
-}
-
-/// All positions, and which rows are behind.
-#[derive(Debug, Default)]
-pub(super) struct Book {
-    positions: BTreeMap<Symbol, Position>,
-    changed: BTreeMap<Symbol, (i64, i64)>,
-}
-
 /// A decimal as canonical text.
-fn text(value: Decimal) -> String {
+pub(super) fn text(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
 /// A unit variant's name, as the journal writes it.
-fn word<T: Serialize>(value: &T) -> Option<String> {
+pub(super) fn word<T: Serialize>(value: &T) -> Option<String> {
     serde_json::to_string(value).ok().map(|json| json.trim_matches('"').to_owned())
 }
 
-fn json<T: Serialize>(value: &T) -> Option<String> {
+pub(super) fn json<T: Serialize>(value: &T) -> Option<String> {
     serde_json::to_string(value).ok()
 }
 
 impl Book {
-    /// The book that the tables hold.
-    pub(super) async fn load(db: &mut SqliteConnection) -> Result<Self, StoreError> {
-        let rows = sqlx::query("SELECT symbol, net, cost, realised, fees, mark FROM positions").fetch_all(db).await;
-        let mut book = Self::default();
-        for row in rows.map_err(database("read the positions of"))? {
-            let unreadable = || StoreError::Corrupt { findings: "a position is not readable".to_owned() };
-            let column = |at: usize| row.try_get::<Option<String>, _>(at).map_err(database("read the positions of"));
-            let decimal = |at: usize| {
-                let parse = |text: String| text.parse::<Decimal>().map_err(|_| unreadable());
-                column(at)?.map(parse).transpose()
-            };
-            let symbol = column(0)?.and_then(|text| text.parse().ok()).ok_or_else(unreadable)?;
-            let required = |at: usize| decimal(at)?.ok_or_else(unreadable);
-            let holding = Holding { net: required(1)?, cost: required(2)?, realised: required(3)?, fees: required(4)? };
-            book.positions.insert(symbol, Position { holding, mark: decimal(5)? });
-        }
-        Ok(book)
-    }
-
-    /// Writes the rows that are behind.
-    pub(super) async fn save(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
-        for (symbol, (seq, ts)) in std::mem::take(&mut self.changed) {
-            let Position { holding, mark } = self.positions.get(&symbol).copied().unwrap_or_default();
-            let query = sqlx::query(
-                "INSERT INTO positions (symbol, seq, ts, net, cost, realised, fees, net_pnl, mark, unrealised)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (symbol) DO UPDATE SET seq = ?2, ts = ?3, net = ?4, cost = ?5, realised = ?6, fees = ?7,
-                     net_pnl = ?8, mark = ?9, unrealised = ?10",
-            )
-            .bind(symbol.as_str().to_owned())
-            .bind(seq)
-            .bind(ts)
-            .bind(text(holding.net))
-            .bind(text(holding.cost))
-            .bind(text(holding.realised))
-            .bind(text(holding.fees))
-            .bind(text(holding.realised - holding.fees))
-            .bind(mark.map(text))
-            .bind(mark.and_then(|mark| holding.unrealised(mark)).map(text));
-            query.execute(&mut *db).await.map_err(database("write a position to"))?;
-        }
-        Ok(())
-    }
-
-    /// Writes the rows of one record; positions wait for [`Self::save`].
+    /// Writes the rows of one record; positions and stocks wait for [`Self::save`].
     pub(super) async fn apply(&mut self, db: &mut SqliteConnection, envelope: &Envelope) -> Result<(), StoreError> {
         let seq = i64::try_from(envelope.seq).map_err(|_| StoreError::Value { seq: envelope.seq })?;
         let at = (seq, envelope.ts.nanos());
         let query = match &envelope.record {
-            Record::Fill { fill } => return self.fill(db, fill, at).await,
-            Record::Mark { cash, equity, positions } => {
+            Record::Fill { fill } => return self.trade(db, fill, None, at).await,
+            Record::Foreign { fill, name } => return self.trade(db, fill, Some(name), at).await,
+            Record::Transfer { transfer } => return self.transfer(db, transfer, at).await,
+            Record::Mark { cash, equity, positions, stocks } => {
                 self.mark(positions, at);
-                let insert = "INSERT INTO equity (seq, ts, cash, equity, positions) VALUES (?, ?, ?, ?, ?)";
+                let insert = "INSERT INTO equity (seq, ts, cash, equity, positions, stocks) VALUES (?, ?, ?, ?, ?, ?)";
                 let open = i64::try_from(positions.len()).unwrap_or(i64::MAX);
-                start(insert, at).bind(text(cash.get())).bind(text(equity.get())).bind(open)
+                let query = start(insert, at).bind(text(cash.get())).bind(text(equity.get())).bind(open);
+                query.bind(Some(stocks).filter(|stocks| !stocks.is_empty()).and_then(json))
             }
-            record => row(record, at).ok_or(StoreError::Value { seq: envelope.seq })?,
+            record => {
+                if let Record::Started { setup, .. } | Record::Setup { setup } = record {
+                    self.adopt(db, setup).await?;
+                }
+                row(record, at).ok_or(StoreError::Value { seq: envelope.seq })?
+            }
         };
         query.execute(db).await.map_err(database("write a row to"))?;
         Ok(())
     }
-
-    /// A trade that is there already changes nothing.
-    async fn fill(&mut self, db: &mut SqliteConnection, fill: &Fill, at: (i64, i64)) -> Result<(), StoreError> {
-        let insert = "INSERT INTO fills (seq, ts, order_id, symbol, trade_id, side, price, qty, fee, commission)
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (symbol, trade_id) DO NOTHING";
-        let query = start(insert, (at.0, fill.ts.nanos()))
-            .bind(fill.order.as_str().to_owned())
-            .bind(fill.symbol.as_str().to_owned())
-            .bind(fill.trade_id.to_string())
-            .bind(word(&fill.side))
-            .bind(text(fill.price.get()))
-            .bind(text(fill.qty.get()))
-            .bind(text(fill.fee.get()))
-            .bind(fill.commission.as_ref().and_then(json));
-        let done = query.execute(db).await.map_err(database("write a fill to"))?;
-        if done.rows_affected() == 1 {
-            let position = self.positions.entry(fill.symbol).or_default();
-            let overflow = StoreError::Overflow { seq: at.0.unsigned_abs() };
-            position.holding = position.holding.with(fill).ok_or(overflow)?.after;
-            self.changed.insert(fill.symbol, at);
-        }
-        Ok(())
-    }
-
-    fn mark(&mut self, marked: &[MarkedPosition], at: (i64, i64)) {
-        for MarkedPosition { symbol, mark, .. } in marked {
-            self.positions.entry(*symbol).or_default().mark = Some(mark.get());
-            self.changed.insert(*symbol, at);
-        }
-    }
 }
 
-fn start(sql: &'static str, (seq, ts): (i64, i64)) -> Query {
+pub(super) fn start(sql: &'static str, (seq, ts): (i64, i64)) -> Query {
     sqlx::query(sql).bind(seq).bind(ts)
 }
 
-/// The one statement of a record that is neither a fill nor a mark; `None` when serde refuses it.
+/// The one statement of a record that is neither a trade, a transfer nor a mark; `None` when serde refuses it.
 fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
     Some(match record {
         Record::Decision { symbol, decision, verdict } => decision_row(*symbol, decision, verdict, at)?,
@@ -204,14 +122,12 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
             start(update, at).bind(order.as_str().to_owned()).bind(text.clone())
         }
         Record::Absent { .. } => event_row("absent", record, at)?,
-        Record::Foreign { .. } => event_row("foreign", record, at)?,
-        Record::Transfer { .. } => event_row("transfer", record, at)?,
         Record::Dust { .. } => event_row("dust", record, at)?,
         Record::Reconciled { .. } => event_row("reconciled", record, at)?,
         Record::Close { .. } => event_row("close", record, at)?,
         Record::Drill { .. } => event_row("drill", record, at)?,
         Record::Rebalance { .. } => event_row("rebalance", record, at)?,
-        Record::Fill { .. } | Record::Mark { .. } => return None,
+        Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. } | Record::Mark { .. } => return None,
     })
 }
 

@@ -12,11 +12,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 
 mod apply;
+mod book;
 mod projector;
 mod rows;
 
 pub use projector::{Progress, Projector};
-pub use rows::{DecisionRow, EquityRow, FillRow, HaltRow, OrderRow, PositionRow};
+pub use rows::{DecisionRow, EquityRow, FillRow, HaltRow, OrderRow, PositionRow, TransferRow};
 
 /// How long a statement waits for another process that holds the database, such as a person's `sqlite3`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

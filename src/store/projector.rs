@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use levibot_core::record::{Chain, Envelope, JournalReader, ReadFault, Record};
 use sqlx::{Row, SqliteConnection};
 
-use super::apply::Book;
+use super::book::Book;
 use super::{Store, StoreError, database};
 
 /// Most records of one transaction.
@@ -116,6 +116,10 @@ impl Projector {
             "DELETE FROM forecasts",
             "DELETE FROM halts",
             "DELETE FROM commands",
+            "DELETE FROM transfers",
+            "DELETE FROM stocks",
+            "DELETE FROM account",
+            "DELETE FROM instruments",
         ] {
             sqlx::query(statement).execute(&mut *transaction).await.map_err(database("empty"))?;
         }

@@ -51,8 +51,12 @@ pub struct FillRow {
     pub price: String,
     /// Base units.
     pub qty: String,
-    /// Quote currency.
+    /// Commission taken in quote currency.
     pub fee: String,
+    /// Commission taken in another asset, JSON.
+    pub commission: Option<String>,
+    /// The order's own name at the venue, where it is not ours.
+    pub name: Option<String>,
 }
 
 /// A decision and its verdict.
@@ -88,6 +92,23 @@ pub struct DecisionRow {
     pub reason: Option<String>,
     /// How the size came about, JSON.
     pub sizing: Option<String>,
+}
+
+/// A deposit or withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct TransferRow {
+    /// The venue's name of it.
+    pub id: String,
+    /// Its record.
+    pub seq: i64,
+    /// When it happened.
+    pub ts: i64,
+    /// What was paid.
+    pub asset: String,
+    /// Over zero into the account.
+    pub amount: String,
+    /// Quote currency.
+    pub value: String,
 }
 
 /// The account at an instant.
@@ -166,6 +187,15 @@ impl Store {
     pub async fn recent_fills(&self, rows_max: u32) -> Result<Vec<FillRow>, StoreError> {
         let select = "SELECT * FROM fills ORDER BY seq DESC LIMIT ?";
         sqlx::query_as(select).bind(rows_max).fetch_all(&self.pool).await.map_err(database("read fills from"))
+    }
+
+    /// The latest deposits and withdrawals, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn recent_transfers(&self, rows_max: u32) -> Result<Vec<TransferRow>, StoreError> {
+        let select = "SELECT * FROM transfers ORDER BY seq DESC LIMIT ?";
+        sqlx::query_as(select).bind(rows_max).fetch_all(&self.pool).await.map_err(database("read transfers from"))
     }
 
     /// The latest decisions, of one symbol or of all, newest first.

@@ -3,10 +3,11 @@ use std::future::poll_fn;
 use std::io::Write;
 use std::task::Poll;
 
-use levibot_core::account::{AccountSetup, RiskPolicy};
+use levibot_core::account::{AccountSetup, RiskPolicy, State};
+use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::{
-    AccountKind, BracketSpec, Cause, Decision, Direction, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, Intent,
-    Ix, Leg, Order, OrderId, Reason, Side, Symbol, Timeframe, Ts, Vote,
+    AccountKind, BracketSpec, Cause, Commission, Decision, Direction, DoneReason, Fill, Forecast, FreezeCause,
+    HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Symbol, Timeframe, Transfer, Ts, Vote,
 };
 use levibot_core::record::{Bracket, MarkedPosition, SymbolForecast, Verdict};
 use tempfile::TempDir;
@@ -89,7 +90,7 @@ fn life() -> Vec<Record> {
     };
     let mark = |equity: &str, positions| {
         let equity = equity.parse().unwrap();
-        Record::Mark { cash: equity, equity, positions }
+        Record::Mark { cash: equity, equity, positions, stocks: Vec::new() }
     };
     let done = |n| Record::Done { order: id(n), reason: DoneReason::Filled, text: None };
     vec![
@@ -167,10 +168,13 @@ async fn dump(store: &Store) -> Vec<String> {
         ("projection", "SELECT json_array(byte_offset, line_start, seq, hash, run) FROM projection"),
         ("events", "SELECT json_array(seq, ts, type, body) FROM events"),
         ("orders", "SELECT json_array(id, seq, ts, qty, status, status_ts, reserved) FROM orders ORDER BY seq"),
-        ("fills", "SELECT json_array(seq, ts, order_id, symbol, trade_id, side, price, qty, fee) FROM fills"),
+        (
+            "fills",
+            "SELECT json_array(seq, ts, order_id, symbol, trade_id, side, price, qty, fee, commission, name) FROM fills",
+        ),
         ("positions", "SELECT json_array(symbol, seq, net, cost, realised, fees, net_pnl, mark) FROM positions"),
         ("brackets", "SELECT json_array(seq, symbol, entry, stop, best) FROM brackets"),
-        ("equity", "SELECT json_array(seq, ts, cash, equity, positions) FROM equity"),
+        ("equity", "SELECT json_array(seq, ts, cash, equity, positions, stocks) FROM equity"),
         (
             "decisions",
             "SELECT json_array(seq, symbol, policy, intent, verdict, check_name, model, votes) FROM decisions",
@@ -178,6 +182,10 @@ async fn dump(store: &Store) -> Vec<String> {
         ("forecasts", "SELECT json_array(seq, bar, symbol, model, prob_up, votes, q10, q50, q90) FROM forecasts"),
         ("halts", "SELECT json_array(seq, kind, level, symbol, by, text, start_equity) FROM halts"),
         ("commands", "SELECT json_array(seq, ts, by, command, outcome) FROM commands"),
+        ("transfers", "SELECT json_array(id, seq, ts, asset, amount, value) FROM transfers ORDER BY seq"),
+        ("stocks", "SELECT json_array(asset, seq, ts, amount, value) FROM stocks ORDER BY asset"),
+        ("account", "SELECT json_array(kind, currency) FROM account"),
+        ("instruments", "SELECT json_array(symbol, base, traded) FROM instruments ORDER BY symbol"),
     ];
     let mut all = Vec::new();
     for (table, select) in tables {
@@ -363,4 +371,94 @@ async fn an_address_that_is_none_is_refused_with_an_example() {
     let error = Store::open("postgres://x").await.unwrap_err().to_string();
     assert!(error.contains("sqlite://"), "{error}");
     Store::open("sqlite::memory:").await.unwrap();
+}
+
+/// A spot account with commissions of every kind, others' trades, and payments in and out.
+fn money() -> Vec<Record> {
+    let Record::Started { run, timeframe, config_hash, mut setup } = started("run-1") else { unreachable!() };
+    setup.kind = AccountKind::Spot;
+    let id = InstrumentId { venue: "sim".parse().unwrap(), symbol: symbol() };
+    let [tick, step] = ["0.1", "0.001"].map(|text| text.parse().unwrap());
+    let (min_qty, min_notional) = ("0.001".parse().unwrap(), "5".parse().unwrap());
+    let raw = RawInstrument { id, base: "BTC".into(), quote: "USDT".into(), tick, step, min_qty, min_notional };
+    setup.instruments.push(raw.try_into().unwrap());
+    let with = |record: Record, commission: Commission| match record {
+        Record::Fill { fill } => Record::Fill { fill: Fill { commission: Some(commission), ..fill } },
+        other => other,
+    };
+    let foreign = |trade_id, side, price| match fill(9, trade_id, side, price) {
+        Record::Fill { fill } => Record::Foreign { fill, name: "web".into() },
+        other => other,
+    };
+    let transfer = |id: &str, asset: &str, amount: &str, value: &str| {
+        let (asset, ts) = (asset.parse().unwrap(), Ts::EPOCH);
+        let (id, amount, value) = (id.to_owned(), amount.parse().unwrap(), value.parse().unwrap());
+        Record::Transfer { transfer: Transfer { id, asset, amount, value, ts } }
+    };
+    let bnb = Commission::Other { asset: "BNB".parse().unwrap(), amount: "0.5".parse().unwrap() };
+    vec![
+        Record::Started { run, timeframe, config_hash, setup },
+        transfer("t-1", "BNB", "2.0", "600"),
+        order(1, Side::Buy, Leg::Entry),
+        with(fill(1, 1, Side::Buy, "100"), Commission::Base { amount: "0.0015".parse().unwrap() }),
+        foreign(2, Side::Buy, "90"),
+        foreign(3, Side::Sell, "95"),
+        foreign(4, Side::Sell, "96"),
+        order(2, Side::Buy, Leg::Entry),
+        with(fill(2, 5, Side::Buy, "110"), bnb),
+        transfer("t-2", "BTC", "-0.7", "-75"),
+        transfer("t-3", "USDT", "-100", "-100"),
+    ]
+}
+
+#[tokio::test]
+async fn positions_and_stocks_of_the_tables_are_those_of_the_account() {
+    let records = money();
+    let mut state = State::open(Ts::EPOCH, &records[0]).unwrap();
+    records[1..].iter().for_each(|record| state.apply(Ts::EPOCH, record).unwrap());
+    let bytes = lines(&records);
+    let folder = Folder::new(&[]);
+    let (store, mut projector) = folder.projector().await;
+    let mut journal = OpenOptions::new().append(true).open(&folder.journal).unwrap();
+    for piece in bytes.chunks(300) {
+        journal.write_all(piece).unwrap();
+        projector.catch_up().await.unwrap();
+    }
+    let dumped = dump(&store).await;
+    for _ in 0..2 {
+        let (position, book) = (store.positions().await.unwrap().remove(0), &state.books()[0]);
+        let ours = [book.net(), book.cost().get(), book.realised().get(), book.fees().get()];
+        assert_eq!([position.net, position.cost, position.realised, position.fees], ours.map(|d| d.to_string()));
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT asset, amount, value FROM stocks WHERE amount <> '0'")
+                .fetch_all(&store.pool)
+                .await
+                .unwrap();
+        let ours = state.stocks().map(|(asset, s)| (asset.to_string(), s.amount.to_string(), s.value.to_string()));
+        assert_eq!(rows, ours.collect::<Vec<_>>());
+        let transfers = store.recent_transfers(9).await.unwrap();
+        assert_eq!((transfers.len(), transfers[0].amount.as_str(), transfers[2].amount.as_str()), (3, "-100", "2"));
+        let names: Vec<_> = store.recent_fills(9).await.unwrap().into_iter().map(|f| f.name.is_some()).collect();
+        assert_eq!(names, [false, true, true, true, false]);
+        projector.rebuild().await.unwrap();
+        assert_eq!(dump(&store).await, dumped);
+    }
+    assert!(!state.books()[0].is_flat() && state.stocks().count() == 1);
+}
+
+#[tokio::test]
+async fn tables_of_an_earlier_version_know_the_account_they_belong_to() {
+    let folder = Folder::new(&[]);
+    let url = format!("sqlite://{}?mode=rwc", folder.dir.path().join("levibot.db").display());
+    let pool = SqlitePool::connect(&url).await.unwrap();
+    let mut earlier = sqlx::migrate!("./migrations");
+    earlier.migrations.to_mut().retain(|migration| migration.version < 3);
+    earlier.run(&pool).await.unwrap();
+    let body = serde_json::to_string(&money()[0]).unwrap();
+    let insert = "INSERT INTO events (seq, ts, type, body) VALUES (1, 1, 'started', ?)";
+    sqlx::query(insert).bind(body).execute(&pool).await.unwrap();
+    pool.close().await;
+    let dumped = dump(&folder.store().await).await;
+    assert!(dumped.contains(&r#"account ["spot","USDT"]"#.to_owned()), "{dumped:?}");
+    assert!(dumped.contains(&r#"instruments ["BTCUSDT","BTC",1]"#.to_owned()), "{dumped:?}");
 }

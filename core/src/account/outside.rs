@@ -105,21 +105,25 @@ impl Account {
             _ => None,
         };
         for asset in [base, paid_in].into_iter().flatten() {
-            self.refresh(asset, fill.symbol, now, out);
+            self.refresh(asset, Some(fill.symbol), now, out);
         }
     }
 
-    /// A stock has lost something: a position that shares its balance may have lost to it, and what is owed is told.
-    fn refresh(&mut self, asset: Asset, symbol: impl Into<Option<Symbol>>, now: Ts, out: &mut Actions<Action>) {
+    /// A stock has lost something: the position of another symbol that shares its balance may have lost to it, and what is
+    /// owed is told.
+    fn refresh(&mut self, asset: Asset, traded: Option<Symbol>, now: Ts, out: &mut Actions<Action>) {
         let amount = self.state.stocks.get(asset).amount;
         if amount.is_sign_negative() && !amount.is_zero() {
             let text = format!(
                 "more {asset} was spent than the ledger knows of ({amount} now): a deposit or a trade of it was not reported"
             );
-            out.push(Action::Alert(Alert::critical(Topic::Account, symbol, text)));
+            out.push(Action::Alert(Alert::critical(Topic::Account, traded, text)));
         }
-        let shared = self.state.symbol_of(asset).and_then(|symbol| self.ix(symbol));
-        if let Some(ix) = shared.filter(|_| self.state.setup.kind == AccountKind::Spot) {
+        if self.state.setup.kind == AccountKind::Linear {
+            return;
+        }
+        let shared = self.state.symbol_of(asset).filter(|symbol| Some(*symbol) != traded);
+        if let Some(ix) = shared.and_then(|symbol| self.ix(symbol)) {
             self.after_others(ix, now, out);
         }
     }

@@ -1,7 +1,10 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
+mod dust_tests;
 mod gone_tests;
 mod halt_tests;
+mod ledger_tests;
+mod outside_tests;
 
 use super::*;
 use crate::domain::*;

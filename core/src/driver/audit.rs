@@ -1,13 +1,16 @@
 //! Recomputes an account from its journal, twice: by the account's own fold, and by sums that know nothing of it.
 
+mod sums;
+
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use self::sums::Sums;
 use crate::account::{ApplyError, State};
 use crate::domain::order::OrderKey;
-use crate::domain::{AccountKind, DoneReason, Fill, Leg, Money, Order, OrderId, Price, Qty, Side, Symbol, Ts};
-use crate::record::{Envelope, MarkedPosition, Record};
+use crate::domain::{AccountKind, DoneReason, Fill, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts};
+use crate::record::{Envelope, MarkedPosition, MarkedStock, Record};
 
 /// Something in a journal that cannot be true. Its place is the envelope's sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,14 @@ pub enum AuditFault {
         /// As computed.
         expected: String,
     },
+    /// A trade or a transfer is booked a second time.
+    #[error("record {seq}: {what} is booked a second time")]
+    Twice {
+        /// Where.
+        seq: u64,
+        /// What.
+        what: String,
+    },
     /// Records are missing, doubled or out of order.
     #[error("record {seq} stands where record {expected} belongs: records are missing or moved")]
     Gap {
@@ -60,12 +71,12 @@ pub enum AuditFault {
     },
 }
 
-/// One symbol, summed from raw fills.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sums {
-    net: Decimal,
-    paid: Decimal,
-    fees: Decimal,
+/// What became of an order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Course {
+    ordered: Qty,
+    filled: Qty,
+    is_over: bool,
 }
 
 /// See the module. Give it every envelope in order.
@@ -73,8 +84,8 @@ struct Sums {
 pub struct Audit {
     state: Option<State>,
     initial: Decimal,
-    sums: BTreeMap<Symbol, Sums>,
-    filled: BTreeMap<OrderId, (Qty, Qty)>,
+    sums: Sums,
+    orders: BTreeMap<OrderId, Course>,
     policies: BTreeMap<Symbol, u64>,
     /// The last price of each symbol on record, of a mark or a fill.
     prices: BTreeMap<Symbol, Price>,
@@ -95,18 +106,31 @@ pub struct AuditReport {
     pub cash: Money,
     /// Value of the open positions at their last prices on record: what equity holds besides cash.
     pub positions_value: Money,
-    /// Equity at the end: cash and the value of the open positions.
+    /// What is held besides currency and positions at the end.
+    pub stocks: Vec<MarkedStock>,
+    /// Equity at the end: cash, the value of the open positions, and what the stocks were booked at.
     pub equity: Money,
+    /// What was paid in after the initial cash less what was paid out.
+    pub contributed: Money,
     /// Realised PnL before fees.
     pub realised: Money,
     /// Fees.
     pub fees: Money,
     /// Orders that are not done.
     pub open_orders: u64,
+    /// Fills that were reported after their order was over.
+    pub late_fills: u64,
     /// Positions at the end, with their last prices on record.
     pub positions: Vec<MarkedPosition>,
     /// Why the record ended, when it ended in order.
     pub ended: Option<String>,
+}
+
+impl AuditReport {
+    /// What all stocks were booked at.
+    pub fn stocks_value(&self) -> Money {
+        self.stocks.iter().map(|stock| stock.value).sum()
+    }
 }
 
 impl Audit {
@@ -131,13 +155,15 @@ impl Audit {
             None => {
                 let state = State::open(ts, record).map_err(|error| AuditFault::Apply { seq, error })?;
                 self.initial = state.setup().initial_cash.get();
+                self.sums = Sums::open(state.setup());
                 self.state = Some(state);
             }
         }
         self.report.records += 1;
         self.count(record);
-        if let Record::Mark { cash, equity, positions, .. } = record {
-            self.check_mark(seq, *cash, *equity, positions)?;
+        if let Record::Mark { cash, equity, positions, stocks } = record {
+            self.check_money(seq)?;
+            self.check_mark(seq, *cash, *equity, positions, stocks)?;
         }
         Ok(())
     }
@@ -148,13 +174,23 @@ impl Audit {
             Record::Decision { symbol, decision, .. } => {
                 self.policies.insert(*symbol, decision.policy);
             }
+            Record::Started { setup, .. } | Record::Setup { setup } => self.sums.adopt(setup),
             Record::Intent { order, .. } => {
                 self.check_id(seq, order)?;
-                self.filled.insert(order.id, (order.qty, Qty::ZERO));
+                self.orders.insert(order.id, Course { ordered: order.qty, ..Course::default() });
             }
-            Record::Fill { fill } => self.sum(fill),
+            Record::Fill { fill } => {
+                self.check_trade(seq, fill, true)?;
+                self.check_course(seq, fill)?;
+            }
+            Record::Foreign { fill, .. } => self.check_trade(seq, fill, false)?,
+            Record::Transfer { transfer } if !self.sums.transfer(transfer) => {
+                return Err(AuditFault::Twice { seq, what: format!("transfer {}", transfer.id) });
+            }
             Record::Done { order, reason, .. } => {
-                let (ordered, filled) = self.filled.remove(order).unwrap_or_default();
+                let course = self.orders.entry(*order).or_default();
+                course.is_over = true;
+                let Course { ordered, filled, .. } = *course;
                 if (*reason == DoneReason::Filled) != (ordered == filled) {
                     let (recorded, computed) = (format!("{reason:?} of {ordered}"), filled.to_string());
                     return Err(AuditFault::Figure { seq, what: "the quantity of a done order", recorded, computed });
@@ -162,6 +198,28 @@ impl Audit {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// No order is filled beyond its quantity, before or after its end.
+    fn check_course(&mut self, seq: u64, fill: &Fill) -> Result<(), AuditFault> {
+        let course = self.orders.entry(fill.order).or_default();
+        course.filled = course.filled + fill.qty;
+        self.report.late_fills += u64::from(course.is_over);
+        if course.filled > course.ordered {
+            let (recorded, computed) = (course.ordered.to_string(), course.filled.to_string());
+            return Err(AuditFault::Figure { seq, what: "the quantity of an order", recorded, computed });
+        }
+        Ok(())
+    }
+
+    fn check_trade(&mut self, seq: u64, fill: &Fill, is_ours: bool) -> Result<(), AuditFault> {
+        let books = self.state.as_ref().map_or(&[][..], State::books);
+        let is_traded = books.iter().any(|book| book.symbol() == fill.symbol);
+        if !self.sums.trade(fill, is_ours, is_traded) {
+            return Err(AuditFault::Twice { seq, what: format!("trade {} of {}", fill.trade_id, fill.symbol) });
+        }
+        self.prices.insert(fill.symbol, fill.price);
         Ok(())
     }
 
@@ -182,18 +240,6 @@ impl Audit {
         }
     }
 
-    fn sum(&mut self, fill: &Fill) {
-        let sums = self.sums.entry(fill.symbol).or_default();
-        let sign = if fill.side == Side::Buy { Decimal::ONE } else { -Decimal::ONE };
-        sums.net += sign * fill.qty.get();
-        sums.paid += sign * fill.qty.get() * fill.price.get();
-        sums.fees += fill.fee.get();
-        self.prices.insert(fill.symbol, fill.price);
-        if let Some((_, filled)) = self.filled.get_mut(&fill.order) {
-            *filled = *filled + fill.qty;
-        }
-    }
-
     fn count(&mut self, record: &Record) {
         if let Record::Ended { reason } = record {
             self.report.ended = Some(reason.clone());
@@ -205,40 +251,52 @@ impl Audit {
         match record {
             Record::Decision { .. } => counts[0] += 1,
             Record::Intent { .. } => counts[1] += 1,
-            Record::Fill { .. } => counts[2] += 1,
+            Record::Fill { .. } | Record::Foreign { .. } => counts[2] += 1,
             _ => {}
         }
     }
 
-    /// Compares a mark with the fold and with the sums: cash, each position, and equity = cash + positions.
+    /// What the fold has and what it earned, against what was paid in.
+    fn check_money(&self, seq: u64) -> Result<(), AuditFault> {
+        let Some(state) = &self.state else { return Ok(()) };
+        for book in state.books() {
+            figure(seq, "a position", book.net().to_string(), self.sums.net(book.symbol()).to_string())?;
+        }
+        let cost: Money = state.books().iter().map(|book| book.cost()).sum();
+        let held = self.sums.flow + cost.get() + state.stocks_value().get();
+        let earned = state.realised() - state.fees();
+        let computed = held - self.initial - self.sums.contributed;
+        figure(seq, "what was earned", earned.to_string(), computed.normalize().to_string())
+    }
+
+    /// Compares a mark with the fold and with the sums: cash, each position and stock, and equity = cash + positions +
+    /// stocks.
     fn check_mark(
         &mut self,
         seq: u64,
         cash: Money,
         equity: Money,
         positions: &[MarkedPosition],
+        stocks: &[MarkedStock],
     ) -> Result<(), AuditFault> {
         let Some(state) = &self.state else { return Ok(()) };
-        let figure = |what, recorded: String, computed: String| {
-            if recorded == computed { Ok(()) } else { Err(AuditFault::Figure { seq, what, recorded, computed }) }
-        };
-        figure("cash", cash.to_string(), state.cash().to_string())?;
-        let open: Vec<Symbol> = state.books().iter().filter(|b| !b.is_flat()).map(|b| b.symbol()).collect();
-        let listed: Vec<Symbol> = positions.iter().map(|p| p.symbol).collect();
-        figure("the list of positions", format!("{listed:?}"), format!("{open:?}"))?;
-        let (mut value, mut worth) = (Decimal::ZERO, self.initial);
-        for sums in self.sums.values() {
-            worth -= sums.paid + sums.fees;
-        }
+        figure(seq, "cash", cash.to_string(), state.cash().to_string())?;
+        let mut listed: Vec<Symbol> = positions.iter().map(|p| p.symbol).collect();
+        listed.sort();
+        let open: Vec<Symbol> = self.sums.open_symbols().into_iter().collect();
+        figure(seq, "the list of positions", format!("{listed:?}"), format!("{open:?}"))?;
+        figure(seq, "the list of stocks", format!("{stocks:?}"), format!("{:?}", self.sums.stocks()))?;
+        let booked: Decimal = stocks.iter().map(|stock| stock.value.get()).sum();
+        let (mut value, mut worth) = (booked, self.sums.flow + booked);
         for position in positions {
-            let sums = self.sums.get(&position.symbol).copied().unwrap_or_default();
-            figure("a position", position.net.normalize().to_string(), sums.net.normalize().to_string())?;
-            worth += sums.net * position.mark.get();
+            let net = self.sums.net(position.symbol);
+            figure(seq, "a position", position.net.normalize().to_string(), net.to_string())?;
+            worth += net * position.mark.get();
             value += value_of(state.setup().kind, position);
             self.prices.insert(position.symbol, position.mark);
         }
-        figure("equity", equity.to_string(), worth.normalize().to_string())?;
-        figure("cash plus positions", equity.to_string(), (cash.get() + value).normalize().to_string())?;
+        figure(seq, "equity", equity.to_string(), worth.normalize().to_string())?;
+        figure(seq, "cash, positions and stocks", equity.to_string(), (cash.get() + value).normalize().to_string())?;
         self.report.marks += 1;
         Ok(())
     }
@@ -260,9 +318,15 @@ impl Audit {
         }
         self.report.cash = state.cash();
         self.report.positions_value = Money::new(value).unwrap_or(Money::ZERO);
-        self.report.equity = self.report.cash + self.report.positions_value;
+        self.report.stocks = self.sums.stocks();
+        self.report.contributed = state.contributed();
+        self.report.equity = self.report.cash + self.report.positions_value + self.report.stocks_value();
         self.report
     }
+}
+
+fn figure(seq: u64, what: &'static str, recorded: String, computed: String) -> Result<(), AuditFault> {
+    if recorded == computed { Ok(()) } else { Err(AuditFault::Figure { seq, what, recorded, computed }) }
 }
 
 /// What equity holds besides cash for a position.

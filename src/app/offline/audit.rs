@@ -66,7 +66,7 @@ impl AuditOutcome {
         serde_json::json!({
             "clean": self.is_clean(), "records": r.records, "record_hash": self.head.hash_hex(),
             "cash": r.cash, "positions_value": r.positions_value, "equity": r.equity, "realised": r.realised,
-            "fees": r.fees, "marks": r.marks, "open_orders": r.open_orders, "symbols": symbols,
+            "fees": r.fees, "contributed": r.contributed, "stocks": r.stocks, "late_fills": r.late_fills, "marks": r.marks, "open_orders": r.open_orders, "symbols": symbols,
             "ended": r.ended, "torn_bytes": self.torn_bytes, "tables": self.tables,
             "fault": self.fault.as_ref().map(ToString::to_string),
         })
@@ -129,11 +129,24 @@ impl fmt::Display for AuditOutcome {
         writeln!(f, "{table}")?;
         writeln!(
             f,
-            "equity {} = cash {} + positions {}; realised {}, fees {}; {} marks recomputed",
-            r.equity, r.cash, r.positions_value, r.realised, r.fees, r.marks
+            "equity {} = cash {} + positions {} + stocks {}; realised {}, fees {}, paid in {}; {} marks recomputed",
+            r.equity,
+            r.cash,
+            r.positions_value,
+            r.stocks_value(),
+            r.realised,
+            r.fees,
+            r.contributed,
+            r.marks
         )?;
         for p in &r.positions {
             writeln!(f, "  {} {} at {} (cost {})", p.symbol, p.net, p.mark, p.cost)?;
+        }
+        for s in &r.stocks {
+            writeln!(f, "  {} {} (booked at {})", s.asset, s.amount, s.value)?;
+        }
+        if r.late_fills > 0 {
+            writeln!(f, "{} fills came after their order was over", r.late_fills)?;
         }
         writeln!(f, "{} records, head {}, {} orders open", r.records, self.head.hash_hex(), r.open_orders)?;
         if let Some(bytes) = self.torn_bytes {

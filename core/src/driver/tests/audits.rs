@@ -1,7 +1,6 @@
 //! The audit: quiet over what is true, and exact about what is not.
 
 use super::rig::calm;
-use crate::account::ApplyError;
 use crate::domain::*;
 use crate::driver::audit::{Audit, AuditFault, AuditReport};
 use crate::record::{Envelope, RECORD_VERSION, Record};
@@ -116,11 +115,21 @@ fn a_trade_that_is_booked_twice_shows_at_once() {
     (1..).zip(&mut list).for_each(|(seq, envelope)| envelope.seq = seq);
     let fault = audit(&list).unwrap_err();
     let expected = list[at + 1].seq;
-    assert!(
-        matches!(&fault, AuditFault::Apply { seq, error: ApplyError::Overfilled { .. } | ApplyError::RepeatedTrade { .. } }
-            if *seq == expected),
-        "{fault}"
-    );
+    assert!(matches!(&fault, AuditFault::Twice { seq, .. } if *seq == expected), "{fault}");
+}
+
+#[test]
+fn an_order_that_is_filled_beyond_its_quantity_shows_at_once() {
+    let mut list = envelopes();
+    let at = place(&list, 3, |r| matches!(r, Record::Fill { .. }));
+    let mut copy = list[at].clone();
+    if let Record::Fill { fill } = &mut copy.record {
+        fill.trade_id += 1;
+    }
+    list.insert(at + 1, copy);
+    (1..).zip(&mut list).for_each(|(seq, envelope)| envelope.seq = seq);
+    let (fault, expected) = (audit(&list).unwrap_err(), list[at + 1].seq);
+    assert!(matches!(&fault, AuditFault::Figure { seq, .. } if *seq == expected), "{fault}");
 }
 
 #[test]
