@@ -7,7 +7,7 @@ use super::Action;
 use super::core::Account;
 use super::orders::{EVIDENCE_APART, Touch};
 use super::state::State;
-use crate::domain::{Actions, Event, Ix, OrderId, ReconcileCause, Span, Ts};
+use crate::domain::{Actions, Event, Ix, OrderId, ReconcileCause, Report, Span, Ts};
 
 /// The first and the longest wait between two questions about an order.
 const ORDER_WAITS: (Span, Span) = (Span::SECOND, Span::from_secs(30));
@@ -176,7 +176,11 @@ impl Account {
     pub(super) fn follow_up(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
         match event {
             Event::Bar { instrument, .. } | Event::Quote { instrument, .. } => self.retry_exit(*instrument, now, out),
-            Event::FrameEnd | Event::Report(_) | Event::Reconcile { .. } => self.retry_exits(now, out),
+            Event::FrameEnd | Event::Report(Report::State(_)) => {
+                self.retry_exits(now, out);
+                self.close_rest(now, out);
+            }
+            Event::Report(_) | Event::Reconcile { .. } => self.retry_exits(now, out),
             _ => return,
         }
         if !self.inquiry.orders.is_empty() {

@@ -6,9 +6,7 @@ use super::core::Account;
 use super::ledger::{self, Shelf};
 use super::{Action, Alert};
 use crate::alerts::Topic;
-use crate::domain::{
-    AccountKind, Actions, Asset, Commission, Fill, FreezeCause, Ix, Side, Symbol, Transfer, Ts,
-};
+use crate::domain::{AccountKind, Actions, Asset, Commission, Fill, FreezeCause, Ix, Side, Symbol, Transfer, Ts};
 use crate::record::Record;
 
 /// Why entries are frozen where somebody else has opened or turned a position. Lifted when it is flat again.

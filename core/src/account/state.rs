@@ -9,8 +9,8 @@ use super::ledger;
 use super::orders::Finished;
 use super::trade_ids::{Recent, TRANSFERS_MAX, TradeIds};
 use crate::domain::{
-    AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Money, OrderId, Qty, Reason, RunId, Symbol, Timeframe,
-    Ts,
+    AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Money, OrderId, Qty, Reason, RunId, Symbol,
+    Timeframe, Ts,
 };
 use crate::record::Record;
 
@@ -231,8 +231,7 @@ impl State {
             Record::Foreign { fill, .. } => self.apply_foreign(fill)?,
             Record::Transfer { transfer } => self.apply_transfer(transfer)?,
             Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
-            Record::Close { .. } | Record::Drill { .. }
-            | Record::Rebalance { .. } => {}
+            Record::Close { .. } | Record::Drill { .. } | Record::Rebalance { .. } => {}
             Record::Command { .. }
             | Record::Reconciled { .. }
             | Record::Ended { .. }

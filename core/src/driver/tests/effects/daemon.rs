@@ -86,7 +86,8 @@ impl Daemon {
             recalled: Vec::new(),
             turns: 0,
         };
-        world.note(format!("life {}: goes on after record {}", world.lives, daemon.durable));
+        let (life, durable) = (world.lives, daemon.durable);
+        world.note(|| format!("life {life}: goes on after record {durable}"));
         for action in actions.drain() {
             if let Action::Record(record) = action {
                 daemon.write(now, &record, world);
@@ -128,7 +129,8 @@ impl Daemon {
     }
 
     fn write(&mut self, ts: Ts, record: &Record, world: &mut World) {
-        world.note(format!("{} {}", self.chain.seq + 1, brief(record)));
+        let seq = self.chain.seq + 1;
+        world.note(|| format!("          {seq} {}", brief(record)));
         self.chain.encode(ts, record, &mut world.written).unwrap();
     }
 
@@ -137,7 +139,7 @@ impl Daemon {
         self.sequencer.step(input, &mut out);
         self.carry_out(&mut out, world);
         for answer in std::mem::take(&mut self.recalled) {
-            world.note("recalled");
+            world.note(|| "          recalled".into());
             self.step(answer, world);
         }
     }
@@ -167,7 +169,7 @@ impl Daemon {
                 }
                 Output::Alert(alert) => {
                     assert!(!alert.text.contains("ledger refused"), "{}\n{}", alert.text, world.told());
-                    world.note(format!("alert: {}", alert.text));
+                    world.note(|| format!("          alert: {}", alert.text));
                 }
                 Output::Engine(..) | Output::Ask { .. } | Output::Finished | Output::Tape(..) => {}
             }
@@ -219,6 +221,8 @@ impl Daemon {
         let next = match world.plan.chance {
             _ if turns.is_empty() => None,
             None => turns.first().copied(),
+            // In the end nobody is kept waiting.
+            Some(_) if world.plan.is_quiet(world.given) => turns.first().copied(),
             Some(seed) => {
                 // The urgent mostly comes first; anything may.
                 let draw = unit_draw(seed ^ 0x7ac7, (world.effects * 64 + self.turns) as u64);
@@ -232,8 +236,9 @@ impl Daemon {
             Turn::Answer => self.answers.pop_front().into_iter().for_each(|answer| self.step(answer, world)),
             Turn::Control(at) => {
                 self.told.push(at);
-                world.note(format!("{:?}", world.plan.controls[at].1));
-                self.step(Input::Control(world.plan.controls[at].1.clone()), world);
+                let event = world.plan.controls[at].1.clone();
+                world.note(|| format!("          {event:?}"));
+                self.step(Input::Control(event), world);
             }
             Turn::Sync => self.sync(world)?,
             Turn::Command => self.command(world)?,
@@ -254,7 +259,7 @@ impl Daemon {
     }
 
     fn sync(&mut self, world: &mut World) -> Live {
-        world.before("sync")?;
+        world.before(|| "sync".into())?;
         let written = std::mem::take(&mut world.written);
         world.disk.extend(written);
         self.durable = self.chain.seq;
@@ -265,7 +270,7 @@ impl Daemon {
     fn command(&mut self, world: &mut World) -> Live {
         let Some((ts, command)) = self.outbox.next(self.durable, false) else { return Ok(()) };
         if world.is_paper {
-            world.before(format_args!("venue: {}", words(&command)))?;
+            world.before(|| format!("venue: {}", words(&command)))?;
             let reports = world.exchange.take_paper(command, ts);
             world.exchange.under_way.push_back(super::exchange::Reply { due: 0, reports });
         } else if matches!(command, VenueCommand::Market(_) | VenueCommand::Instruments(_)) {
@@ -273,7 +278,7 @@ impl Daemon {
             self.step(Input::Venue { reports: Vec::new() }, world);
             return Ok(());
         } else {
-            world.before(format_args!("venue: {}", words(&command)))?;
+            world.before(|| format!("venue: {}", words(&command)))?;
             let halted = world.latch.is_some();
             let World { exchange, plan, given, .. } = world;
             exchange.take(command, halted, plan, *given);
@@ -283,7 +288,7 @@ impl Daemon {
 
     fn reply(&mut self, at: usize, world: &mut World) -> Live {
         let Some(reply) = world.exchange.under_way.get(at).cloned() else { return Ok(()) };
-        world.before(format_args!("heard: {}", reply.reports.iter().map(said).collect::<Vec<_>>().join(", ")))?;
+        world.before(|| format!("heard: {}", reply.reports.iter().map(said).collect::<Vec<_>>().join(", ")))?;
         world.exchange.under_way.remove(at);
         self.step(Input::Venue { reports: reply.reports }, world);
         world.after()
@@ -297,7 +302,8 @@ impl Daemon {
     fn market(&mut self, world: &mut World) {
         let Some(event) = world.move_market() else { return };
         (self.wanted, self.turns) = (false, 0);
-        world.note(format!("market {}", world.given));
+        let given = world.given;
+        world.note(|| format!("          market {given}"));
         self.step(Input::Market(event), world);
         // A minute has passed: longer than the venue is left unasked.
         let cause = if world.exchange.gap { ReconcileCause::Reconnect } else { ReconcileCause::Periodic };

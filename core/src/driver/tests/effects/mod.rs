@@ -30,16 +30,70 @@ fn market_events(event: &MarketEvent) -> Vec<Event> {
     }
 }
 
-/// A whole night, with every life that is needed. Returns the world as it is in the end.
-fn night(plan: Plan, is_paper: bool, kills: &[(usize, Edge)], name: &str) -> World {
-    let mut world = World::new(plan, is_paper, kills);
-    let lived = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
-    let wrong = match lived {
-        Ok(Ok(())) => return world,
-        Ok(Err(wrong)) => wrong,
-        Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into()),
-    };
-    panic!("{name}, kills at {kills:?}: {wrong}\n{}\n{name}, kills at {kills:?}: {wrong}", world.told());
+/// A whole night, with every life that is needed.
+struct Night {
+    plan: fn(u64) -> Plan,
+    seed: u64,
+    is_paper: bool,
+    kills: Vec<(usize, Edge)>,
+}
+
+impl Night {
+    /// The world as it is in the end, or what was wrong.
+    fn run(&self, tells: bool) -> Result<World, (String, World)> {
+        let mut world = World::new((self.plan)(self.seed), self.is_paper, &self.kills);
+        world.history = tells.then(Vec::new);
+        match catch_unwind(AssertUnwindSafe(|| live(&mut world))) {
+            Ok(Ok(())) => Ok(world),
+            Ok(Err(wrong)) => Err((wrong, world)),
+            Err(panic) => {
+                let words = panic.downcast_ref::<String>().cloned();
+                Err((words.unwrap_or_else(|| "it panicked".into()), world))
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        let venue = if self.is_paper { "in the daemon" } else { "elsewhere" };
+        format!("seed {}, the venue {venue}, kills at {:?}", self.seed, self.kills)
+    }
+}
+
+/// Lives through nights and remembers what was wrong with them.
+#[derive(Default)]
+struct Nights {
+    count: usize,
+    effects: usize,
+    lives: usize,
+    wrong: Vec<(Night, String)>,
+}
+
+impl Nights {
+    fn live_through(&mut self, night: Night) -> usize {
+        self.count += 1;
+        match night.run(false) {
+            Ok(world) => {
+                self.effects += world.effects;
+                self.lives += world.lives + 1;
+                world.effects
+            }
+            Err((wrong, world)) => {
+                self.wrong.push((night, wrong));
+                world.effects
+            }
+        }
+    }
+
+    /// Says how many there were. The first that went wrong is lived through again, and told from its beginning.
+    fn tell(self, what: &str) {
+        println!("{what}: {} nights, {} lives, {} effects", self.count, self.lives, self.effects);
+        let all: Vec<String> = self.wrong.iter().map(|(night, wrong)| format!("{}: {wrong}", night.name())).collect();
+        if let Some((night, _)) = self.wrong.first() {
+            let history = night.run(true).err().map(|(_, world)| world.told()).unwrap_or_default();
+            let first = all[..all.len().min(20)].join("\n");
+            panic!("{history}\n{} of {} nights went wrong:\n{first}", all.len(), self.count);
+        }
+    }
 }
 
 fn live(world: &mut World) -> Result<(), String> {
@@ -60,56 +114,54 @@ const EDGES: [Edge; 2] = [Edge::Before, Edge::After];
 const NIGHTS: u64 = 250;
 
 /// The fixed night, in which whoever is killed misses so much of the market.
-fn fixed_away(away: usize) -> Plan {
-    Plan { away, ..fixed() }
+fn fixed_away(away: u64) -> Plan {
+    Plan { away: usize::try_from(away).unwrap(), ..fixed() }
+}
+
+fn fixed_night(away: u64, is_paper: bool, kills: &[(usize, Edge)]) -> Night {
+    Night { plan: fixed_away, seed: away, is_paper, kills: kills.to_vec() }
 }
 
 /// Kills the daemon of the fixed night once at each effect.
-fn every_effect(is_paper: bool, away: usize) {
-    let effects = night(fixed_away(away), is_paper, &[], "fixed").effects;
-    let mut runs = 0;
-    for at in 1..=effects {
-        for edge in EDGES {
-            let world = night(fixed_away(away), is_paper, &[(at, edge)], "fixed");
-            assert_eq!(world.lives, 1, "the effect {at} never came");
-            runs += 1;
-        }
+fn every_effect(is_paper: bool, away: u64) {
+    let mut nights = Nights::default();
+    let effects = nights.live_through(fixed_night(away, is_paper, &[]));
+    for (at, edge) in (1..=effects).flat_map(|at| EDGES.map(|edge| (at, edge))) {
+        nights.live_through(fixed_night(away, is_paper, &[(at, edge)]));
     }
-    println!("{effects} effects, {runs} nights with a kill, {away} pieces of market missed each time");
+    nights.tell(&format!("killed before and after each of {effects} effects, {away} pieces of market missed"));
 }
 
 /// Kills it a second time, at each of the first effects of its second life.
 fn every_effect_of_recoveries(is_paper: bool) {
-    let effects = night(fixed(), is_paper, &[], "fixed").effects;
-    let mut runs = 0;
-    for first in (1..=effects).step_by(9) {
-        for (second, edge) in (1..=8).flat_map(|second| EDGES.map(|edge| (second, edge))) {
-            night(fixed_away(1), is_paper, &[(first, Edge::After), (first + second, edge)], "fixed, twice");
-            runs += 1;
+    let mut nights = Nights::default();
+    let effects = nights.live_through(fixed_night(1, is_paper, &[]));
+    for first in (1..=effects).step_by(11) {
+        for (second, edge) in (1..=7).flat_map(|second| EDGES.map(|edge| (second, edge))) {
+            nights.live_through(fixed_night(1, is_paper, &[(first, Edge::After), (first + second, edge)]));
         }
     }
-    println!("{effects} effects, {runs} nights with two kills");
+    nights.tell("killed, and killed again at each of the first effects of its recovery");
 }
 
 /// Nights in which everything is left to chance: decisions, prices, faults of the venue, kills, and what is done first.
 fn by_chance(is_paper: bool, seeds: std::ops::Range<u64>) {
-    let (mut effects, mut lives, nights) = (0, 0, seeds.end - seeds.start);
+    let mut nights = Nights::default();
     for seed in seeds {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
         let draw = |n: u64, count: f64| (unit_draw(seed, 7_000_000 + n) * count) as usize;
         let mut kills: Vec<(usize, Edge)> =
             (0..draw(0, 4.0) as u64).map(|n| (1 + draw(2 * n + 1, 300.0), EDGES[draw(2 * n + 2, 2.0)])).collect();
         kills.sort_unstable_by_key(|(at, _)| *at);
-        let world = night(drawn_night(seed), is_paper, &kills, &format!("seed {seed}"));
-        effects += world.effects;
-        lives += world.lives + 1;
+        nights.live_through(Night { plan: drawn_night, seed, is_paper, kills });
     }
-    println!("{nights} nights, {lives} lives, {effects} effects");
+    nights.tell("by chance");
 }
 
 #[test]
 fn the_fixed_night_has_everything_in_it() {
-    let world = night(fixed(), false, &[], "fixed");
+    let world =
+        fixed_night(0, false, &[]).run(true).unwrap_or_else(|(wrong, world)| panic!("{}\n{wrong}", world.told()));
     let (envelopes, ..) = daemon::read(&world.disk);
     let count = |of: &dyn Fn(&Record) -> bool| envelopes.iter().filter(|envelope| of(&envelope.record)).count();
     for rule in [ExitReason::Stop, ExitReason::Target, ExitReason::Trailing, ExitReason::TimeExit] {

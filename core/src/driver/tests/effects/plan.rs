@@ -12,7 +12,7 @@ use crate::fills::{PaperSetup, RawPaperSetup};
 
 pub(super) const START: Ts = Ts::from_secs(1_654_041_600);
 /// Quiet pieces of market at the end, in which everything comes to rest.
-pub(super) const QUIET: usize = 8;
+pub(super) const QUIET: usize = 10;
 
 /// What becomes of a command, or of a word of the venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Plan {
         given.checked_sub(1).map_or(START, |last| self.market[last].ts())
     }
 
-    fn is_quiet(&self, given: usize) -> bool {
+    pub(super) fn is_quiet(&self, given: usize) -> bool {
         given + QUIET > self.market.len()
     }
 

@@ -1,7 +1,6 @@
 //! What outlives a daemon: a disk, a venue, a latch file, people, and whoever kills it.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use super::exchange::Exchange;
 use super::plan::Plan;
@@ -40,7 +39,8 @@ pub(super) struct World {
     pub(super) effects: usize,
     pub(super) kills: VecDeque<(usize, Edge)>,
     pub(super) lives: usize,
-    pub(super) history: Vec<String>,
+    /// What happened, where somebody wants to know.
+    pub(super) history: Option<Vec<String>>,
 }
 
 impl World {
@@ -56,15 +56,16 @@ impl World {
             effects: 0,
             kills: kills.iter().copied().collect(),
             lives: 0,
-            history: Vec::new(),
+            history: None,
             plan,
         }
     }
 
     /// An effect is going to happen.
-    pub(super) fn before(&mut self, what: impl fmt::Display) -> Live {
+    pub(super) fn before(&mut self, what: impl FnOnce() -> String) -> Live {
         self.effects += 1;
-        self.history.push(format!("{:>4} [{:>2}] {what}", self.effects, self.given));
+        let (at, given) = (self.effects, self.given);
+        self.note(|| format!("{at:>4} [{given:>2}] {}", what()));
         self.die_at(Edge::Before)
     }
 
@@ -78,15 +79,17 @@ impl World {
             // One that was to come on the other side of an effect that is gone comes now.
             Some((at, on)) if *at < self.effects || (*at == self.effects && *on == edge) => {
                 self.kills.pop_front();
-                self.history.push(format!("     killed {edge:?}"));
+                self.note(|| format!("     killed {edge:?}"));
                 Err(Killed)
             }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn note(&mut self, what: impl fmt::Display) {
-        self.history.push(format!("          {what}"));
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(history) = &mut self.history {
+            history.push(what());
+        }
     }
 
     /// A number under `count`, by the effects so far.
@@ -125,7 +128,7 @@ impl World {
 
     /// What a failure is explained with.
     pub(super) fn told(&self) -> String {
-        let from = self.history.len().saturating_sub(400);
-        self.history[from..].join("\n")
+        let history = self.history.as_deref().unwrap_or_default();
+        history[history.len().saturating_sub(400)..].join("\n")
     }
 }
