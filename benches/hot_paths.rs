@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use levibot_core::account::{Account, AccountSetup, Action, RiskPolicy};
+use levibot_core::account::{Account, AccountSetup, Action, RiskPolicy, State};
 use levibot_core::domain::hash::unit_draw;
 use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::*;
 use levibot_core::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::engine::{Core, EngineAction, EngineSetup, RawStrategy, Rule};
-use levibot_core::fills::{PaperSetup, PaperVenue, RawPaperSetup};
+use levibot_core::fills::{PaperAccount, PaperSetup, PaperVenue, RawPaperSetup};
 use levibot_core::record::Record;
 
 const SYMBOLS: usize = 12;
@@ -66,7 +66,8 @@ fn venue() -> PaperVenue {
         latency: Span::from_millis(50),
         participation: 1.0,
     };
-    PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &setup().instruments)
+    let account = setup();
+    PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &PaperAccount::from(&account), &account.instruments)
 }
 
 fn core(ix: Ix) -> Core {
@@ -181,6 +182,56 @@ fn accounts(c: &mut Criterion) {
     });
 }
 
+/// An order of `fills` parts from its intent to its end, as records into the ledger.
+fn book(state: &mut State, n: u64, fills: u64) {
+    let (symbol, now) = ("S00".parse().unwrap(), Ts::from_nanos(i64::try_from(n).unwrap()));
+    let id: OrderId = format!("lb-{n}").parse().unwrap();
+    let side = if n.is_multiple_of(2) { Side::Buy } else { Side::Sell };
+    let (part, price): (Qty, Price) = ("0.003".parse().unwrap(), "100.07".parse().unwrap());
+    let qty = (0..fills).fold(Qty::ZERO, |sum, _| sum + part);
+    let (cause, reserved) = (Cause::Command { seq: n }, "1".parse().unwrap());
+    let order = Order { id, symbol, side, leg: Leg::Entry, qty, cause, attempt: 1, trigger: None, created: now };
+    state.apply(now, &Record::Intent { order, reserved, bracket: None }).unwrap();
+    state.apply(now, &Record::Accepted { order: id }).unwrap();
+    for at in 0..fills {
+        let (trade_id, fee) = (n * fills + at, "0.00015".parse().unwrap());
+        let fill = Fill { order: id, trade_id, symbol, side, price, qty: part, fee, commission: None, ts: now };
+        state.apply(now, &Record::Fill { fill }).unwrap();
+    }
+    state.apply(now, &Record::Done { order: id, reason: DoneReason::Filled, text: None }).unwrap();
+}
+
+/// What an order and a fill cost the ledger, early and late in its life: it must be the same.
+fn ledgers(c: &mut Criterion) {
+    const ORDERS: u64 = 90_000;
+    let now = Ts::from_secs(1_654_041_600);
+    let mut setup = setup();
+    setup.initial_cash = "100000000".parse().unwrap();
+    let (run, config_hash) = ("bench".parse().unwrap(), String::new());
+    let started = Record::Started { run, timeframe: Timeframe::MINUTE, config_hash, setup: Box::new(setup) };
+    let young = State::open(now, &started).unwrap();
+    let mut old = young.clone();
+    (0..ORDERS - ORDERS / 10).for_each(|n| book(&mut old, n, 1));
+    let mut group = c.benchmark_group("ledger");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(4_000));
+    group.bench_function("4,000 fills into one position", |b| {
+        b.iter_batched_ref(|| young.clone(), |state| book(state, 0, 4_000), BatchSize::LargeInput);
+    });
+    group.throughput(Throughput::Elements(ORDERS / 10));
+    for (name, state, from) in [
+        ("the first 9,000 of 90,000 orders", &young, 0),
+        ("the last 9,000 of 90,000 orders", &old, ORDERS - ORDERS / 10),
+    ] {
+        let orders = from..from + ORDERS / 10;
+        group.bench_function(name, |b| {
+            let all = |state: &mut State| orders.clone().for_each(|n| book(state, n, 1));
+            b.iter_batched_ref(|| state.clone(), all, BatchSize::LargeInput);
+        });
+    }
+    group.finish();
+}
+
 fn engines(c: &mut Criterion) {
     let frames = frames(4_000);
     let mut core = core(ix(0));
@@ -275,5 +326,5 @@ fn instants(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(hot_paths, accounts, engines, instants);
+criterion_group!(hot_paths, accounts, ledgers, engines, instants);
 criterion_main!(hot_paths);

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use levibot_core::account::{Account, ApplyError, State};
+use levibot_core::account::{Account, State};
 use levibot_core::domain::hash::{hex, sha256};
-use levibot_core::domain::{Actions, DoneReason, Report, RunId, Ts};
+use levibot_core::domain::{Actions, Report, RunId, Ts};
+use levibot_core::driver::recovery::{Fold, never_sent};
 use levibot_core::driver::{Pace, Sequencer};
-use levibot_core::fills::{PaperVenue, VenueAnswer};
+use levibot_core::fills::{PaperAccount, PaperVenue};
 use levibot_core::record::{Envelope, Record};
 
 use super::data::Source;
@@ -96,7 +97,7 @@ impl House {
             opening: opening_records(source.start, &mut actions),
             journal,
             tape,
-            venue: PaperVenue::new(config.paper, &source.setup.instruments),
+            venue: PaperVenue::new(config.paper, &PaperAccount::from(&source.setup), &source.setup.instruments),
             counts: Counts::default(),
             run,
             dir,
@@ -111,15 +112,17 @@ impl House {
     fn recover(config: &Config, source: &mut Source, link: &HouseLink) -> Result<Self, AppError> {
         let dir = config.run.data_dir.clone();
         make_dir(&dir)?;
-        let mut fold = Fold::default();
-        let (journal, recovery) = Journal::open(&dir, Options::default(), notify(link), &mut |e| fold.take(&e))?;
-        if let Some((seq, source)) = fold.fault {
-            return Err(AppError::Fold { seq, dir, source });
-        }
+        let (mut fold, mut counts) = (Fold::default(), Counts::default());
+        let mut take = |envelope: Envelope| {
+            fold.take(&envelope);
+            counts.take(&envelope.record);
+        };
+        let (journal, recovery) = Journal::open(&dir, Options::default(), notify(link), &mut take)?;
+        let past = fold.finish().map_err(|(seq, source)| AppError::Fold { seq, dir: dir.clone(), source })?;
         let torn = recovery.torn.map(|t| format!("a line cut off by a crash ({} bytes) was set aside; ", t.bytes));
         let mut actions = Actions::new();
         let other = |source| AppError::OtherAccount { dir: dir.clone(), source };
-        let (account, now, resume_at, found) = match fold.state {
+        let (account, now, resume_at, found) = match past {
             None => {
                 let started = started(config, source, new_run(config)?);
                 (Account::open(source.start, started, &mut actions).map_err(other)?, source.start, None, None)
@@ -133,9 +136,10 @@ impl House {
             }
         };
         carry(account.state(), config, source)?;
-        let mut venue = PaperVenue::new(config.paper, &account.state().setup().instruments);
+        let setup = account.state().setup();
+        let mut venue = PaperVenue::new(config.paper, &PaperAccount::from(setup), &setup.instruments);
         scan(&dir.join(JOURNAL_FILE), &mut |e: Envelope| venue.recover(&e.record, e.ts))?;
-        let settled = settle(account.state(), &venue);
+        let settled = never_sent(account.state(), &venue);
         let tape = open_tape(config, &dir, false)?;
         Ok(Self {
             run: account.state().run(),
@@ -144,35 +148,13 @@ impl House {
             journal,
             tape,
             venue,
-            counts: fold.counts,
+            counts,
             dir,
             resume_at,
             settled,
             known: Known::default(),
             found,
         })
-    }
-}
-
-/// The journal's records as they are read.
-#[derive(Default)]
-struct Fold {
-    state: Option<State>,
-    counts: Counts,
-    fault: Option<(u64, ApplyError)>,
-}
-
-impl Fold {
-    fn take(&mut self, envelope: &Envelope) {
-        if self.fault.is_some() {
-            return;
-        }
-        let result = match &mut self.state {
-            Some(state) => state.apply(envelope.ts, &envelope.record),
-            None => State::open(envelope.ts, &envelope.record).map(|state| self.state = Some(state)),
-        };
-        self.counts.take(&envelope.record);
-        self.fault = result.err().map(|error| (envelope.seq, error));
     }
 }
 
@@ -186,14 +168,6 @@ fn carry(state: &State, config: &Config, source: &mut Source) -> Result<(), AppE
     }
     let refused = |error: AppError| AppError::Abandoned { symbols: names.join(", "), reason: chain(&error) };
     source.carry(config, state.setup()).map_err(refused)
-}
-
-/// Orders whose intent is on record and whose acceptance is not: the venue, rebuilt from the same record, says whether
-/// it has them. One that it does not know never left.
-fn settle(state: &State, venue: &PaperVenue) -> Vec<Report> {
-    let unsettled = state.orders().filter(|o| venue.query(o.order.id) == VenueAnswer::Unknown);
-    let text = Some("not at the venue after a restart".to_owned());
-    unsettled.map(|o| Report::Done { order: o.order.id, reason: DoneReason::NotSent, text: text.clone() }).collect()
 }
 
 fn started(config: &Config, source: &Source, run: RunId) -> Record {

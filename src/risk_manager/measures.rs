@@ -55,6 +55,8 @@ impl Measures {
                 self.orders.remove(order);
             }
             Record::Fill { fill } => self.metrics.filled(&fill.symbol),
+            Record::Unknown { order, .. } => self.ordered(*order, OrderOutcome::Unknown),
+            Record::Reconciled { cause, found, .. } => self.metrics.comparisons().compared(*cause, found.len()),
             _ => {}
         }
     }

@@ -4,10 +4,10 @@
 //! inputs, and publishes the account for the faces. It decides nothing itself.
 
 mod answers;
+mod comparisons;
 mod counts;
 mod links;
 mod measures;
-mod outbox;
 mod questions;
 mod trading_log;
 mod venue_lost;
@@ -22,7 +22,7 @@ use actix::prelude::*;
 use levibot_core::account::Action;
 use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Reason, Span, Ts};
-use levibot_core::driver::{Input, Output, Pace, Sequencer, VenueCommand};
+use levibot_core::driver::{Input, Outbox, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::record::{Record, TapeEntry};
 use tokio::sync::mpsc;
 
@@ -37,10 +37,10 @@ use crate::telemetry::metrics::Metrics;
 use crate::venue::VenueTell;
 
 use answers::Answers;
+use comparisons::Comparisons;
 pub use counts::{Counts, Latency};
 use links::Links;
 use measures::Measures;
-use outbox::Outbox;
 use questions::Questions;
 pub use trading_log::TARGET as TRADING_TARGET;
 use venue_watch::VenueWatch;
@@ -105,6 +105,8 @@ pub struct RiskManager {
     watch: JournalWatch,
     links: Links,
     outbox: Outbox,
+    /// Answers to commands that a halt has taken back.
+    recalled: Vec<Input>,
     outputs: Actions<Output>,
     records: Vec<(Ts, Record)>,
     published: Option<Instant>,
@@ -114,8 +116,10 @@ pub struct RiskManager {
     questions: Questions,
     answers: Answers,
     venue: VenueWatch,
+    comparisons: Comparisons,
     /// Why nothing new is sent any more: the journal or the venue is lost.
     sealed: Option<String>,
+    begun: bool,
     closed: bool,
     /// Market data are wanted and have not been asked for.
     market_waits: bool,
@@ -135,6 +139,7 @@ impl RiskManager {
             watch,
             links: Links::default(),
             outbox: Outbox::default(),
+            recalled: Vec::new(),
             outputs: Actions::new(),
             records: parts.opening.clone(),
             published: None,
@@ -144,7 +149,9 @@ impl RiskManager {
             questions: Questions::default(),
             answers: Answers::new(parts.sequencer.account().state()),
             venue: VenueWatch::new(VENUE_PATIENCE),
+            comparisons: Comparisons::default(),
             sealed: None,
+            begun: false,
             closed: false,
             market_waits: false,
             parts,
@@ -162,12 +169,18 @@ impl RiskManager {
         self.parts.sequencer.step(input, &mut outputs);
         self.carry_out(&mut outputs);
         loop {
+            let mut more = std::mem::take(&mut self.recalled);
             let lost = self.questions.take_lost();
-            if lost.is_empty() {
+            if !lost.is_empty() {
+                more.push(Input::Forecasts(lost));
+            }
+            if more.is_empty() {
                 break;
             }
-            self.parts.sequencer.step(Input::Forecasts(lost), &mut outputs);
-            self.carry_out(&mut outputs);
+            for input in more {
+                self.parts.sequencer.step(input, &mut outputs);
+                self.carry_out(&mut outputs);
+            }
         }
         self.outputs = outputs;
     }
@@ -187,6 +200,7 @@ impl RiskManager {
     /// Does what the sequencer asks, in its order: records are handed to the journal together, and each venue command
     /// waits for the records before it.
     fn carry_out(&mut self, outputs: &mut Actions<Output>) {
+        let mut halts = false;
         for output in outputs.drain() {
             match output {
                 Output::Record(ts, record) => self.records.push((ts, record)),
@@ -204,9 +218,15 @@ impl RiskManager {
                 Output::Ask { question, last } => self.questions.push(question, last),
                 Output::WantMarket => self.want_market(),
                 Output::Finished => self.say(HouseEvent::Finished),
-                Output::Halt(level, reason) => self.on_halt(level, &reason),
+                Output::Halt(level, reason) => {
+                    halts |= level > HaltLevel::None;
+                    self.on_halt(level, &reason);
+                }
                 Output::Alert(alert) => self.alert(&alert),
             }
+        }
+        if halts && self.parts.pace == Pace::Realtime {
+            self.recalled.extend(self.outbox.recall_entries());
         }
         self.write();
         self.release();
@@ -298,11 +318,14 @@ impl RiskManager {
             return;
         }
         while let Some((ts, command)) = self.outbox.next(durable, sealed) {
-            if sealed && matches!(command, VenueCommand::Submit(_)) {
-                continue;
-            }
+            let compares = matches!(command, VenueCommand::Reconcile);
             match self.parts.venue.try_send(VenueTell(ts, command)) {
-                Ok(()) => self.venue.asked(),
+                Ok(()) => {
+                    self.venue.asked();
+                    if compares {
+                        self.comparisons.sent();
+                    }
+                }
                 Err(SendError::Full(VenueTell(ts, command))) => {
                     self.measures.metrics().mailbox_full("venue");
                     self.outbox.put_back(ts, command);
@@ -393,6 +416,7 @@ impl Actor for RiskManager {
                 house.links.flush_all();
                 house.release();
                 house.ask();
+                house.compare();
                 house.publish(false);
                 house.look_at_venue();
             }
@@ -417,8 +441,8 @@ impl Handler<Tell> for RiskManager {
         }
         match tell {
             Tell::Input(input) => {
-                if matches!(input, Input::Venue { .. }) {
-                    self.venue.answered();
+                if let Input::Venue { reports } = &input {
+                    self.venue_answered(reports);
                 }
                 self.input(input);
             }
@@ -435,6 +459,7 @@ impl Handler<Tell> for RiskManager {
                 self.parts.sequencer.begin(&mut outputs);
                 self.carry_out(&mut outputs);
                 self.outputs = outputs;
+                self.begun = true;
             }
             Tell::VenueLost(why) => self.venue.lose(why),
             Tell::Fatal(why) => {

@@ -450,7 +450,7 @@ async fn positions_and_stocks_of_the_tables_are_those_of_the_account() {
 async fn tables_of_an_earlier_version_know_the_account_they_belong_to() {
     let folder = Folder::new(&[]);
     let url = format!("sqlite://{}?mode=rwc", folder.dir.path().join("levibot.db").display());
-    let pool = SqlitePool::connect(&url).await.unwrap();
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let mut earlier = sqlx::migrate!("./migrations");
     earlier.migrations.to_mut().retain(|migration| migration.version < 3);
     earlier.run(&pool).await.unwrap();

@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use super::alert_metrics::AlertMetrics;
+use super::comparison_metrics::ComparisonMetrics;
 use super::engine_metrics::EngineMetrics;
 use super::model_metrics::ModelMetrics;
 use super::retrain_metrics::RetrainMetrics;
@@ -135,6 +136,7 @@ pub struct Metrics {
     model: ModelMetrics,
     retrain: RetrainMetrics,
     alerts: AlertMetrics,
+    comparisons: ComparisonMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -272,6 +274,7 @@ impl Metrics {
             model: ModelMetrics::new(&make)?,
             retrain: RetrainMetrics::new(&make)?,
             alerts: AlertMetrics::new(&make)?,
+            comparisons: ComparisonMetrics::new(&make)?,
             registry,
         })
     }
@@ -444,6 +447,11 @@ impl Metrics {
     /// Those of alerts.
     pub const fn alerts(&self) -> &AlertMetrics {
         &self.alerts
+    }
+
+    /// Those of comparisons of ledger and venue.
+    pub const fn comparisons(&self) -> &ComparisonMetrics {
+        &self.comparisons
     }
 
     /// Everything, in Prometheus' text format.

@@ -3,6 +3,7 @@
 mod alert_metrics;
 pub mod alerts;
 pub mod clock;
+mod comparison_metrics;
 mod engine_metrics;
 mod log_caps;
 mod log_files;
@@ -17,6 +18,7 @@ pub use levibot_core::chain::chain;
 pub use alert_metrics::AlertMetrics;
 pub use alerts::{AlertChannel, CountChannel, LogChannel};
 pub use clock::{monotonic_now, wall_now};
+pub use comparison_metrics::ComparisonMetrics;
 pub use engine_metrics::EngineMetrics;
 pub use logs::{LogError, LogGuard, LogSettings};
 pub use metrics::{DecisionVerdict, Metrics, MetricsError, OrderOutcome};

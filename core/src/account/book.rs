@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::exits::FailedExit;
 use super::holding::{Change, Holding};
+use super::orders::{OrderStage, Touch};
 use crate::domain::{
     BracketSpec, Cause, Direction, FreezeCause, Instrument, Ix, Leg, Money, Order, OrderId, PositionView, Price, Qty,
     Symbol, Ts,
@@ -20,15 +22,20 @@ pub struct OrderState {
     pub reserved: Money,
     /// The protection it will carry.
     pub bracket: Option<BracketSpec>,
-    /// Whether the venue has said that it is live. Until then it is *unsent*: it may or may not have left.
-    pub accepted: bool,
+    /// Where it stands; never `Done`.
+    pub stage: OrderStage,
+    /// Its last record.
+    pub touched: Touch,
     /// Base units filled so far.
     pub filled: Qty,
+    /// The venue's numbers of its trades.
+    pub trades: Vec<u64>,
 }
 
 impl OrderState {
-    pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>) -> Self {
-        Self { order, reserved, bracket, accepted: false, filled: Qty::ZERO }
+    pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>, touched: Touch) -> Self {
+        let (stage, filled) = (OrderStage::Unsent, Qty::ZERO);
+        Self { order, reserved, bracket, stage, touched, filled, trades: Vec::new() }
     }
 
     /// Base units not filled yet.
@@ -61,6 +68,10 @@ pub struct Book {
     pub(super) last_decision: Ts,
     /// Cause and attempt of the last exit.
     pub(super) last_exit: Option<(Cause, u32)>,
+    /// Exits that failed since one was filled, while there is a position.
+    pub(super) failed: Option<FailedExit>,
+    /// The last record of an order or a fill.
+    pub(super) touched: Touch,
     /// Price of the last mark on record.
     pub(super) marked: Option<Price>,
     /// Total PnL when the trading day began.
@@ -80,6 +91,8 @@ impl Book {
             live: Vec::new(),
             last_decision: Ts::EPOCH,
             last_exit: None,
+            failed: None,
+            touched: Touch::default(),
             marked: None,
             day_base: Money::ZERO,
         }

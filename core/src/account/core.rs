@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::approved::Approved;
+use super::inquiry::Inquiry;
 use super::state::{ApplyError, State};
 use super::witness::Witness;
 use super::{Action, Alert, Protection, Severity};
@@ -30,6 +31,8 @@ pub struct Account {
     pub(super) warned: u8,
     /// A record that could not be folded. Nothing new is entered from then on.
     pub(super) fault: Option<ApplyError>,
+    /// What the venue was asked and has not answered yet.
+    pub(super) inquiry: Inquiry,
 }
 
 /// What market data says of one symbol, and what is derived for speed.
@@ -107,8 +110,10 @@ impl Account {
                 view,
             });
         }
+        let inquiry = Inquiry::new(&state);
         let last_equity = Money::ZERO;
-        let mut account = Self { state, live, last_equity, unconfirmed: None, drilled: None, warned: 0, fault: None };
+        let mut account =
+            Self { state, live, last_equity, unconfirmed: None, drilled: None, warned: 0, fault: None, inquiry };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
         account
     }
@@ -132,7 +137,8 @@ impl Account {
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
-            Event::Reconcile { .. } | Event::Rebalance { .. } => {}
+            Event::Reconcile { cause } => self.on_reconcile(*cause, now, out),
+            Event::Rebalance { .. } => {}
             Event::Close { instrument, reason } => self.on_close(*instrument, reason, now, out),
             Event::Drill { loss, reason } => self.on_drill(*loss, reason, now, out),
             Event::Position(_) | Event::Forecast { .. } => {}
@@ -140,6 +146,7 @@ impl Account {
         if matches!(event, Event::Report(Report::Fill(_))) {
             self.flatten(now, out);
         }
+        self.follow_up(event, now, out);
         self.tell_of_pauses(begun, out);
         self.watch_rate(now, out);
     }
@@ -249,6 +256,10 @@ impl Account {
             attempt,
         };
         let Ok(id) = key.id() else { return };
+        // The journal wins: what is known by this id is that order, whatever is wanted now.
+        if self.state.is_known(id) {
+            return;
+        }
         let Draft { side, qty, trigger, reserved, bracket, .. } = draft;
         let order = Order { id, symbol, side, leg, qty, cause, attempt, trigger, created: now };
         if self.commit(Record::Intent { order: order.clone(), reserved, bracket }, now, out) {

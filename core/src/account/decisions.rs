@@ -168,6 +168,11 @@ impl Account {
         checks.require("frozen", frozen.is_none(), || {
             format!("entries of this symbol are frozen: {}", frozen.map(String::as_str).unwrap_or_default())
         })?;
+        let doubt = self.venue_refusal(ix);
+        for name in ["reconciling", "unknown_order"] {
+            let passed = doubt.as_ref().is_none_or(|(check, _)| *check != name);
+            checks.require(name, passed, || doubt.as_ref().map(|(_, why)| why.clone()).unwrap_or_default())?;
+        }
         let short_of_assets = direction == Direction::Short && self.state.setup.kind == AccountKind::Spot;
         checks.require("spot_short", !short_of_assets, || "a spot account holds assets and cannot be short".to_owned())
     }

@@ -4,18 +4,15 @@ use super::core::{Account, plain};
 use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
-use crate::domain::{AccountKind, Actions, Ix, Leg, Qty, Ts};
+use crate::domain::{AccountKind, Actions, Ix, Qty, Ts};
 use crate::record::Record;
 
 impl Account {
     /// What an exit of the whole position would sell or buy back: whole steps of it. `None` when there is nothing to be
-    /// closed, an exit is on its way, or what is left is dust; the latter is put on record, once.
+    /// closed, or what is left is dust; the latter is put on record, once.
     pub(super) fn closable(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) -> Option<Qty> {
         let book = self.state.book(ix)?;
         book.direction()?;
-        if book.has_live(Leg::Exit, &self.state.orders) {
-            return None;
-        }
         match self.too_small(ix) {
             None => Some(book.closable()),
             // What is on its way may still add to it.

@@ -6,24 +6,13 @@ use super::core::Account;
 use super::ledger::{self, Shelf};
 use super::{Action, Alert};
 use crate::alerts::Topic;
-use crate::domain::{
-    AccountKind, Actions, Asset, Commission, Fill, FreezeCause, Ix, Report, Side, Symbol, Transfer, Ts,
-};
+use crate::domain::{AccountKind, Actions, Asset, Commission, Fill, FreezeCause, Ix, Side, Symbol, Transfer, Ts};
 use crate::record::Record;
 
 /// Why entries are frozen where somebody else has opened or turned a position. Lifted when it is flat again.
 const UNGUARDED: &str = "a trade that is not ours has left a position without a stop";
 
 impl Account {
-    /// What a venue reports of others.
-    pub(super) fn on_outside(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
-        match report {
-            Report::Foreign { fill, name } => self.on_foreign(fill, name, now, out),
-            Report::Transfer(transfer) => self.on_transfer(transfer, now, out),
-            _ => {}
-        }
-    }
-
     /// A trade of an order that is not ours. One that was booked before is passed over.
     ///
     /// On a linear account it moves our position. Where that leaves one without a bracket of ours (it was opened or turned

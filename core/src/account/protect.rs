@@ -3,7 +3,7 @@
 use super::Action;
 use super::core::{Account, Draft};
 use crate::domain::instrument::Rounding;
-use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, Leg, OrderId, Quote, Ts};
+use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, OrderId, Quote, Ts};
 use crate::record::{Bracket, Record};
 
 /// A rule of a bracket that was reached, and at which price if that is known better than by the next quote.
@@ -120,7 +120,7 @@ impl Account {
         let book = self.state.book(ix)?;
         let direction = book.direction()?;
         let bracket = book.bracket()?;
-        if book.has_live(Leg::Exit, &self.state.orders) {
+        if self.exit_under_way(book) {
             return None;
         }
         Some((direction, bracket.clone()))
@@ -145,14 +145,17 @@ impl Account {
         self.publish(ix, out);
     }
 
-    /// Sends an exit for the whole position, unless one is on its way.
+    /// Sends an exit for the whole position, unless one is on its way or it is not time for the next one yet.
     pub(super) fn close(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, now: Ts, out: &mut Actions<Action>) {
+        let Some(room) = self.state.book(ix).and_then(|book| self.exit_room(book, cause, now)) else { return };
         let Some(qty) = self.closable(ix, now, out) else { return };
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
-        let attempt = book.next_exit_attempt(cause);
+        let attempt = self.exit_attempt(book, cause);
+        self.cancel_unknown_exits(book, out);
+        let qty = qty.min(room);
         let draft = Draft { trigger, ..Draft::exit(ix, side, qty, cause, attempt) };
         self.submit(draft, now, out);
     }

@@ -7,10 +7,11 @@ use super::assets::{Stock, Stocks};
 use super::book::{Book, OrderState};
 use super::ledger;
 use super::order_limits::Sent;
+use super::orders::Finished;
 use super::protections::Protections;
 use super::trade_ids::{Recent, TRANSFERS_MAX, TradeIds};
 use crate::domain::{
-    AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Symbol,
+    AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Money, OrderId, Qty, Reason, RunId, Symbol,
     Timeframe, Ts,
 };
 use crate::record::Record;
@@ -36,6 +37,8 @@ pub struct State {
     pub(super) transfers: Recent<String>,
     /// Orders that are not done.
     pub(super) orders: BTreeMap<OrderId, OrderState>,
+    /// The orders that ended last.
+    pub(super) finished: Finished,
     pub(super) day: Option<Day>,
     pub(super) halt: Option<Halt>,
     /// Orders of the last while.
@@ -129,6 +132,26 @@ pub enum ApplyError {
         /// The venue's name of it.
         id: String,
     },
+    /// Something that cannot happen to an order where it stands.
+    #[error("order {order} is {stage}: `{step}` cannot follow")]
+    Impossible {
+        /// The order.
+        order: OrderId,
+        /// Where it stands.
+        stage: &'static str,
+        /// What is said of it.
+        step: &'static str,
+    },
+    /// The end of an order that does not fit what was filled of it.
+    #[error("order {order} ends as {reason:?} with {remaining} not filled")]
+    Ended {
+        /// The order.
+        order: OrderId,
+        /// How it is said to have ended.
+        reason: DoneReason,
+        /// Base units not filled.
+        remaining: Qty,
+    },
     /// The setup belongs to another account.
     #[error(
         "the journal belongs to a {was} account and the configuration describes a {is} account: use another data folder"
@@ -161,6 +184,7 @@ impl State {
             transfers: Recent::new(TRANSFERS_MAX),
             setup: (**setup).clone(),
             orders: BTreeMap::new(),
+            finished: Finished::default(),
             day: None,
             halt: None,
             sent: Sent::default(),
@@ -190,10 +214,12 @@ impl State {
             }
             // A bar that has not closed yet is none: it must not keep the decisions of real bars from being taken.
             Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar.min(ts),
-            Record::Intent { .. } => self.apply_intent(record)?,
-            Record::Accepted { order } => self.order_mut(*order)?.accepted = true,
-            Record::Fill { fill } => self.apply_fill(fill)?,
-            Record::Done { order, reason, .. } => self.apply_done(*order, *reason)?,
+            Record::Intent { .. } => self.apply_intent(ts, record)?,
+            Record::Accepted { order } => self.apply_accepted(ts, *order)?,
+            Record::Unknown { order, acceptable_until, .. } => self.apply_unknown(ts, *order, *acceptable_until)?,
+            Record::Absent { order, asked } => self.apply_absent(ts, *order, *asked)?,
+            Record::Fill { fill } => self.apply_fill(ts, fill)?,
+            Record::Done { order, reason, .. } => self.apply_done(ts, *order, *reason)?,
             Record::Bracket { symbol, bracket } => self.book_mut(*symbol)?.bracket = Some(bracket.clone()),
             Record::Halt { level, reason } => {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
@@ -218,7 +244,7 @@ impl State {
             Record::Foreign { fill, .. } => self.apply_foreign(fill)?,
             Record::Transfer { transfer } => self.apply_transfer(transfer)?,
             Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
-            Record::Unknown { .. } | Record::Absent { .. } | Record::Close { .. } | Record::Rebalance { .. } => {}
+            Record::Close { .. } | Record::Rebalance { .. } => {}
             Record::Command { .. }
             | Record::Reconciled { .. }
             | Record::Ended { .. }
@@ -234,40 +260,14 @@ impl State {
         Ok(())
     }
 
-    fn apply_intent(&mut self, record: &Record) -> Result<(), ApplyError> {
-        let Record::Intent { order, reserved, bracket } = record else { return Ok(()) };
-        if self.orders.contains_key(&order.id) {
-            return Err(ApplyError::RepeatedOrder(order.id));
-        }
-        let book = self.book_mut(order.symbol)?;
-        if order.leg == Leg::Exit {
-            book.last_exit = Some((order.cause, order.attempt));
-        }
-        book.live.push(order.id);
-        self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket));
-        Ok(())
-    }
-
-    fn apply_fill(&mut self, fill: &Fill) -> Result<(), ApplyError> {
+    fn apply_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
+        self.check_fill(fill)?;
         self.check_trade(fill)?;
-        let order = self.order_mut(fill.order)?;
-        let filled = order.filled + fill.qty;
-        if filled > order.order.qty {
-            return Err(ApplyError::Overfilled { order: fill.order, ordered: order.order.qty, filled });
-        }
         // What has left the setup with an order on its way still has its book.
         self.book_mut(fill.symbol)?;
         let posting = ledger::fill(self, fill);
         self.post(posting, Some(fill)).ok_or(ApplyError::Overflow { order: fill.order })?;
-        self.order_mut(fill.order)?.filled = filled;
-        Ok(())
-    }
-
-    fn apply_done(&mut self, id: OrderId, _reason: DoneReason) -> Result<(), ApplyError> {
-        let order = self.orders.remove(&id).ok_or(ApplyError::UnknownOrder(id))?;
-        let book = self.book_mut(order.order.symbol)?;
-        book.live.retain(|live| *live != id);
-        Ok(())
+        self.count_fill(ts, fill)
     }
 
     /// Takes a new setup: books move by symbol; a symbol that is gone stays at the end, its entries frozen, as long as
@@ -299,10 +299,6 @@ impl State {
         }
         self.setup = next;
         Ok(())
-    }
-
-    fn order_mut(&mut self, id: OrderId) -> Result<&mut OrderState, ApplyError> {
-        self.orders.get_mut(&id).ok_or(ApplyError::UnknownOrder(id))
     }
 
     pub(super) fn book_mut(&mut self, symbol: Symbol) -> Result<&mut Book, ApplyError> {

@@ -143,6 +143,20 @@ impl Account {
         }
     }
 
+    /// While everything is to be closed, what is held without an exit on its way gets one: the exits of the halt may have
+    /// been lost with the process before they were on record.
+    pub(super) fn close_rest(&mut self, now: Ts, out: &mut Actions<Action>) {
+        let Some(seq) = self.state.halt.as_ref().filter(|halt| halt.level == HaltLevel::Flatten).map(|halt| halt.seq)
+        else {
+            return;
+        };
+        for at in 0..self.state.books().len() {
+            let Some(ix) = Ix::from_usize(at) else { break };
+            self.close(ix, Cause::Command { seq }, None, now, out);
+            self.publish(ix, out);
+        }
+    }
+
     /// What is still open of them; their cancels may have been lost with the process or the venue.
     fn cancel_all_entries(&self, out: &mut Actions<Action>) {
         for at in 0..self.state.books().len() {

@@ -2,7 +2,9 @@
 
 pub mod audit;
 pub mod lane;
+pub mod outbox;
 mod questions;
+pub mod recovery;
 pub mod sequencer;
 pub mod words;
 
@@ -10,5 +12,6 @@ pub mod words;
 mod tests;
 
 pub use lane::{EngineInput, WARM_UP_BARS};
+pub use outbox::Outbox;
 pub use sequencer::Sequencer;
 pub use words::{Input, Output, Pace, VenueCommand};

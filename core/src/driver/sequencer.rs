@@ -14,7 +14,10 @@ use super::lane::{EngineInput, Lane, LaneState};
 use super::words::{Input, Output, Pace, VenueCommand};
 use crate::account::{Account, AccountSetup, Action, Alert, ApplyError};
 use crate::alerts::Topic;
-use crate::domain::{Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Instrument, Ix, MarketEvent, Reason, Ts};
+use crate::domain::{
+    Actions, Decision, Event, Frame, FreezeCause, HaltLevel, Instrument, Ix, MarketEvent, Reason, ReconcileCause,
+    Report, Ts,
+};
 use crate::engine::Snapshot;
 use crate::record::TapeTarget;
 
@@ -52,6 +55,9 @@ pub struct Sequencer {
     ended: bool,
     finished: bool,
     begun: bool,
+    /// Whether ledger and venue were compared since the start. Lockstep needs no comparison: venue and account begin
+    /// together.
+    compared: bool,
     early: Vec<Input>,
     /// Control that came in the middle of an instant, in lockstep.
     backlog: VecDeque<Event>,
@@ -78,6 +84,7 @@ impl Sequencer {
             ended: false,
             finished: false,
             begun: false,
+            compared: pace == Pace::Lockstep,
             early: Vec::new(),
             backlog: VecDeque::new(),
             actions: Actions::new(),
@@ -105,7 +112,8 @@ impl Sequencer {
         self.now
     }
 
-    /// Starts: every engine begins anew, and the first market data are asked for.
+    /// Starts: in realtime ledger and venue are compared; then every engine begins anew, and the first market data are asked
+    /// for.
     pub fn begin(&mut self, out: &mut Actions<Output>) {
         // Its time alone does not tell: a daemon may be killed before its records move on, and the next starts where it did.
         self.tape(TapeTarget::Start(self.account.state().seq()), Event::FrameEnd, out);
@@ -113,12 +121,34 @@ impl Sequencer {
         for input in std::mem::take(&mut self.early) {
             self.step(input, out);
         }
+        if !self.compared {
+            let before = self.pending;
+            self.tell_account(Event::Reconcile { cause: ReconcileCause::Start }, out);
+            if self.pending == before {
+                // The account has nothing to compare.
+                self.open(out);
+            }
+        }
         self.advance(out);
+    }
+
+    /// Ledger and venue are compared: what has waited for it goes on.
+    fn open(&mut self, out: &mut Actions<Output>) {
+        self.compared = true;
+        for input in std::mem::take(&mut self.early) {
+            self.step(input, out);
+        }
+    }
+
+    /// Whether an input has to wait. Before the comparison only the venue's words, control and notes are taken: a halt waits
+    /// for nobody.
+    const fn is_early(&self, input: &Input) -> bool {
+        !self.begun || !self.compared && !matches!(input, Input::Venue { .. } | Input::Control(_) | Input::Note(_))
     }
 
     /// Takes one input. What comes before the beginning waits for it.
     pub fn step(&mut self, input: Input, out: &mut Actions<Output>) {
-        if !self.begun {
+        if self.is_early(&input) {
             self.early.push(input);
             return;
         }
@@ -132,8 +162,12 @@ impl Sequencer {
             Input::Forecasts(answers) => self.on_forecasts(answers, out),
             Input::Venue { reports } => {
                 self.pending = self.pending.saturating_sub(1);
+                let says_all = reports.iter().any(|report| matches!(report, Report::State(_)));
                 for report in reports {
                     self.tell_account(Event::Report(report), out);
+                }
+                if says_all && !self.compared {
+                    self.open(out);
                 }
             }
             Input::Attach { instrument, generation } => self.on_attach(instrument, generation, out),
@@ -227,7 +261,7 @@ impl Sequencer {
                 self.finished = true;
                 out.push(Output::Finished);
             }
-        } else if !self.asked {
+        } else if !self.asked && self.compared {
             self.asked = true;
             out.push(Output::WantMarket);
         }

@@ -1,6 +1,7 @@
 //! The sequencer as a whole: the same records whatever the threads do, and nothing lost where something breaks.
 
 mod audits;
+mod effects;
 mod growth;
 mod model;
 mod outages;

@@ -2,6 +2,7 @@
 
 use super::models::{adverse, notional};
 use super::setup::PaperSetup;
+use super::wallet::Wallet;
 use crate::domain::hash::hash64;
 use crate::domain::instrument::{RawInstrument, Rounding};
 use crate::domain::{Bar, Fill, Instrument, Leg, Order, OrderId, Price, Qty, Quote, Side, Span, Ts, VenueOrder};
@@ -41,15 +42,19 @@ pub(super) struct Resting {
     /// Only market data of this instant or later may fill it: none is used twice.
     not_before: Ts,
     filled: Qty,
-    fills: u64,
+    fills: Vec<Fill>,
 }
+
+/// An order that the account has nothing left for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoRoom;
 
 impl Resting {
     pub(super) fn new(order: Order, submitted: Ts, setup: &PaperSetup) -> Self {
         let key = hash64(&[&setup.seed().to_le_bytes(), order.id.as_str().as_bytes()]);
         let submitted = submitted.max(order.created);
         let active = submitted + setup.latency().draw(key);
-        Self { order, key, submitted, active, not_before: submitted, filled: Qty::ZERO, fills: 0 }
+        Self { order, key, submitted, active, not_before: submitted, filled: Qty::ZERO, fills: Vec::new() }
     }
 
     pub(super) const fn id(&self) -> OrderId {
@@ -66,11 +71,24 @@ impl Resting {
         self.filled
     }
 
+    pub(super) const fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// Its fills, oldest first.
+    pub(super) fn fills(&self) -> &[Fill] {
+        &self.fills
+    }
+
+    pub(super) fn into_fills(self) -> Vec<Fill> {
+        self.fills
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         self.left().is_zero()
     }
 
-    fn left(&self) -> Qty {
+    pub(super) fn left(&self) -> Qty {
         self.order.qty.less(self.filled)
     }
 
@@ -94,63 +112,91 @@ impl Resting {
         }
     }
 
-    /// Takes of an offer what may be taken. `None` when that is less than one step, or when price or notional would lie
-    /// beyond what is kept exact.
-    fn take(&mut self, offer: &Offer, rules: &Instrument, setup: &PaperSetup) -> Option<Fill> {
-        let left = self.left();
-        let allowance = setup.participation().allowance(offer.size);
-        let qty = if allowance >= left.to_f64() { left } else { rules.qty_floor(allowance).ok()?.min(left) };
-        if qty.is_zero() {
-            return None;
-        }
-        let (side, id) = (self.order.side, self.order.id);
-        let rounding = match side {
+    /// Takes of an offer what may be taken, and books it. Nothing when that is less than one step, or when price, notional
+    /// or a sum would lie beyond what is kept exact.
+    fn take(
+        &mut self,
+        offer: &Offer,
+        rules: &Instrument,
+        setup: &PaperSetup,
+        wallet: &mut Wallet,
+    ) -> Result<Option<Fill>, NoRoom> {
+        let number = self.fills.len() as u64;
+        let rounding = match self.order.side {
             Side::Buy => Rounding::Up,
             Side::Sell => Rounding::Down,
         };
-        let cost = offer.half_spread + setup.slippage().draw(self.key, self.fills);
-        let price = rules.price(adverse(side, offer.reference, cost), rounding).ok()?;
+        let cost = offer.half_spread + setup.slippage().draw(self.key, number);
+        let Ok(price) = rules.price(adverse(self.order.side, offer.reference, cost), rounding) else { return Ok(None) };
+        let left = self.left();
+        let left = wallet.room(&self.order, price, setup.fee(), rules).map_or(left, |room| left.min(room));
+        if left.is_zero() {
+            return Err(NoRoom);
+        }
+        let allowance = setup.participation().allowance(offer.size);
+        let qty =
+            if allowance >= left.to_f64() { Ok(left) } else { rules.qty_floor(allowance).map(|qty| qty.min(left)) };
+        let fill = qty.ok().filter(|qty| !qty.is_zero()).and_then(|qty| self.execute(price, qty, offer.ts, setup));
+        let Some(fill) = fill.filter(|fill| wallet.book(fill)) else { return Ok(None) };
+        self.filled = self.filled + fill.qty;
+        self.fills.push(fill.clone());
+        Ok(Some(fill))
+    }
+
+    /// The next fill of this order; `None` when its notional is beyond what is kept exact.
+    fn execute(&self, price: Price, qty: Qty, ts: Ts, setup: &PaperSetup) -> Option<Fill> {
+        let Order { id, symbol, side, .. } = self.order;
         let fee = setup.fee().fee(price, qty)?;
-        let trade_id = hash64(&[b"trade", id.as_str().as_bytes(), &self.fills.to_le_bytes()]) & TRADE_ID_MASK;
-        self.filled = self.filled + qty;
-        self.fills += 1;
-        Some(Fill {
-            order: id,
-            trade_id,
-            symbol: self.order.symbol,
-            side,
-            price,
-            qty,
-            fee,
-            commission: None,
-            ts: offer.ts,
-        })
+        let number = self.fills.len() as u64;
+        let trade_id = hash64(&[b"trade", id.as_str().as_bytes(), &number.to_le_bytes()]) & TRADE_ID_MASK;
+        Some(Fill { order: id, trade_id, symbol, side, price, qty, fee, commission: None, ts })
     }
 
     /// Lets the market fill a part.
-    pub(super) fn meet(&mut self, market: Market<'_>, now: Ts, rules: &Instrument, setup: &PaperSetup) -> Option<Fill> {
-        let offer = self.offer(market, now, setup)?;
-        let fill = self.take(&offer, rules, setup)?;
-        self.not_before = after(fill.ts);
-        Some(fill)
+    pub(super) fn meet(
+        &mut self,
+        market: Market<'_>,
+        now: Ts,
+        rules: &Instrument,
+        setup: &PaperSetup,
+        wallet: &mut Wallet,
+    ) -> Result<Option<Fill>, NoRoom> {
+        let Some(offer) = self.offer(market, now, setup) else { return Ok(None) };
+        let fill = self.take(&offer, rules, setup, wallet)?;
+        if let Some(fill) = &fill {
+            self.not_before = after(fill.ts);
+        }
+        Ok(fill)
     }
 
     /// Fills protection that was triggered inside the bar that has just closed.
-    fn meet_trigger(&mut self, bar: &Bar, rules: &Instrument, setup: &PaperSetup) -> Option<Fill> {
-        let reference = self.order.trigger?.to_f64();
+    fn meet_trigger(
+        &mut self,
+        bar: &Bar,
+        rules: &Instrument,
+        setup: &PaperSetup,
+        wallet: &mut Wallet,
+    ) -> Result<Option<Fill>, NoRoom> {
+        let Some(reference) = self.order.trigger.map(Price::to_f64) else { return Ok(None) };
         let offer = Offer { reference, half_spread: setup.spread().half(), size: bar.volume, ts: self.submitted };
-        self.take(&offer, rules, setup)
+        self.take(&offer, rules, setup, wallet)
+    }
+
+    /// Whether a part is left and the account has nothing for it, at the price of the last fill.
+    pub(super) fn is_stuck(&self, rules: &Instrument, setup: &PaperSetup, wallet: &Wallet) -> bool {
+        let room = |fill: &Fill| wallet.room(&self.order, fill.price, setup.fee(), rules);
+        !self.is_complete() && self.fills.last().and_then(room).is_some_and(Qty::is_zero)
     }
 
     /// Counts a fill that is on record.
     pub(super) fn restore(&mut self, fill: &Fill) {
         // A fill at the trigger belongs to the closed bar and takes nothing from the one that opens now.
-        let at_trigger = self.order.trigger.is_some() && self.fills == 0 && fill.ts == self.submitted;
+        let at_trigger = self.order.trigger.is_some() && self.fills.is_empty() && fill.ts == self.submitted;
         if !at_trigger {
             self.not_before = self.not_before.max(after(fill.ts));
         }
         self.filled = self.filled + fill.qty;
-        self.fills += 1;
+        self.fills.push(fill.clone());
     }
 }
 
@@ -227,7 +273,7 @@ impl Book {
     }
 
     /// A price near the market, where one is known.
-    fn price_near(&self, trigger: Option<Price>) -> Option<Price> {
+    pub(super) fn price_near(&self, trigger: Option<Price>) -> Option<Price> {
         let seen = match (&self.quote, &self.bar) {
             (Some(quote), _) => quote.mid(),
             (None, Some(bar)) => bar.close,
@@ -237,8 +283,15 @@ impl Book {
     }
 
     /// Fills a new order at its trigger, where it has one and bars are the finest there is.
-    pub(super) fn fill_at_trigger(&self, resting: &mut Resting, setup: &PaperSetup) -> Option<Fill> {
-        let bar = self.bar.as_ref().filter(|bar| self.fills_from(Market::Bar(bar)))?;
-        resting.meet_trigger(bar, &self.rules, setup)
+    pub(super) fn fill_at_trigger(
+        &self,
+        resting: &mut Resting,
+        setup: &PaperSetup,
+        wallet: &mut Wallet,
+    ) -> Result<Option<Fill>, NoRoom> {
+        match self.bar.as_ref().filter(|bar| self.fills_from(Market::Bar(bar))) {
+            Some(bar) => resting.meet_trigger(bar, &self.rules, setup, wallet),
+            None => Ok(None),
+        }
     }
 }

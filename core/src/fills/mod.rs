@@ -6,12 +6,15 @@
 //! reports; its state is a fold of the journal and can be rebuilt from it.
 
 mod book;
+mod finished;
 pub mod models;
 pub mod paper;
 pub mod setup;
 #[cfg(test)]
 mod tests;
+mod wallet;
 
 pub use models::{FeeModel, LatencyModel, ParticipationModel, SlippageModel, SpreadModel};
 pub use paper::{PaperVenue, VenueAnswer};
 pub use setup::{PaperSetup, PaperSetupError, RawPaperSetup};
+pub use wallet::PaperAccount;

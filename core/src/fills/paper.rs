@@ -1,15 +1,22 @@
 //! A venue made of models, whose state is a fold of the journal.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
-use super::book::{Book, Market, Resting};
+use rust_decimal::Decimal;
+
+use super::book::{Book, Market, NoRoom, Resting};
+use super::finished::{Finished, Outcome, Recent};
 use super::setup::PaperSetup;
+use super::wallet::{PaperAccount, Wallet, cost};
 use crate::account::Approved;
-use crate::domain::{Actions, DoneReason, Event, Instrument, Ix, Order, OrderId, Qty, Report, Symbol, Ts, VenueState};
+use crate::domain::{
+    Actions, DoneReason, Event, Fill, Instrument, Ix, Order, OrderId, Qty, Report, Side, Symbol, Ts, VenueState,
+};
 use crate::record::Record;
 
-/// How many finished orders are remembered, so that none of them is taken a second time.
-const FINISHED_MAX: usize = 10_000;
+/// What a venue says of an order for which the account has nothing left: a position to reduce, an asset to sell, currency
+/// to pay with.
+const NO_ROOM: &str = "nothing is left that it could reduce, sell or be paid with";
 
 /// What the venue knows of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +51,9 @@ pub enum VenueAnswer {
 /// * **Draws** depend on the seed, the order's id and the fill's number alone. A trade id is 63 bits of a hash of the
 ///   order's id and fill number: a rebuilt venue gives the same, and two alike in a million trades are less likely than one in
 ///   ten million.
+/// * **Bounds.** A wallet of the venue's own follows its fills. An exit of a linear account fills up to the position that is
+///   there; on spot a sale fills up to the balance, a purchase up to the currency, and what is already too much when it
+///   comes is refused. What is left of an order then expires.
 ///
 /// Orders of one instrument are served in order of arrival. Each sees the whole volume.
 #[derive(Debug)]
@@ -55,29 +65,12 @@ pub struct PaperVenue {
     /// Live orders and the book of each.
     live: BTreeMap<OrderId, usize>,
     finished: Finished,
+    wallet: Wallet,
+    recent: Recent,
     /// Orders on record that are not known to have reached the venue. Recovery alone fills this.
     intended: BTreeMap<OrderId, Order>,
-}
-
-/// The ids of the orders that ended last.
-#[derive(Debug, Default)]
-struct Finished {
-    known: BTreeSet<OrderId>,
-    oldest_first: VecDeque<OrderId>,
-}
-
-impl Finished {
-    fn insert(&mut self, id: OrderId) {
-        if !self.known.insert(id) {
-            return;
-        }
-        self.oldest_first.push_back(id);
-        if self.oldest_first.len() > FINISHED_MAX
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
+    /// Whether a record has said what was there in the beginning.
+    opened: bool,
 }
 
 /// The sound market data of an event and whose it is.
@@ -91,14 +84,17 @@ fn market_of(event: &Event) -> Option<(Ix, Market<'_>)> {
 
 impl PaperVenue {
     /// An empty venue for these instruments, in [`Ix`] order.
-    pub fn new(setup: PaperSetup, instruments: &[Instrument]) -> Self {
+    pub fn new(setup: PaperSetup, account: &PaperAccount, instruments: &[Instrument]) -> Self {
         let mut venue = Self {
             setup,
             books: Vec::with_capacity(instruments.len()),
             by_symbol: BTreeMap::new(),
             live: BTreeMap::new(),
             finished: Finished::default(),
+            wallet: Wallet::new(account),
+            recent: Recent::default(),
             intended: BTreeMap::new(),
+            opened: false,
         };
         venue.set_instruments(instruments);
         venue
@@ -112,6 +108,7 @@ impl PaperVenue {
                 None => self.books.push(Book::new(rules)),
             }
             self.by_symbol.insert(rules.id().symbol, at);
+            self.wallet.learn(rules);
         }
     }
 
@@ -124,30 +121,29 @@ impl PaperVenue {
             out.push(Report::Accepted { order: id });
             return;
         }
-        if self.finished.known.contains(&id) {
+        if self.finished.contains(id) {
             return;
         }
         self.intended.remove(&id);
         let at = match self.admit(&order) {
             Ok(at) => at,
             Err(text) => {
-                self.finished.insert(id);
-                out.push(Report::Done { order: id, reason: DoneReason::Rejected, text: Some(text) });
-                return;
+                let outcome = Outcome { fills: Vec::new(), reason: DoneReason::Rejected, text: Some(text) };
+                return self.finished.end(id, outcome, out);
             }
         };
         out.push(Report::Accepted { order: id });
-        let mut resting = Resting::new(Order::clone(&order), now, &self.setup);
-        let Some(book) = self.books.get_mut(at) else { return };
-        if let Some(fill) = book.fill_at_trigger(&mut resting, &self.setup) {
-            out.push(Report::Fill(fill));
-        }
-        if resting.is_complete() {
-            self.finished.insert(id);
-            out.push(Report::Done { order: id, reason: DoneReason::Filled, text: None });
-        } else {
-            book.resting.push(resting);
-            self.live.insert(id, at);
+        let Self { setup, books, live, finished, wallet, recent, .. } = self;
+        let Some(book) = books.get_mut(at) else { return };
+        let mut resting = Resting::new(Order::clone(&order), now, setup);
+        let met = book.fill_at_trigger(&mut resting, setup, wallet);
+        let end = after_meeting(met, &resting, book, (setup, wallet), recent, out);
+        match end {
+            Some((reason, text)) => finished.end(id, Outcome { fills: resting.into_fills(), reason, text }, out),
+            None => {
+                book.resting.push(resting);
+                live.insert(id, at);
+            }
         }
     }
 
@@ -156,46 +152,55 @@ impl PaperVenue {
         let at = self.by_symbol.get(&order.symbol).copied();
         let book = at.and_then(|at| Some((at, self.books.get(at)?)));
         let (at, book) = book.ok_or_else(|| format!("the symbol {} is not traded here", order.symbol))?;
-        book.refusal(order).map_or(Ok(at), Err)
+        let refusal = book.refusal(order).or_else(|| {
+            let locked = self.locked(order);
+            self.wallet.refusal(order, book.price_near(order.trigger), self.setup.fee(), locked)
+        });
+        refusal.map_or(Ok(at), Err)
+    }
+
+    /// What live orders hold of what this one needs: currency, or the asset.
+    fn locked(&self, order: &Order) -> Decimal {
+        let resting = self.books.iter().flat_map(|book| book.resting.iter().map(move |other| (book, other)));
+        let same = resting.filter(|(_, other)| other.order().side == order.side);
+        let amounts = same.filter_map(|(book, other)| match order.side {
+            Side::Buy => book.price_near(other.order().trigger).and_then(|p| cost(p, other.left(), self.setup.fee())),
+            Side::Sell => (other.order().symbol == order.symbol).then(|| other.left().get()),
+        });
+        amounts.sum()
     }
 
     /// Cancels what is left of an order, at once. An order that is not live is passed over in silence. The instant is
     /// part of every venue's call; here nothing depends on it.
     pub fn cancel(&mut self, id: OrderId, _now: Ts, out: &mut Actions<Report>) {
-        if self.remove(id).is_some() {
-            self.finished.insert(id);
-            out.push(Report::Done { order: id, reason: DoneReason::Cancelled, text: None });
+        if let Some(resting) = self.remove(id) {
+            let outcome = Outcome { fills: resting.into_fills(), reason: DoneReason::Cancelled, text: None };
+            self.finished.end(id, outcome, out);
         }
     }
 
     /// Lets market data fill orders, at the instant `now` at which it is known: the close of a bar, the time of a quote
     /// or later. Events that are no market data do nothing.
     pub fn on_event(&mut self, event: &Event, now: Ts, out: &mut Actions<Report>) {
-        let Self { setup, books, live, finished, .. } = self;
+        let Self { setup, books, live, finished, wallet, recent, .. } = self;
         let Some((ix, market)) = market_of(event) else { return };
         let Some(book) = books.get_mut(ix.at()) else { return };
         book.observe(market);
         if book.resting.is_empty() || !book.fills_from(market) {
             return;
         }
-        let mut resting = std::mem::take(&mut book.resting);
-        let rules = book.rules();
-        resting.retain_mut(|order| {
+        for mut order in std::mem::take(&mut book.resting) {
             // A recovered order can be wholly filled already: then only the end of it is still to be told.
-            if !order.is_complete()
-                && let Some(fill) = order.meet(market, now, rules, setup)
-            {
-                out.push(Report::Fill(fill));
-            }
-            let id = order.id();
-            if order.is_complete() {
-                live.remove(&id);
-                finished.insert(id);
-                out.push(Report::Done { order: id, reason: DoneReason::Filled, text: None });
-            }
-            !order.is_complete()
-        });
-        book.resting = resting;
+            let complete = order.is_complete();
+            let met = if complete { Ok(None) } else { order.meet(market, now, book.rules(), setup, wallet) };
+            let end = after_meeting(met, &order, book, (setup, wallet), recent, out);
+            let Some((reason, text)) = end else {
+                book.resting.push(order);
+                continue;
+            };
+            live.remove(&order.id());
+            finished.end(order.id(), Outcome { fills: order.into_fills(), reason, text }, out);
+        }
     }
 
     /// Takes note of market data without filling anything: what came before a rebuilt venue goes on. Without it the
@@ -215,27 +220,43 @@ impl PaperVenue {
         resting.map_or(VenueAnswer::Unknown, |r| VenueAnswer::Live { filled: r.filled() })
     }
 
-    /// Reports what the venue knows of an order.
-    pub fn tell_of(&self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
-        out.push(match self.query(id) {
-            VenueAnswer::Live { .. } => Report::Accepted { order: id },
-            VenueAnswer::Unknown => Report::Absent { order: id, asked: now, gap: false },
-        });
+    /// Reports what the venue knows of an order: all of it from its acceptance on, also of one that is over. One that it has
+    /// never seen is absent, and nothing was lost on the way here.
+    pub fn tell_of(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
+        self.end_complete(id);
+        let book = self.live.get(&id).and_then(|at| self.books.get(*at));
+        if let Some(resting) = book.and_then(|book| book.resting.iter().find(|r| r.id() == id)) {
+            out.push(Report::Accepted { order: id });
+            resting.fills().iter().for_each(|fill| out.push(Report::Fill(fill.clone())));
+        } else if !self.finished.tell(id, out) {
+            out.push(Report::Absent { order: id, asked: now, gap: false });
+        }
     }
 
     /// Reports all that the venue knows.
-    pub fn tell_all(&self, now: Ts, out: &mut Actions<Report>) {
-        let orders = self.books.iter().flat_map(|book| book.resting.iter().map(Resting::shown));
+    pub fn tell_all(&mut self, now: Ts, out: &mut Actions<Report>) {
+        let resting = self.books.iter().flat_map(|book| &book.resting).filter(|order| !order.is_complete());
+        let orders = resting.map(Resting::shown).collect();
         out.push(Report::State(Box::new(VenueState {
             asked: now,
             gap: false,
-            orders: orders.collect(),
-            fills: Vec::new(),
+            orders,
+            fills: self.recent.tell(),
             foreign: Vec::new(),
             transfers: Vec::new(),
-            positions: Vec::new(),
-            balances: Vec::new(),
+            positions: self.wallet.positions(),
+            balances: self.wallet.balances(),
         })));
+    }
+
+    /// Ends an order that a recovered record has wholly filled and not ended.
+    fn end_complete(&mut self, id: OrderId) {
+        let book = self.live.get(&id).and_then(|at| self.books.get(*at));
+        if book.is_some_and(|book| book.resting.iter().any(|r| r.id() == id && r.is_complete()))
+            && let Some(resting) = self.remove(id)
+        {
+            self.finished.insert(id, Outcome { fills: resting.into_fills(), reason: DoneReason::Filled, text: None });
+        }
     }
 
     /// Rebuilds the venue: give it every record of the journal in order, each with its time.
@@ -253,23 +274,39 @@ impl PaperVenue {
                     self.restore(order, ts);
                 }
             }
-            Record::Fill { fill } => {
-                let book = self.live.get(&fill.order).and_then(|at| self.books.get_mut(*at));
-                if let Some(resting) = book.and_then(|b| b.resting.iter_mut().find(|r| r.id() == fill.order)) {
-                    resting.restore(fill);
-                }
+            Record::Fill { fill } => self.recover_fill(fill, ts),
+            Record::Foreign { fill, .. } => {
+                self.wallet.book(fill);
             }
-            Record::Done { order, .. } => {
+            Record::Transfer { transfer } => self.wallet.pay(transfer),
+            Record::Done { order, reason, text } => {
                 self.intended.remove(order);
-                self.remove(*order);
-                self.finished.insert(*order);
+                let fills = self.remove(*order).map(Resting::into_fills).unwrap_or_default();
+                self.finished.insert(*order, Outcome { fills, reason: *reason, text: text.clone() });
+            }
+            Record::Started { setup, .. } if !self.opened => {
+                self.opened = true;
+                self.wallet.reopen(&PaperAccount::from(&**setup));
             }
             _ => {}
         }
     }
 
+    /// A trade speaks for its order, whether its acceptance was put on record or not.
+    fn recover_fill(&mut self, fill: &Fill, ts: Ts) {
+        if let Some(order) = self.intended.remove(&fill.order) {
+            self.restore(order, ts);
+        }
+        self.wallet.book(fill);
+        let book = self.live.get(&fill.order).and_then(|at| self.books.get_mut(*at));
+        match book.and_then(|b| b.resting.iter_mut().find(|r| r.id() == fill.order)) {
+            Some(resting) => resting.restore(fill),
+            None => self.finished.add(fill),
+        }
+    }
+
     fn is_known(&self, id: OrderId) -> bool {
-        self.live.contains_key(&id) || self.finished.known.contains(&id)
+        self.live.contains_key(&id) || self.finished.contains(id)
     }
 
     /// Makes an order of the record live. One whose symbol is no longer in the table stays unknown.
@@ -287,4 +324,25 @@ impl PaperVenue {
         let place = resting.iter().position(|r| r.id() == id)?;
         Some(resting.remove(place))
     }
+}
+
+/// Reports the fill of an order that has met the market, and says how the order has ended, if it has.
+fn after_meeting(
+    met: Result<Option<Fill>, NoRoom>,
+    order: &Resting,
+    book: &Book,
+    (setup, wallet): (&PaperSetup, &Wallet),
+    recent: &mut Recent,
+    out: &mut Actions<Report>,
+) -> Option<(DoneReason, Option<String>)> {
+    let expired = (DoneReason::Expired, Some(NO_ROOM.to_owned()));
+    let Ok(fill) = met else { return Some(expired) };
+    if let Some(fill) = fill {
+        recent.push(fill.clone());
+        out.push(Report::Fill(fill));
+    }
+    if order.is_complete() {
+        return Some((DoneReason::Filled, None));
+    }
+    order.is_stuck(book.rules(), setup, wallet).then_some(expired)
 }

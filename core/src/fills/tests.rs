@@ -1,3 +1,5 @@
+mod bounds;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -5,8 +7,8 @@ use crate::account::Approved;
 use crate::domain::instrument::RawInstrument;
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
-    Actions, Bar, Cause, Context, DoneReason, Event, Fill, Instrument, InstrumentId, Ix, Leg, Money, Order, OrderId,
-    Qty, Quote, Report, Side, Span, Ts,
+    AccountKind, Actions, Bar, Cause, Context, DoneReason, Event, Fill, Instrument, InstrumentId, Ix, Leg, Money,
+    Order, OrderId, Qty, Quote, Report, Side, Span, Ts,
 };
 use crate::record::Record;
 
@@ -43,8 +45,13 @@ struct Bench {
 
 impl Bench {
     fn new(raw: RawPaperSetup) -> Self {
-        let venue = PaperVenue::new(raw.try_into().unwrap(), &[instrument("BTCUSDT"), instrument("ETHUSDT")]);
-        Self { venue, out: Actions::new() }
+        Self::of(AccountKind::Linear, raw)
+    }
+
+    fn of(kind: AccountKind, raw: RawPaperSetup) -> Self {
+        let account = PaperAccount { kind, currency: "USDT".into(), initial_cash: "100000".parse().unwrap() };
+        let table = [instrument("BTCUSDT"), instrument("ETHUSDT")];
+        Self { venue: PaperVenue::new(raw.try_into().unwrap(), &account, &table), out: Actions::new() }
     }
 
     fn submit(&mut self, order: &Order, now: Ts) -> Vec<Report> {
@@ -55,6 +62,16 @@ impl Bench {
     fn event(&mut self, event: &Event, now: Ts) -> Vec<Report> {
         self.venue.on_event(event, now, &mut self.out);
         self.out.drain().collect()
+    }
+
+    /// Begins with a position in the first instrument, which cost nothing worth mentioning.
+    fn holding(mut self, side: Side, qty: &str) -> Self {
+        let order = OrderId::foreign("BTCUSDT".parse().unwrap(), "before").unwrap();
+        let (price, qty, fee, ts) = ("1".parse().unwrap(), qty.parse().unwrap(), Money::ZERO, Ts::EPOCH);
+        let symbol = "BTCUSDT".parse().unwrap();
+        let fill = Fill { order, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts };
+        self.venue.recover(&Record::Foreign { fill, name: "before".into() }, ts);
+        self
     }
 
     fn cancel(&mut self, id: OrderId, now: Ts) -> Vec<Report> {
@@ -207,7 +224,7 @@ fn from_the_first_quote_on_bars_fill_nothing() {
 
 #[test]
 fn a_trigger_fills_at_once_from_the_closed_bar_and_the_rest_later() {
-    let mut bench = Bench::new(RawPaperSetup { participation: 0.1, ..plain() });
+    let mut bench = Bench::new(RawPaperSetup { participation: 0.1, ..plain() }).holding(Side::Buy, "1");
     bench.bar(0, 100.0, 4.0);
     let mut stop = order("a", Side::Sell, "1", at(1));
     stop.trigger = Some("99.5".parse().unwrap());
@@ -422,8 +439,9 @@ proptest! {
         bars in prop::collection::vec((1.0..5_000.0_f64, 0.0..4.0_f64, any::<bool>()), 1..40),
     ) {
         let latency = Span::from_millis(latency_ms);
-        let mut bench = Bench::new(RawPaperSetup { seed, spread, slippage, latency, participation, ..raw_setup() });
         let side = if buy { Side::Buy } else { Side::Sell };
+        let raw = RawPaperSetup { seed, spread, slippage, latency, participation, ..raw_setup() };
+        let mut bench = Bench::new(raw).holding(side.opposite(), "5");
         let submitted = at(1) + Span::SECOND.times(offset);
         let mut order = order("p", side, &format!("{}.{:03}", steps / 1000, steps % 1000), submitted);
         order.leg = Leg::Exit;

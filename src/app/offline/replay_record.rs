@@ -365,7 +365,8 @@ impl<'a> Again<'a> {
     /// Takes what stands on record and came by no event: commands, ends.
     fn notes(&mut self, outcome: &mut ReplayOutcome) {
         while let Some((_, record)) = self.journal.front() {
-            if !record.is_note() {
+            // A comparison changes nothing either, but comes by an event: the venue's word.
+            if !record.is_note() || matches!(record, Record::Reconciled { .. }) {
                 return;
             }
             let Some((ts, record)) = self.next(outcome) else { return };

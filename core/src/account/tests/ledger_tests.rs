@@ -150,6 +150,8 @@ impl Market {
 
     /// What was told already changes nothing.
     fn assert_told_once(&mut self) {
+        // Exits that failed and are due go first: they wait for any event.
+        self.desk.tell(&Event::FrameEnd);
         let before = self.desk.account.state().clone();
         for report in std::mem::take(&mut self.told) {
             let records = self.desk.records.len();

@@ -63,9 +63,10 @@ fn a_new_instrument_is_warm_trades_and_leaves_the_others_alone() {
 #[test]
 fn a_changed_setup_leaves_its_mark_on_the_tape_and_a_refused_one_none() {
     let mut rig = Rig::new(Pace::Realtime);
+    rig.begin();
+    rig.settle();
     let mut marks = |setup| {
         let mut out = Actions::new();
-        rig.sequencer.begin(&mut out);
         rig.sequencer.step(Input::Setup(Box::new(setup)), &mut out);
         let mark = |output: &Output| matches!(output, Output::Tape(_, _, TapeTarget::Setup, _));
         out.drain().filter(mark).count()

@@ -8,7 +8,7 @@ use crate::domain::hash::unit_draw;
 use crate::domain::*;
 use crate::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
 use crate::engine::{Core, EngineAction, EngineSetup, EngineStep, RawStrategy, Rule};
-use crate::fills::{PaperSetup, PaperVenue, RawPaperSetup};
+use crate::fills::{PaperAccount, PaperSetup, PaperVenue, RawPaperSetup};
 use crate::record::Record;
 
 pub(super) const SYMBOLS: [&str; 3] = ["AAA", "BBB", "CCC"];
@@ -40,7 +40,8 @@ fn venue() -> PaperVenue {
         latency: Span::from_millis(50),
         participation: 0.1,
     };
-    PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &account_setup().instruments)
+    let setup = account_setup();
+    PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &PaperAccount::from(&setup), &setup.instruments)
 }
 
 pub(super) fn engine_setup(ix: Ix, asks_model: bool) -> EngineSetup {

@@ -1,0 +1,434 @@
+//! Where an order stands, and what the records make of it.
+//!
+//! ```text
+//!             accepted  fill   unknown        absent         done
+//! unsent      live      live   unknown        -              done
+//! live        -         live   -              -              done, but not `not_sent`
+//! unknown     live      live   unknown, if    unknown, if    done
+//!                              later (1)      evidence (2)
+//! done        -         done   -              -              -
+//! ```
+//!
+//! A dash is impossible: such a record does not fold, and the account never makes one. (1) The venue would accept it for
+//! longer than was known; absences count anew. (2) See [`Doubt::is_evidence`].
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::book::OrderState;
+use super::exits::FailedExit;
+use super::state::{ApplyError, State};
+use crate::domain::{BracketSpec, DoneReason, Fill, Leg, OrderId, Qty, Side, Span, Symbol, Ts};
+use crate::record::Record;
+
+/// How long after the last instant at which the venue would have accepted an order its absence is evidence. The venue's
+/// own books of orders follow each other with a delay.
+const EVIDENCE_AFTER: Span = Span::from_secs(30);
+/// How far apart two absences must be asked for, so that one stale copy at the venue does not speak twice.
+pub(super) const EVIDENCE_APART: Span = Span::from_secs(5);
+/// Absences that resolve an order.
+const ABSENCES: u8 = 2;
+/// How many finished orders are remembered, so that a late fill still finds its order and no id is used twice.
+const FINISHED_MAX: usize = 4_096;
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStage {
+    /// On record, and perhaps on its way: there is no word of it yet.
+    Unsent,
+    /// The venue has it.
+    Live,
+    /// It may be at the venue or not.
+    Unknown(Doubt),
+    /// It is over.
+    Done,
+}
+
+/// What is known of an order of which it is not known whether it is at the venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// Trading time since which nothing is known.
+    pub since: Ts,
+    /// Trading time after which the venue would no longer accept it.
+    pub acceptable_until: Ts,
+    /// How often the venue has said, in a way that counts, that it has no such order.
+    pub absences: u8,
+    /// When it was asked the last time that counts.
+    pub absent_at: Option<Ts>,
+}
+
+impl Doubt {
+    /// Whether an absence counts that was asked for at this trading time: well after the last acceptable instant, and
+    /// apart from the one before.
+    pub fn is_evidence(&self, asked: Ts) -> bool {
+        let late = asked >= self.acceptable_until.saturating_add(EVIDENCE_AFTER);
+        late && self.absent_at.is_none_or(|before| asked >= before.saturating_add(EVIDENCE_APART))
+    }
+
+    /// Whether the evidence is complete: the order was never at the venue.
+    pub const fn is_resolved(&self) -> bool {
+        self.absences >= ABSENCES
+    }
+}
+
+/// What can happen to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStep {
+    /// The venue has it.
+    Accepted,
+    /// A part was executed.
+    Fill,
+    /// Whether it is at the venue is not known.
+    Unknown {
+        /// See [`Doubt::acceptable_until`].
+        acceptable_until: Ts,
+    },
+    /// The venue says that it has none.
+    Absent {
+        /// Trading time at which it was asked.
+        asked: Ts,
+    },
+    /// It is over.
+    Done(DoneReason),
+}
+
+impl OrderStage {
+    /// The stage after a step at trading time `ts`; `None` where that cannot be.
+    pub fn after(self, step: OrderStep, ts: Ts) -> Option<Self> {
+        use OrderStep::{Absent, Accepted, Done, Fill, Unknown};
+        let doubt = |since, acceptable_until| Doubt { since, acceptable_until, absences: 0, absent_at: None };
+        match (self, step) {
+            (Self::Unsent | Self::Unknown(_), Accepted) => Some(Self::Live),
+            (Self::Done, Fill) => Some(Self::Done),
+            (Self::Unsent | Self::Live | Self::Unknown(_), Fill) => Some(Self::Live),
+            (Self::Unsent, Unknown { acceptable_until }) => Some(Self::Unknown(doubt(ts, acceptable_until))),
+            (Self::Unknown(old), Unknown { acceptable_until }) if acceptable_until > old.acceptable_until => {
+                Some(Self::Unknown(doubt(old.since, acceptable_until)))
+            }
+            (Self::Unknown(old), Absent { asked }) if old.is_evidence(asked) => {
+                Some(Self::Unknown(Doubt { absences: old.absences.saturating_add(1), absent_at: Some(asked), ..old }))
+            }
+            // What the venue has had cannot have been kept from it.
+            (Self::Live, Done(DoneReason::NotSent)) => None,
+            (Self::Unsent | Self::Live | Self::Unknown(_), Done(_)) => Some(Self::Done),
+            _ => None,
+        }
+    }
+
+    /// As people read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsent => "unsent",
+            Self::Live => "live",
+            Self::Unknown(_) => "unknown",
+            Self::Done => "done",
+        }
+    }
+
+    /// Whether it may be at the venue or not.
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+}
+
+impl OrderStep {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Fill => "fill",
+            Self::Unknown { .. } => "unknown",
+            Self::Absent { .. } => "absent",
+            Self::Done(_) => "done",
+        }
+    }
+}
+
+/// Where in the record something happened last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touch {
+    /// Trading time of the record.
+    pub ts: Ts,
+    /// Its sequence number.
+    pub seq: u64,
+}
+
+/// An order that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedOrder {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Entry or exit.
+    pub leg: Leg,
+    /// Buy or sell.
+    pub side: Side,
+    /// Base units ordered.
+    pub qty: Qty,
+    /// Base units filled, before and after its end.
+    pub filled: Qty,
+    /// The protection it would have carried.
+    pub bracket: Option<BracketSpec>,
+    /// The venue's numbers of its trades.
+    pub trades: Vec<u64>,
+    /// When it ended.
+    pub ended: Touch,
+}
+
+/// The orders that ended last, a bounded number of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Finished {
+    by_id: BTreeMap<OrderId, FinishedOrder>,
+    oldest_first: VecDeque<OrderId>,
+}
+
+impl Finished {
+    fn insert(&mut self, id: OrderId, order: FinishedOrder) {
+        if self.by_id.insert(id, order).is_none() {
+            self.oldest_first.push_back(id);
+        }
+        if self.oldest_first.len() > FINISHED_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
+
+    /// An order that is over.
+    pub fn get(&self, id: OrderId) -> Option<&FinishedOrder> {
+        self.by_id.get(&id)
+    }
+}
+
+/// What a fill is held against: the order it names, open or over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ordered {
+    pub(super) symbol: Symbol,
+    pub(super) leg: Leg,
+    pub(super) side: Side,
+    pub(super) qty: Qty,
+    pub(super) filled: Qty,
+    pub(super) bracket: Option<BracketSpec>,
+    /// `Done` for one that is over.
+    pub(super) stage: OrderStage,
+}
+
+impl State {
+    /// Finished orders that are still remembered.
+    pub const fn finished(&self) -> &Finished {
+        &self.finished
+    }
+
+    /// Whether an id was ever used, as far as is remembered: it is not used again.
+    pub(super) fn is_known(&self, id: OrderId) -> bool {
+        self.orders.contains_key(&id) || self.finished.get(id).is_some()
+    }
+
+    /// An order, open or over.
+    pub(super) fn ordered(&self, id: OrderId) -> Option<Ordered> {
+        if let Some(open) = self.orders.get(&id) {
+            let OrderState { order, bracket, filled, stage, .. } = open;
+            let (symbol, leg, side, qty) = (order.symbol, order.leg, order.side, order.qty);
+            return Some(Ordered { symbol, leg, side, qty, filled: *filled, bracket: *bracket, stage: *stage });
+        }
+        let over = self.finished.get(id)?;
+        let FinishedOrder { symbol, leg, side, qty, filled, bracket, .. } = *over;
+        Some(Ordered { symbol, leg, side, qty, filled, bracket, stage: OrderStage::Done })
+    }
+
+    /// Whether a trade of one of our orders is in the ledger already.
+    pub(super) fn is_booked(&self, fill: &Fill) -> bool {
+        self.knows_trade(fill.symbol, fill.trade_id)
+    }
+
+    fn next_touch(&self, ts: Ts) -> Touch {
+        Touch { ts, seq: self.seq + 1 }
+    }
+
+    /// Moves an open order on.
+    fn advance(&mut self, id: OrderId, step: OrderStep, ts: Ts) -> Result<&OrderState, ApplyError> {
+        let touched = self.next_touch(ts);
+        let over = self.finished.get(id).is_some();
+        let Some(order) = self.orders.get_mut(&id) else {
+            let stage = OrderStage::Done.as_str();
+            let done = ApplyError::Impossible { order: id, stage, step: step.as_str() };
+            return Err(if over { done } else { ApplyError::UnknownOrder(id) });
+        };
+        let impossible = || ApplyError::Impossible { order: id, stage: order.stage.as_str(), step: step.as_str() };
+        order.stage = order.stage.after(step, ts).ok_or_else(impossible)?;
+        order.touched = touched;
+        let symbol = order.order.symbol;
+        if let Some(book) = self.books.iter_mut().find(|book| book.symbol() == symbol) {
+            book.touched = touched;
+        }
+        self.orders.get(&id).ok_or(ApplyError::UnknownOrder(id))
+    }
+
+    pub(super) fn apply_intent(&mut self, ts: Ts, record: &Record) -> Result<(), ApplyError> {
+        let Record::Intent { order, reserved, bracket } = record else { return Ok(()) };
+        if self.is_known(order.id) {
+            return Err(ApplyError::RepeatedOrder(order.id));
+        }
+        let touched = self.next_touch(ts);
+        let book = self.book_mut(order.symbol)?;
+        if order.leg == Leg::Exit {
+            book.last_exit = Some((order.cause, order.attempt));
+        }
+        book.live.push(order.id);
+        book.touched = touched;
+        book.failed = book.failed();
+        self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket, touched));
+        Ok(())
+    }
+
+    pub(super) fn apply_accepted(&mut self, ts: Ts, id: OrderId) -> Result<(), ApplyError> {
+        self.advance(id, OrderStep::Accepted, ts).map(drop)
+    }
+
+    pub(super) fn apply_unknown(&mut self, ts: Ts, id: OrderId, acceptable_until: Ts) -> Result<(), ApplyError> {
+        let order = self.advance(id, OrderStep::Unknown { acceptable_until }, ts)?.order.clone();
+        if order.leg == Leg::Exit {
+            let book = self.book_mut(order.symbol)?;
+            book.failed = Some(FailedExit::unknown(book.failed(), &order, ts));
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_absent(&mut self, ts: Ts, id: OrderId, asked: Ts) -> Result<(), ApplyError> {
+        self.advance(id, OrderStep::Absent { asked }, ts).map(drop)
+    }
+
+    /// Whether a fill fits its order, open or over.
+    pub(super) fn check_fill(&self, fill: &Fill) -> Result<(), ApplyError> {
+        let known = self.ordered(fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
+        if (known.symbol, known.side) != (fill.symbol, fill.side) {
+            let (stage, step) = (known.stage.as_str(), "a fill of another symbol or side");
+            return Err(ApplyError::Impossible { order: fill.order, stage, step });
+        }
+        let filled = known.filled + fill.qty;
+        if filled > known.qty {
+            return Err(ApplyError::Overfilled { order: fill.order, ordered: known.qty, filled });
+        }
+        Ok(())
+    }
+
+    /// Counts a fill that is booked.
+    pub(super) fn count_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
+        let touched = self.next_touch(ts);
+        let leg = match self.finished.by_id.get_mut(&fill.order) {
+            Some(over) => {
+                over.filled = over.filled + fill.qty;
+                over.trades.push(fill.trade_id);
+                over.leg
+            }
+            None => {
+                self.advance(fill.order, OrderStep::Fill, ts)?;
+                let open = self.orders.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
+                open.filled = open.filled + fill.qty;
+                open.trades.push(fill.trade_id);
+                open.order.leg
+            }
+        };
+        let book = self.book_mut(fill.symbol)?;
+        book.touched = touched;
+        // What failed before was of another position, or has come off at last.
+        book.failed = book.failed().filter(|_| leg == Leg::Entry);
+        Ok(())
+    }
+
+    pub(super) fn apply_done(&mut self, ts: Ts, id: OrderId, reason: DoneReason) -> Result<(), ApplyError> {
+        if let Some(order) = self.orders.get(&id)
+            && (reason == DoneReason::Filled) != order.remaining().is_zero()
+        {
+            return Err(ApplyError::Ended { order: id, reason, remaining: order.remaining() });
+        }
+        self.advance(id, OrderStep::Done(reason), ts)?;
+        let Some(order) = self.orders.remove(&id) else { return Err(ApplyError::UnknownOrder(id)) };
+        let ended = order.touched;
+        let book = self.book_mut(order.order.symbol)?;
+        book.live.retain(|live| *live != id);
+        if book.is_missed_exit(&order, reason) {
+            book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
+        }
+        let OrderState { order, bracket, filled, trades, .. } = order;
+        let (symbol, leg, side, qty) = (order.symbol, order.leg, order.side, order.qty);
+        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, bracket, trades, ended });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNTIL: Ts = Ts::from_secs(100);
+    const NOW: Ts = Ts::from_secs(90);
+
+    fn doubt(absences: u8, absent_at: Option<Ts>) -> Doubt {
+        Doubt { since: Ts::from_secs(80), acceptable_until: UNTIL, absences, absent_at }
+    }
+
+    fn steps() -> Vec<OrderStep> {
+        use DoneReason::{Cancelled, Expired, Filled, NotSent, Rejected};
+        let mut steps = vec![OrderStep::Accepted, OrderStep::Fill];
+        steps.extend([100, 101].map(|s| OrderStep::Unknown { acceptable_until: Ts::from_secs(s) }));
+        steps.extend([129, 130, 134, 135].map(|s| OrderStep::Absent { asked: Ts::from_secs(s) }));
+        steps.extend([Filled, Cancelled, Rejected, Expired, NotSent].map(OrderStep::Done));
+        steps
+    }
+
+    /// Every pair of a stage and a step, one letter each: what comes of it, or `-`.
+    #[test]
+    fn every_pair_of_stage_and_step_is_in_the_table() {
+        let stages = [
+            OrderStage::Unsent,
+            OrderStage::Live,
+            OrderStage::Unknown(doubt(0, None)),
+            OrderStage::Unknown(doubt(1, Some(Ts::from_secs(130)))),
+            OrderStage::Done,
+        ];
+        let letter = |stage: Option<OrderStage>| match stage {
+            None => '-',
+            Some(OrderStage::Unsent) => 's',
+            Some(OrderStage::Live) => 'l',
+            Some(OrderStage::Unknown(doubt)) => char::from_digit(u32::from(doubt.absences), 10).unwrap(),
+            Some(OrderStage::Done) => 'd',
+        };
+        let found = stages.map(|stage| {
+            let row = steps().into_iter().map(|step| letter(stage.after(step, NOW)));
+            row.collect::<String>()
+        });
+        // accepted, fill; unknown until 100 and 101; absent at 129, 130, 134, 135; filled, cancelled, rejected,
+        // expired, not sent
+        let wanted = ["ll00----ddddd", "-l------dddd-", "ll-0-111ddddd", "ll-0---2ddddd", "-d-----------"];
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_longer_acceptance_begins_the_count_anew_and_keeps_the_beginning() {
+        let old = OrderStage::Unknown(doubt(1, Some(Ts::from_secs(130))));
+        let after = old.after(OrderStep::Unknown { acceptable_until: Ts::from_secs(200) }, NOW).unwrap();
+        let wanted = Doubt { acceptable_until: Ts::from_secs(200), ..doubt(0, None) };
+        assert_eq!(after, OrderStage::Unknown(wanted));
+        assert!(wanted.is_evidence(Ts::from_secs(230)) && !wanted.is_evidence(Ts::from_secs(229)));
+        assert!(!doubt(1, None).is_resolved() && doubt(2, None).is_resolved());
+    }
+
+    #[test]
+    fn the_oldest_finished_order_is_forgotten_first() {
+        let over = FinishedOrder {
+            symbol: "AAA".parse().unwrap(),
+            leg: Leg::Entry,
+            side: Side::Buy,
+            qty: Qty::ZERO,
+            filled: Qty::ZERO,
+            bracket: None,
+            trades: Vec::new(),
+            ended: Touch::default(),
+        };
+        let id = |n: usize| format!("lb-{n}").parse().unwrap();
+        let mut finished = Finished::default();
+        for n in 0..=FINISHED_MAX {
+            finished.insert(id(n), over.clone());
+        }
+        assert!(finished.get(id(0)).is_none() && finished.get(id(1)).is_some());
+        assert_eq!((finished.by_id.len(), finished.oldest_first.len()), (FINISHED_MAX, FINISHED_MAX));
+    }
+}
