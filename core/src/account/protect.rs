@@ -148,7 +148,7 @@ impl Account {
     pub(super) fn close(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
-        let Some(qty) = self.exit_room(book, cause, now) else { return };
+        let Some(qty) = self.exit_room(book, book.size(), cause, now) else { return };
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
         let attempt = self.exit_attempt(book, cause);

@@ -1,7 +1,11 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
+mod exit_tests;
 mod gone_tests;
 mod halt_tests;
+mod order_model;
+mod order_tests;
+mod reconcile_tests;
 
 use super::*;
 use crate::domain::*;
