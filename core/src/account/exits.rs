@@ -16,7 +16,8 @@
 use super::Action;
 use super::book::{Book, OrderState};
 use super::core::Account;
-use super::orders::OrderStage;
+use super::orders::{OrderStage, Touch};
+use super::state::State;
 use crate::domain::order::OrderKey;
 use crate::domain::{AccountKind, Actions, Cause, DoneReason, Ix, Leg, Order, OrderId, Qty, Side, Span, Ts};
 
@@ -55,6 +56,11 @@ impl FailedExit {
         Self { cause, side, count, next: ts.saturating_add(wait(count)) }
     }
 
+    /// An exit has opened a position that nothing protects: it goes at once.
+    pub(super) const fn unwanted(opened: Touch, side: Side) -> Self {
+        Self { cause: Cause::Command { seq: opened.seq }, side, count: 0, next: opened.ts }
+    }
+
     /// What became of the exit is not known. The first time the next one may follow at once.
     pub(super) fn unknown(before: Option<Self>, exit: &Order, ts: Ts) -> Self {
         let (cause, side) = (exit.cause, exit.side);
@@ -69,41 +75,55 @@ impl Book {
         self.direction().map(|direction| direction.entry_side().opposite())
     }
 
+    /// Whether an exit of this side has opened what is held, and nothing protects it.
+    pub(super) fn is_opened_by(&self, side: Side) -> bool {
+        self.bracket().is_none() && self.closing_side() == Some(side.opposite())
+    }
+
     /// Exits that failed, of the position that is there.
     pub(super) fn failed(&self) -> Option<FailedExit> {
         self.failed.filter(|failed| Some(failed.side) == self.closing_side())
     }
+}
 
-    /// Whether an order that has ended was an exit that is still wanted. One that was cancelled because the position had
-    /// become smaller than it is not: what is left stays under its bracket.
-    pub(super) fn is_missed_exit(&self, order: &OrderState, reason: DoneReason) -> bool {
-        let closes = self.closing_side() == Some(order.order.side);
-        let wanted = order.order.leg == Leg::Exit && closes && !order.remaining().is_zero();
-        wanted && (reason != DoneReason::Cancelled || order.remaining() <= self.size())
+impl State {
+    /// Whether the end of an open order leaves an exit wanted. One that was cancelled because the position had become
+    /// smaller than it leaves none, what is left stays under its bracket; nor does one that another has taken over from.
+    pub(super) fn is_missed_exit(&self, id: OrderId, reason: DoneReason) -> bool {
+        let Some(exit) = self.orders.get(&id).filter(|open| open.order.leg == Leg::Exit) else { return false };
+        let Some(book) = self.books.iter().find(|book| book.symbol() == exit.order.symbol) else { return false };
+        let closes = book.closing_side() == Some(exit.order.side) && !exit.remaining().is_zero();
+        let surplus = reason == DoneReason::Cancelled && exit.remaining() > book.closable();
+        let takes_over = |other: &OrderState| other.order.id != id && !other.stage.is_unknown();
+        closes && !surplus && !self.exits(book).any(takes_over)
+    }
+
+    /// Exits that are not over and would close what is held. One of the other side is left over from a position that has
+    /// been turned: it is surplus, and holds up nothing.
+    fn exits<'a>(&'a self, book: &'a Book) -> impl Iterator<Item = &'a OrderState> {
+        let closes = |open: &&OrderState| open.order.leg == Leg::Exit && Some(open.order.side) == book.closing_side();
+        book.live().iter().filter_map(|id| self.orders.get(id)).filter(closes)
     }
 }
 
 impl Account {
-    fn exits<'a>(&'a self, book: &'a Book) -> impl Iterator<Item = &'a OrderState> {
-        book.live().iter().filter_map(|id| self.state.orders.get(id)).filter(|o| o.order.leg == Leg::Exit)
-    }
-
     /// Whether an exit is on its way that nothing is wrong with.
     pub(super) fn exit_under_way(&self, book: &Book) -> bool {
-        self.exits(book).any(|exit| !exit.stage.is_unknown())
+        self.state.exits(book).any(|exit| !exit.stage.is_unknown())
     }
 
-    /// How much of the position the next exit may be for; `None` when none may go now.
-    pub(super) fn exit_room(&self, book: &Book, cause: Cause, now: Ts) -> Option<Qty> {
+    /// How much of `size` the next exit may be for; `None` when none may go now.
+    pub(super) fn exit_room(&self, book: &Book, size: Qty, cause: Cause, now: Ts) -> Option<Qty> {
         // What a person asks for is not held up by what failed before.
         let anew = |failed: &FailedExit| matches!(cause, Cause::Command { .. }) && failed.cause != cause;
         let waits = book.failed().is_some_and(|failed| failed.next > now && !anew(&failed));
-        if waits || self.exit_under_way(book) {
+        // A spot account is not short: where the ledger says so it is behind, and a purchase would be no exit.
+        let is_owed = self.state.setup.kind == AccountKind::Spot && book.closing_side() == Some(Side::Buy);
+        if waits || is_owed || self.exit_under_way(book) {
             return None;
         }
-        let unknown = self.exits(book);
-        let (mut room, mut count) = (book.size(), 0);
-        for exit in unknown {
+        let (mut room, mut count) = (size, 0);
+        for exit in self.state.exits(book) {
             count += 1;
             if self.state.setup.kind == AccountKind::Spot {
                 room = room.less(exit.remaining());
@@ -114,7 +134,7 @@ impl Account {
 
     /// Exits of which it is not known whether they are at the venue are not wanted any more once another one goes.
     pub(super) fn cancel_unknown_exits(&self, book: &Book, out: &mut Actions<Action>) {
-        for exit in self.exits(book).filter(|exit| exit.stage.is_unknown()) {
+        for exit in self.state.exits(book).filter(|exit| exit.stage.is_unknown()) {
             out.push(Action::Cancel(exit.order.id));
         }
     }

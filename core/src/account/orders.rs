@@ -57,10 +57,10 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    /// Whether an absence counts that was asked for at this trading time: well after the last acceptable instant, and
-    /// apart from the one before.
+    /// Whether an absence counts that was asked for at this trading time: well after the last acceptable instant and the
+    /// beginning of the doubt, and apart from the one before.
     pub fn is_evidence(&self, asked: Ts) -> bool {
-        let late = asked >= self.acceptable_until.saturating_add(EVIDENCE_AFTER);
+        let late = asked >= self.acceptable_until.max(self.since).saturating_add(EVIDENCE_AFTER);
         late && self.absent_at.is_none_or(|before| asked >= before.saturating_add(EVIDENCE_APART))
     }
 
@@ -283,8 +283,9 @@ impl State {
     }
 
     pub(super) fn apply_unknown(&mut self, ts: Ts, id: OrderId, acceptable_until: Ts) -> Result<(), ApplyError> {
+        let again = self.orders.get(&id).is_some_and(|order| order.stage.is_unknown());
         let order = self.advance(id, OrderStep::Unknown { acceptable_until }, ts)?.order.clone();
-        if order.leg == Leg::Exit {
+        if order.leg == Leg::Exit && !again {
             let book = self.book_mut(order.symbol)?;
             book.failed = Some(FailedExit::unknown(book.failed(), &order, ts));
         }
@@ -330,6 +331,9 @@ impl State {
         book.touched = touched;
         // What failed before was of another position, or has come off at last.
         book.failed = book.failed().filter(|_| leg == Leg::Entry);
+        if leg == Leg::Exit && book.is_opened_by(fill.side) {
+            book.failed = Some(FailedExit::unwanted(touched, fill.side.opposite()));
+        }
         Ok(())
     }
 
@@ -340,11 +344,12 @@ impl State {
             return Err(ApplyError::Ended { order: id, reason, remaining: order.remaining() });
         }
         self.advance(id, OrderStep::Done(reason), ts)?;
+        let missed = self.is_missed_exit(id, reason);
         let Some(order) = self.orders.remove(&id) else { return Err(ApplyError::UnknownOrder(id)) };
         let ended = order.touched;
         let book = self.book_mut(order.order.symbol)?;
         book.live.retain(|live| *live != id);
-        if book.is_missed_exit(&order, reason) {
+        if missed {
             book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
         }
         let OrderState { order, bracket, filled, trades, .. } = order;
@@ -408,6 +413,8 @@ mod tests {
         let wanted = Doubt { acceptable_until: Ts::from_secs(200), ..doubt(0, None) };
         assert_eq!(after, OrderStage::Unknown(wanted));
         assert!(wanted.is_evidence(Ts::from_secs(230)) && !wanted.is_evidence(Ts::from_secs(229)));
+        let young = Doubt { since: Ts::from_secs(150), ..doubt(0, None) };
+        assert!(young.is_evidence(Ts::from_secs(180)) && !young.is_evidence(Ts::from_secs(179)));
         assert!(!doubt(1, None).is_resolved() && doubt(2, None).is_resolved());
     }
 

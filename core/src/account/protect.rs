@@ -147,15 +147,14 @@ impl Account {
 
     /// Sends an exit for the whole position, unless one is on its way or it is not time for the next one yet.
     pub(super) fn close(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, now: Ts, out: &mut Actions<Action>) {
-        let Some(room) = self.state.book(ix).and_then(|book| self.exit_room(book, cause, now)) else { return };
         let Some(qty) = self.closable(ix, now, out) else { return };
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
+        let Some(qty) = self.exit_room(book, qty, cause, now) else { return };
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
         let attempt = self.exit_attempt(book, cause);
         self.cancel_unknown_exits(book, out);
-        let qty = qty.min(room);
         let draft = Draft { trigger, ..Draft::exit(ix, side, qty, cause, attempt) };
         self.submit(draft, now, out);
     }

@@ -40,6 +40,8 @@ enum Finding {
 /// A comparison at work.
 struct Comparison<'a> {
     venue: &'a VenueState,
+    /// Trading time for which it speaks.
+    asked: Ts,
     cause: ReconcileCause,
     /// What the venue cannot know yet is behind this.
     horizon: Touch,
@@ -76,16 +78,18 @@ impl State {
 
 impl Account {
     pub(super) fn on_venue_state(&mut self, venue: &VenueState, now: Ts, out: &mut Actions<Action>) {
-        let (cause, horizon) = (self.inquiry.cause(venue.asked), self.inquiry.horizon(venue.asked));
-        let mut comparison = Comparison { venue, cause, horizon, found: Vec::new(), again: false };
+        // No answer can know the future, whatever its clock says.
+        let asked = venue.asked.min(now);
+        let (cause, horizon) = (self.inquiry.cause(asked), self.inquiry.horizon(asked));
+        let mut comparison = Comparison { venue, asked, cause, horizon, found: Vec::new(), again: false };
         self.compare_open(&mut comparison, now, out);
         self.compare_missing(&mut comparison, now, out);
         self.take_fills(&mut comparison, now, out);
         self.compare_figures(&mut comparison, now, out);
         let Comparison { found, again, .. } = comparison;
-        self.inquiry.answered(venue.asked, !venue.gap && !again);
+        self.inquiry.answered(asked, !venue.gap && !again);
         if cause != ReconcileCause::Periodic || !found.is_empty() {
-            self.commit(Record::Reconciled { cause, asked: venue.asked, found }, now, out);
+            self.commit(Record::Reconciled { cause, asked, found }, now, out);
         }
         if again {
             self.on_reconcile(cause, now, out);
@@ -144,7 +148,7 @@ impl Account {
             is_there(*id) || venue.fills.iter().any(|fill| fill.order == *id && !self.state.is_booked(fill))
         };
         let grace = if comparison.cause == ReconcileCause::Start { Span::ZERO } else { GRACE };
-        let (asked, horizon) = (venue.asked, comparison.horizon);
+        let (asked, horizon) = (comparison.asked, comparison.horizon);
         let settled = |touch: Touch| !touch.is_after(horizon) && touch.ts.saturating_add(grace) <= asked;
         let missing = self.state.orders.values().filter(|o| !listed(&o.order.id) && settled(o.touched));
         let missing: Vec<_> =
@@ -272,8 +276,8 @@ impl Account {
         let differing =
             findings.into_iter().find_map(|f| if let Finding::Differs(words) = f { Some(words) } else { None });
         let Some(words) = differing else { return };
-        let news = self.freeze_by_venue(symbol, &words, now, out);
-        if news || self.inquiry.told.is_new(&format!("{symbol} {words}")) {
+        let unheard = self.inquiry.told.is_new(&format!("{symbol} {words}"));
+        if self.freeze_by_venue(symbol, &words, now, out) || unheard {
             let text = format!(
                 "{DIFFERS} ({words}): entries of {symbol} are refused, exits go on; compare the venue's list of trades and \
                  transfers with the journal and put right at the venue what is not ours. The refusal ends by itself at the \

@@ -78,7 +78,6 @@ impl Account {
             self.impossible_fill(fill, known.symbol, &error, now, out);
             return false;
         }
-        let before = self.state.book(ix).and_then(super::book::Book::direction);
         if matches!(stage, OrderStage::Unsent | OrderStage::Unknown(_)) {
             // What is filled was accepted, whatever was heard of that.
             self.commit(Record::Accepted { order: fill.order }, now, out);
@@ -104,7 +103,7 @@ impl Account {
         self.cancel_surplus_exits(ix, direction, out);
         self.after_trade(fill, now, out);
         self.complete(fill.order, now, out);
-        self.close_unwanted(ix, leg, before, direction, now, out);
+        self.close_unwanted(ix, leg, fill.side, now, out);
         self.settle(ix, now, out);
         self.publish(ix, out);
         true
@@ -117,31 +116,17 @@ impl Account {
         }
     }
 
-    /// A position that was opened by an exit, or while everything is to be closed, is closed at once.
-    fn close_unwanted(
-        &mut self,
-        ix: Ix,
-        leg: Leg,
-        before: Option<Direction>,
-        after: Option<Direction>,
-        now: Ts,
-        out: &mut Actions<Action>,
-    ) {
-        if after.is_none() || before == after {
-            return;
+    /// A position that is there while everything is to be closed is closed at once. One that an exit has opened is told of;
+    /// the fold has noted that it must go, and it goes with this step.
+    fn close_unwanted(&mut self, ix: Ix, leg: Leg, side: Side, now: Ts, out: &mut Actions<Action>) {
+        let Some(book) = self.state.book(ix) else { return };
+        if leg == Leg::Exit && book.is_opened_by(side) {
+            let text = "an exit has opened a position: it is closed".to_owned();
+            out.push(Action::Alert(Alert::critical(Topic::Venue, book.symbol(), text)));
         }
-        let halt = self.state.halt.as_ref().filter(|halt| halt.level == HaltLevel::Flatten).map(|halt| halt.seq);
-        let seq = match (leg, halt) {
-            (_, Some(seq)) => seq,
-            (Leg::Exit, None) => {
-                let symbol = self.state.book(ix).map(super::book::Book::symbol);
-                let text = "an exit has opened a position: it is closed".to_owned();
-                out.push(Action::Alert(Alert::critical(Topic::Venue, symbol, text)));
-                self.state.seq()
-            }
-            (Leg::Entry, None) => return,
-        };
-        self.close(ix, Cause::Command { seq }, None, now, out);
+        if let Some(halt) = self.state.halt.as_ref().filter(|halt| halt.level == HaltLevel::Flatten) {
+            self.close(ix, Cause::Command { seq: halt.seq }, None, now, out);
+        }
     }
 
     /// A fill of an order that is not known here, or no longer: the ledger may be behind the venue, or this is an old
@@ -213,7 +198,7 @@ impl Account {
         let Some(open) = self.state.orders.get(&id) else { return };
         let (symbol, left) = (open.order.symbol, open.remaining());
         let Some(book) = self.ix(symbol).and_then(|ix| self.state.book(ix)) else { return };
-        if book.is_missed_exit(open, reason) {
+        if self.state.is_missed_exit(id, reason) {
             let why = text.as_deref().unwrap_or("no reason given");
             let text = format!("exit {id} ended ({reason:?}) with {left} not filled: {why}; it is tried again");
             let alert = if book.failed().is_none() { Alert::critical } else { Alert::warning };

@@ -1,14 +1,18 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
 mod dust_tests;
+mod exit_tests;
 mod gone_tests;
 mod halt_tests;
 mod ledger_tests;
 mod limit_tests;
 mod lowered_tests;
 mod number_tests;
+mod order_model;
+mod order_tests;
 mod outside_tests;
 mod protection_tests;
+mod reconcile_tests;
 mod stop_tests;
 
 use super::*;

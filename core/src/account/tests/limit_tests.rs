@@ -15,7 +15,7 @@ impl Desk {
     }
 
     /// An order that the venue refuses at once.
-    fn reject(&mut self) {
+    fn refuse_first(&mut self) {
         let order = self.orders.remove(0).id;
         self.tell(&Event::Report(Report::Done { order, reason: DoneReason::Rejected, text: None }));
     }
@@ -32,10 +32,12 @@ fn names(verdict: &Verdict) -> Vec<&str> {
     checks(verdict).iter().map(|check| check.name.as_ref()).collect()
 }
 
-const ALL: [&str; 16] = [
+const ALL: [&str; 18] = [
     "ledger_fault",
     "halt",
     "frozen",
+    "reconciling",
+    "unknown_order",
     "spot_short",
     "numbers",
     "stale_data",
@@ -83,7 +85,7 @@ fn a_refused_entry_has_the_checks_up_to_the_one_that_said_no() {
     desk.enter(1, Direction::Long, 100.0);
     let verdict = desk.enter(2, Direction::Long, 100.0);
     let last = checks(&verdict).last().unwrap();
-    assert_eq!(names(&verdict), ALL[..9]);
+    assert_eq!(names(&verdict), ALL[..11]);
     assert!(last.name == "max_concurrent_positions" && !last.passed, "{last:?}");
     assert_eq!((last.value, last.limit), (Some(2.0), Some(2.0)));
     assert!(matches!(verdict, Verdict::Refused { sizing: None, .. }), "it was not sized yet");
@@ -163,7 +165,7 @@ fn the_same_entry_within_a_moment_is_one_sent_twice() {
         let mut desk = Desk::new();
         desk.flat_bar(0, 100.0);
         desk.enter(0, Direction::Long, 100.0);
-        desk.reject();
+        desk.refuse_first();
         desk.now = desk.now + Span::from_millis(millis);
         let verdict = desk.enter(0, Direction::Long, 100.0);
         assert_eq!(Desk::check(&verdict), if fits { "" } else { "duplicate" }, "{millis} ms");
@@ -173,7 +175,7 @@ fn the_same_entry_within_a_moment_is_one_sent_twice() {
     desk.flat_bar(0, 100.0);
     desk.flat_bar(1, 100.0);
     desk.enter(0, Direction::Long, 100.0);
-    desk.reject();
+    desk.refuse_first();
     desk.now = desk.now + Span::MILLISECOND;
     assert_eq!(Desk::check(&desk.enter(1, Direction::Long, 100.0)), "", "another symbol");
     assert_eq!(Desk::check(&desk.enter(0, Direction::Short, 100.0)), "", "another side");
@@ -187,7 +189,7 @@ fn entries_stop_at_the_rate_and_everything_that_enters_halts_at_twice_the_rate()
     for _ in 0..7 {
         desk.now = desk.now + Span::SECOND;
         match Desk::check(&desk.enter(0, Direction::Long, 100.0)) {
-            "" => desk.reject(),
+            "" => desk.refuse_first(),
             check => refused += usize::from(check == "order_rate"),
         }
     }
@@ -195,18 +197,24 @@ fn entries_stop_at_the_rate_and_everything_that_enters_halts_at_twice_the_rate()
     desk.now = desk.now + Span::MINUTE;
     assert_eq!(Desk::check(&desk.enter(0, Direction::Long, 100.0)), "", "a minute later");
     desk.fill("100", 1);
-    // A venue that refuses every exit: protection goes on, and counts.
-    for _ in 0..9 {
-        assert_eq!(desk.account.halt_level(), HaltLevel::None);
+    desk.flat_bar(1, 100.0);
+    for _ in 0..4 {
         desk.now = desk.now + Span::SECOND;
+        assert_eq!(Desk::check(&desk.enter(1, Direction::Long, 100.0)), "");
+        desk.refuse_first();
+    }
+    // A venue that refuses every exit: protection goes on, later each time, and counts.
+    for seconds in [0, 1, 2, 4, 8] {
+        assert_eq!(desk.account.halt_level(), HaltLevel::None);
+        desk.now = desk.now + Span::SECOND.times(seconds);
         desk.tick(0, 90.0);
-        desk.reject();
+        desk.refuse_first();
     }
     assert_eq!(desk.account.halt_level(), HaltLevel::EntryHalt, "ten orders of any kind within a minute");
     assert!(desk.alerts.iter().any(|text| text.contains("runaway")), "{:?}", desk.alerts);
-    desk.now = desk.now + Span::SECOND;
+    desk.now = desk.now + Span::SECOND.times(16);
     desk.tick(0, 90.0);
-    assert_eq!(desk.orders[0].leg, Leg::Exit, "exits are never held up");
+    assert_eq!(desk.orders[0].leg, Leg::Exit, "the halt holds up no exit");
     desk.tell(&Event::Resume { reason: Reason { by: "trader".into(), text: "seen".into() } });
     assert_eq!(desk.account.halt_level(), HaltLevel::None, "what was counted before is not counted again");
     desk.assert_folds();

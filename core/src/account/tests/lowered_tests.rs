@@ -10,7 +10,7 @@ impl Desk {
     }
 
     /// Entries of `count` symbols on their way.
-    fn entering(count: u16, risk: &str) -> Self {
+    fn with_entries(count: u16, risk: &str) -> Self {
         let mut desk = Self::with(AccountKind::Linear, risk);
         for at in 0..count {
             desk.flat_bar(at, 100.0);
@@ -29,7 +29,7 @@ fn risk(from: &str, to: &str) -> String {
 #[test]
 fn fewer_positions_cancel_the_youngest_entries_and_sell_nothing() {
     let three = risk("max_concurrent_positions: 2", "max_concurrent_positions: 3");
-    let mut desk = Desk::entering(3, &three);
+    let mut desk = Desk::with_entries(3, &three);
     assert_eq!(desk.orders.len(), 3);
     let (first, last) = (desk.orders[0].id, desk.orders[2].id);
     desk.adopt_risk(RISK);
@@ -46,7 +46,7 @@ fn fewer_positions_cancel_the_youngest_entries_and_sell_nothing() {
 
 #[test]
 fn smaller_groups_and_smaller_sizes_cancel_what_no_longer_fits() {
-    let mut desk = Desk::entering(2, RISK);
+    let mut desk = Desk::with_entries(2, RISK);
     let second = desk.orders[1].id;
     desk.adopt_risk(&format!("{RISK}  max_correlated_positions: 1\n"));
     assert_eq!(desk.cancels, [second], "both are of one group");
@@ -56,18 +56,18 @@ fn smaller_groups_and_smaller_sizes_cancel_what_no_longer_fits() {
         risk("max_symbol_risk_pct: 0.2", "max_symbol_risk_pct: 0.05"),
         format!("{RISK}  orders: {{max_order_usd: 999}}\n"),
     ] {
-        let mut desk = Desk::entering(1, RISK);
+        let mut desk = Desk::with_entries(1, RISK);
         desk.adopt_risk(&smaller);
         assert_eq!(desk.cancels.len(), 1, "{smaller}");
     }
-    let mut desk = Desk::entering(2, RISK);
+    let mut desk = Desk::with_entries(2, RISK);
     desk.adopt_risk(&format!("{RISK}  symbols: {{BBB: {{max_position_usd: 500}}}}\n"));
     assert_eq!(desk.cancels, [desk.orders[1].id], "the limit of one symbol is about that symbol");
 }
 
 #[test]
 fn a_change_that_lowers_nothing_cancels_nothing() {
-    let mut desk = Desk::entering(2, RISK);
+    let mut desk = Desk::with_entries(2, RISK);
     desk.adopt_risk(RISK);
     desk.adopt_risk(&risk("max_position_usd: 1000", "max_position_usd: 2000"));
     desk.adopt_risk(&risk("max_daily_loss_pct: 3.0", "max_daily_loss_pct: 2.0"));

@@ -37,7 +37,7 @@ impl Desk {
         Self::check(&verdict).to_owned()
     }
 
-    fn wait(&mut self, hours: i64) {
+    fn hours(&mut self, hours: i64) {
         self.now = self.now + Span::HOUR.times(hours);
     }
 
@@ -66,9 +66,9 @@ fn a_symbol_cools_down_after_its_position_closed() {
         [(Protection::Cooldown, "AAA".parse().ok())]
     );
     assert_eq!(view[0].until, desk.now + Span::HOUR.times(2));
-    desk.wait(1);
+    desk.hours(1);
     assert_eq!((desk.wants(0).as_str(), desk.wants(1).as_str()), ("cooldown", ""), "others may enter");
-    desk.wait(1);
+    desk.hours(1);
     assert_eq!((desk.wants(0).as_str(), desk.paused("cooldown")), ("", 1), "two hours after");
     desk.tell(&Event::FrameEnd);
     assert!(desk.account.view().protections.is_empty());
@@ -100,9 +100,9 @@ fn many_stops_at_a_loss_pause_everything_once() {
     assert_eq!(view.len(), 1);
     assert_eq!((view[0].symbol, view[0].until), (None, desk.now + Span::HOUR.times(12)));
     assert!(view[0].reason.contains("3 positions were stopped"), "{}", view[0].reason);
-    desk.wait(11);
+    desk.hours(11);
     assert_eq!((desk.wants(0).as_str(), desk.wants(1).as_str()), ("stop_loss_guard", "stop_loss_guard"));
-    desk.wait(1);
+    desk.hours(1);
     assert_eq!(desk.wants(0), "", "and the pause is over");
     desk.trip(0, 97.0);
     assert_eq!(desk.paused("stop_loss_guard"), 1, "stops that were counted are not counted again");
@@ -114,11 +114,11 @@ fn stops_of_one_symbol_pause_that_symbol_alone_and_old_ones_do_not_count() {
     let mut desk = Desk::protected("stop_loss_guard: {stops: 2, within: 6h, pause: 4h, per_symbol: true}");
     desk.trip(0, 97.0);
     desk.trip(1, 97.0);
-    desk.wait(6);
+    desk.hours(6);
     desk.trip(0, 97.0);
     assert_eq!(desk.paused("stop_loss_guard"), 0, "the first is too old");
     desk.trip(0, 97.0);
-    desk.wait(1);
+    desk.hours(1);
     assert_eq!((desk.wants(0).as_str(), desk.wants(1).as_str()), ("stop_loss_guard", ""));
 }
 
@@ -150,9 +150,9 @@ fn a_symbol_that_earns_too_little_is_left_alone_for_a_while() {
     // 10, -10 and 16 of 3,000 are 0.53 %; fees of 0.1 % make it less than 0.5 %.
     desk.trip(0, 101.6);
     assert_eq!(desk.paused("low_profit"), 1);
-    desk.wait(5);
+    desk.hours(5);
     assert_eq!((desk.wants(0).as_str(), desk.wants(1).as_str()), ("low_profit", ""));
-    desk.wait(1);
+    desk.hours(1);
     assert_eq!(desk.wants(0), "");
     desk.trip(0, 99.0);
     assert_eq!(desk.paused("low_profit"), 1, "counted anew");

@@ -8,7 +8,7 @@ fn by(text: &str) -> Reason {
 
 impl Desk {
     /// A long position of ten units at 100 in each of the first `count` symbols.
-    fn holding(count: u16, risk: &str) -> Self {
+    fn with_positions(count: u16, risk: &str) -> Self {
         let mut desk = Self::with(AccountKind::Linear, risk);
         for at in 0..count {
             desk.flat_bar(at, 100.0);
@@ -31,7 +31,7 @@ impl Desk {
 
 #[test]
 fn a_bad_tick_of_a_symbol_that_falls_silent_never_stops_and_people_are_told() {
-    let mut desk = Desk::holding(2, RISK);
+    let mut desk = Desk::with_positions(2, RISK);
     for at in 0..2 {
         desk.tick_after(1_000, at, 100.0);
     }
@@ -55,7 +55,7 @@ fn a_bad_tick_of_a_symbol_that_falls_silent_never_stops_and_people_are_told() {
 
 #[test]
 fn a_loss_in_many_symbols_needs_a_second_quote_of_each() {
-    let mut desk = Desk::holding(2, RISK);
+    let mut desk = Desk::with_positions(2, RISK);
     for price in [100.0, 84.0] {
         for at in 0..2 {
             desk.tick_after(50, at, price);
@@ -70,7 +70,7 @@ fn a_loss_in_many_symbols_needs_a_second_quote_of_each() {
 
 #[test]
 fn warnings_come_once_a_day_and_not_for_one_tick() {
-    let mut desk = Desk::holding(1, RISK);
+    let mut desk = Desk::with_positions(1, RISK);
     desk.orders.clear();
     let warned = |desk: &Desk| desk.alerts.iter().filter(|text| text.contains("% of the daily loss limit")).count();
     desk.tick_after(1_000, 0, 100.0);
@@ -86,7 +86,7 @@ fn warnings_come_once_a_day_and_not_for_one_tick() {
 
 #[test]
 fn entries_halt_before_the_stop_where_the_policy_says_so() {
-    let mut desk = Desk::holding(1, &format!("{RISK}  entry_halt_at: 0.5\n"));
+    let mut desk = Desk::with_positions(1, &format!("{RISK}  entry_halt_at: 0.5\n"));
     for (price, wanted) in [(84.0, HaltLevel::EntryHalt), (69.0, HaltLevel::ReduceOnly)] {
         desk.tick_after(1_000, 0, price);
         assert!(desk.account.halt_level() < wanted);
@@ -98,7 +98,7 @@ fn entries_halt_before_the_stop_where_the_policy_says_so() {
 
 #[test]
 fn a_flatten_told_again_closes_what_is_still_open() {
-    let mut desk = Desk::holding(2, RISK);
+    let mut desk = Desk::with_positions(2, RISK);
     let flatten = || Event::Halt { level: HaltLevel::Flatten, reason: by("enough") };
     desk.tell(&flatten());
     assert_eq!(desk.exits(), 2);
@@ -106,6 +106,7 @@ fn a_flatten_told_again_closes_what_is_still_open() {
     assert_eq!(desk.exits(), 2, "they are on their way");
     let lost = desk.orders.remove(0);
     desk.tell(&Event::Report(Report::Done { order: lost.id, reason: DoneReason::NotSent, text: None }));
+    desk.now = desk.now + Span::SECOND;
     desk.tell(&flatten());
     let again = desk.orders.last().unwrap();
     assert_eq!((again.symbol, again.leg, again.attempt), (lost.symbol, Leg::Exit, 2));
@@ -114,7 +115,8 @@ fn a_flatten_told_again_closes_what_is_still_open() {
     let rejected = desk.orders.pop().unwrap();
     desk.tell(&Event::Report(Report::Done { order: rejected.id, reason: DoneReason::Rejected, text: None }));
     desk.next_hour();
-    assert_eq!(desk.orders.last().unwrap().attempt, 3, "each instant tries again what was refused");
+    desk.tell(&Event::FrameEnd);
+    assert_eq!(desk.orders.last().unwrap().attempt, 3, "an instant tries again what was refused");
     desk.assert_folds();
 }
 
@@ -133,7 +135,7 @@ fn an_entry_that_fills_after_a_flatten_is_closed_at_once() {
 
 #[test]
 fn a_position_is_closed_by_hand_once() {
-    let mut desk = Desk::holding(2, RISK);
+    let mut desk = Desk::with_positions(2, RISK);
     let close = |at| Event::Close { instrument: Ix(at), reason: by("enough") };
     desk.tell(&close(0));
     let Some((_, Record::Close { symbol, .. })) =
@@ -170,7 +172,7 @@ fn closing_by_hand_takes_back_an_entry_on_its_way() {
 
 #[test]
 fn a_drill_stops_by_the_next_two_quotes_and_the_ledger_knows_nothing_of_it() {
-    let mut desk = Desk::holding(1, &format!("{RISK}  on_stop: flatten\n"));
+    let mut desk = Desk::with_positions(1, &format!("{RISK}  on_stop: flatten\n"));
     desk.tick_after(1_000, 0, 100.0);
     let (equity, cash) = (desk.account.equity(), desk.account.state().cash());
     desk.tell(&Event::Drill { loss: 0.04, reason: by("drill") });
