@@ -125,6 +125,7 @@ pub(crate) fn account() -> AccountView {
         halt: HaltLevel::None,
         halt_reason: None,
         symbols: vec![btc, eth, flat("SOLUSDT")],
+        rebalance: Vec::new(),
     }
 }
 

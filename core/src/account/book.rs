@@ -6,10 +6,10 @@ use rust_decimal::Decimal;
 
 use super::holding::Holding;
 use crate::domain::{
-    BracketSpec, Cause, Direction, Fill, FreezeCause, Instrument, Ix, Leg, Money, Order, OrderId, PositionView, Price,
-    Qty, Symbol, Ts,
+    BracketSpec, Cause, Decision, Direction, Fill, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
+    PositionView, Price, Qty, Symbol, Ts,
 };
-use crate::record::Bracket;
+use crate::record::{Bracket, Verdict};
 
 /// An order that is not done.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,8 +61,16 @@ pub struct Book {
     pub(super) last_decision: Ts,
     /// Cause and attempt of the last exit.
     pub(super) last_exit: Option<(Cause, u32)>,
+    /// The same of the last exit of a rebalancing, which must not hide what was tried before to protect.
+    pub(super) last_rebalance: Option<(Cause, u32)>,
     /// Price of the last mark on record.
     pub(super) marked: Option<Price>,
+    /// When that was.
+    pub(super) marked_at: Ts,
+    /// When the protection was last set or moved.
+    pub(super) bracket_at: Ts,
+    /// Usual move of the price, a fraction, as the last approved entry reckoned with it.
+    pub(super) volatility: Option<f64>,
     /// Total PnL when the trading day began.
     pub(super) day_base: Money,
 }
@@ -79,7 +87,11 @@ impl Book {
             live: Vec::new(),
             last_decision: Ts::EPOCH,
             last_exit: None,
+            last_rebalance: None,
             marked: None,
+            marked_at: Ts::EPOCH,
+            bracket_at: Ts::EPOCH,
+            volatility: None,
             day_base: Money::ZERO,
         }
     }
@@ -194,10 +206,36 @@ impl Book {
 
     /// Attempt number of an exit for `cause`: one more than the last one for the same cause.
     pub(super) fn next_exit_attempt(&self, cause: Cause) -> u32 {
-        match self.last_exit {
+        match if cause.is_rebalance() { self.last_rebalance } else { self.last_exit } {
             Some((last, attempt)) if last == cause => attempt.saturating_add(1),
             _ => 1,
         }
+    }
+
+    /// Takes note of an exit that is going to be sent.
+    pub(super) const fn note_exit(&mut self, cause: Cause, attempt: u32) {
+        let last = if cause.is_rebalance() { &mut self.last_rebalance } else { &mut self.last_exit };
+        *last = Some((cause, attempt));
+    }
+
+    /// Takes note of what an approved entry reckoned with.
+    pub(super) const fn note_decision(&mut self, decision: &Decision, verdict: &Verdict) {
+        self.last_decision = decision.bar;
+        if let (Some(Intent::Enter { volatility, .. }), Verdict::Approved { .. }) = (&decision.intent, verdict) {
+            self.volatility = Some(*volatility);
+        }
+    }
+
+    /// When the position runs out of time, while nothing closes it; else the end of time.
+    pub(super) fn due(&self, orders: &BTreeMap<OrderId, OrderState>) -> Ts {
+        let open = self.direction().is_some() && !self.is_closing(orders);
+        self.bracket().filter(|_| open).and_then(|bracket| bracket.expires).unwrap_or(Ts::MAX)
+    }
+
+    /// Whether an exit is on its way that is meant to close the position, and not only to make it smaller.
+    pub(super) fn is_closing(&self, orders: &BTreeMap<OrderId, OrderState>) -> bool {
+        let mut live = self.live.iter().filter_map(|id| orders.get(id));
+        live.any(|o| o.order.leg == Leg::Exit && !o.order.cause.is_rebalance())
     }
 
     /// What the engine at `ix` may know.

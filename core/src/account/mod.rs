@@ -3,11 +3,15 @@
 pub mod approved;
 pub mod book;
 mod core;
+mod correlation;
 mod decisions;
 pub mod holding;
+mod live;
 pub mod policy;
 mod protect;
+mod rebalance;
 mod reports;
+mod returns;
 pub mod setup;
 pub mod sizing;
 pub mod state;

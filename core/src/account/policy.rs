@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::rebalance::RawRebalance;
+pub use super::returns::RawCorrelation;
 use crate::domain::Symbol;
 
 /// The limits of the account, checked. Built from YAML by [`RiskPolicy::from_yaml`]; serde goes through the same checks.
@@ -72,6 +74,12 @@ pub struct RawRiskPolicy {
     /// Share of the daily loss at which entries are halted before the stop (0.9 = at 2.7 % of 3 %); absent: only the stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_halt_at: Option<f64>,
+    /// How alike symbols move is measured with these; absent: not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<RawCorrelation>,
+    /// What a rebalancing leaves as it is; absent: with the defaults of its keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<RawRebalance>,
 }
 
 /// The keys under `position_sizing`.
@@ -127,7 +135,7 @@ pub enum PolicyError {
     },
 }
 
-fn refuse(key: &str, value: impl ToString, reason: &'static str, remedy: &'static str) -> PolicyError {
+pub(super) fn refuse(key: &str, value: impl ToString, reason: &'static str, remedy: &'static str) -> PolicyError {
     PolicyError::Value { key: key.to_owned(), value: value.to_string(), reason, remedy }
 }
 
@@ -138,6 +146,8 @@ impl TryFrom<RawRiskPolicy> for RiskPolicy {
         check_losses(&raw)?;
         check_counts(&raw)?;
         check_sizing(&raw.position_sizing)?;
+        raw.correlation.as_ref().map_or(Ok(()), RawCorrelation::check)?;
+        raw.rebalance.as_ref().map_or(Ok(()), RawRebalance::check)?;
         Ok(Self { raw })
     }
 }
@@ -272,6 +282,21 @@ impl RiskPolicy {
     /// What the day's stop does to open positions.
     pub const fn on_stop(&self) -> OnStop {
         self.raw.on_stop
+    }
+
+    /// How correlation is measured, where it is.
+    pub const fn correlation(&self) -> Option<&RawCorrelation> {
+        self.raw.correlation.as_ref()
+    }
+
+    /// Whether the calendar rebalances.
+    pub fn is_rebalanced(&self) -> bool {
+        self.raw.rebalance_frequency == Rebalance::Weekly
+    }
+
+    /// What a rebalancing leaves as it is.
+    pub fn rebalance(&self) -> RawRebalance {
+        self.raw.rebalance.unwrap_or_default()
     }
 }
 

@@ -25,6 +25,8 @@ impl Account {
         }
         if let Some(ix) = self.ix(symbol) {
             self.publish(ix, out);
+            self.close_waiting(ix, now, out);
+            self.go_on_rebalancing(now, out);
         }
     }
 
@@ -42,7 +44,7 @@ impl Account {
         if order.trades.contains(&fill.trade_id) {
             return;
         }
-        let (leg, spec) = (order.order.leg, order.bracket);
+        let (leg, spec, cause) = (order.order.leg, order.bracket, order.order.cause);
         if !self.commit(Record::Fill { fill: fill.clone() }, now, out) {
             return;
         }
@@ -55,6 +57,9 @@ impl Account {
             self.anchor(ix, fill.order, &spec, now, out);
         }
         self.cancel_surplus_exits(ix, direction, out);
+        if leg == Leg::Entry && cause.is_rebalance() {
+            self.close_orphan(ix, cause, now, out);
+        }
     }
 
     /// An exit must never open a position: one that could, because another order has closed or turned the position

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::AccountSetup;
 use super::book::{Book, OrderState};
+use super::rebalance::Rebalancing;
 use crate::domain::{
     DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
 };
@@ -24,6 +25,8 @@ pub struct State {
     pub(super) orders: BTreeMap<OrderId, OrderState>,
     pub(super) day: Option<Day>,
     pub(super) halt: Option<Halt>,
+    /// The last rebalancing, and what of it is still to be done.
+    pub(super) rebalancing: Rebalancing,
     /// Records folded so far: the journal's sequence number of the last one.
     pub(super) seq: u64,
     /// Trading time of the last record.
@@ -127,6 +130,7 @@ impl State {
             orders: BTreeMap::new(),
             day: None,
             halt: None,
+            rebalancing: Rebalancing::since(ts),
             seq: 1,
             ts,
         })
@@ -139,22 +143,25 @@ impl State {
     pub fn apply(&mut self, ts: Ts, record: &Record) -> Result<(), ApplyError> {
         match record {
             Record::Started { run, timeframe, setup, .. } => {
-                self.adopt(setup)?;
+                self.adopt(ts, setup)?;
                 (self.run, self.timeframe) = (*run, *timeframe);
             }
-            Record::Setup { setup } => self.adopt(setup)?,
+            Record::Setup { setup } => self.adopt(ts, setup)?,
             Record::Day { day, start_equity } => {
                 self.day = Some(Day { day: *day, start_equity: *start_equity });
                 for book in &mut self.books {
                     book.day_base = book.total_at_mark();
                 }
             }
-            Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar,
+            Record::Decision { symbol, decision, verdict } => self.book_mut(*symbol)?.note_decision(decision, verdict),
             Record::Intent { .. } => self.apply_intent(record)?,
             Record::Accepted { order } => self.order_mut(*order)?.accepted = true,
             Record::Fill { fill } => self.apply_fill(fill)?,
             Record::Done { order, reason, .. } => self.apply_done(*order, *reason)?,
-            Record::Bracket { symbol, bracket } => self.book_mut(*symbol)?.bracket = Some(bracket.clone()),
+            Record::Bracket { symbol, bracket } => {
+                let book = self.book_mut(*symbol)?;
+                (book.bracket, book.bracket_at) = (Some(bracket.clone()), ts);
+            }
             Record::Halt { level, reason } => {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
             }
@@ -171,7 +178,8 @@ impl State {
             }
             Record::Mark { positions, .. } => {
                 for position in positions {
-                    self.book_mut(position.symbol)?.marked = Some(position.mark);
+                    let book = self.book_mut(position.symbol)?;
+                    (book.marked, book.marked_at) = (Some(position.mark), ts);
                 }
             }
             Record::Unknown { .. }
@@ -180,8 +188,8 @@ impl State {
             | Record::Transfer { .. }
             | Record::Dust { .. }
             | Record::Close { .. }
-            | Record::Drill { .. }
-            | Record::Rebalance { .. } => {}
+            | Record::Drill { .. } => {}
+            Record::Rebalance { at, rows, .. } => self.rebalancing = Rebalancing::of(ts, *at, rows),
             Record::Command { .. }
             | Record::Reconciled { .. }
             | Record::Ended { .. }
@@ -201,9 +209,12 @@ impl State {
         }
         let book = self.book_mut(order.symbol)?;
         if order.leg == Leg::Exit {
-            book.last_exit = Some((order.cause, order.attempt));
+            book.note_exit(order.cause, order.attempt);
         }
         book.live.push(order.id);
+        if order.leg == Leg::Entry {
+            self.rebalancing.note_entry(order);
+        }
         self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket));
         Ok(())
     }
@@ -241,10 +252,14 @@ impl State {
 
     /// Takes a new setup: books move by symbol; a symbol that is gone stays at the end, its entries frozen, as long as
     /// it holds a position or an order.
-    fn adopt(&mut self, setup: &AccountSetup) -> Result<(), ApplyError> {
+    fn adopt(&mut self, ts: Ts, setup: &AccountSetup) -> Result<(), ApplyError> {
         let face = |s: &AccountSetup| format!("{:?} {} {}", s.kind, s.currency, s.name);
         if face(&self.setup) != face(setup) {
             return Err(ApplyError::OtherAccount { was: face(&self.setup), is: face(setup) });
+        }
+        if setup.risk.is_rebalanced() && !self.setup.risk.is_rebalanced() {
+            // What was due before it was wanted is not made up for.
+            self.rebalancing = Rebalancing::since(ts);
         }
         let mut old = std::mem::take(&mut self.books);
         for instrument in &setup.instruments {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::core::Account;
 use crate::domain::{Direction, HaltLevel, Leg, Money, Symbol, Ts};
+use crate::record::RebalanceRow;
 
 /// The whole account at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct AccountView {
     pub halt_reason: Option<String>,
     /// One a symbol, in instrument order.
     pub symbols: Vec<SymbolView>,
+    /// What a rebalancing would find and do now; empty without positions.
+    #[serde(default)]
+    pub rebalance: Vec<RebalanceRow>,
 }
 
 /// One symbol's part of the account.
@@ -95,6 +99,7 @@ impl Account {
             halt: self.halt_level(),
             halt_reason: state.halt.as_ref().map(|h| format!("{}: {}", h.reason.by, h.reason.text)),
             symbols,
+            rebalance: self.rebalance_rows(),
         }
     }
 
