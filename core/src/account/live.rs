@@ -144,6 +144,11 @@ impl Live {
         Heard::Held { first: false }
     }
 
+    /// Whether market data have come since the start, so that the mark is one of today.
+    pub(super) fn is_heard(&self) -> bool {
+        self.near_until == Ts::MAX
+    }
+
     /// Takes a bar's last price, unless the bar's own quotes have told more: then `false`.
     pub(super) fn hear_bar(&mut self, bar: &Bar) -> bool {
         if self.quoted && self.quoted_at >= bar.open_ts {

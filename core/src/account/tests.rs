@@ -1,7 +1,10 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
+mod brackets_tests;
 mod gone_tests;
 mod halt_tests;
+mod quotes_tests;
+mod rebalance_tests;
 
 use super::*;
 use crate::domain::*;

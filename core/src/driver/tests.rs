@@ -2,6 +2,7 @@
 
 mod audits;
 mod growth;
+mod measures;
 mod model;
 mod outages;
 mod rig;

@@ -17,6 +17,8 @@ pub(super) const ADD: &str = "add";
 const KEEP: &str = "keep";
 /// Nothing is known of how much it moves: it is not weighed.
 const NO_VOLATILITY: &str = "no_volatility";
+/// No price has come since the start.
+const NO_PRICE: &str = "no_price";
 /// An order of it is on its way.
 const BUSY: &str = "busy";
 /// The trade is under `min_trade_usd`, under the venue's smallest order, or leaves less than that.
@@ -43,12 +45,19 @@ struct Weighed<'a> {
     volatility: Option<f64>,
     /// The most that it may be worth.
     cap: f64,
+    /// Whether its price is one of today.
+    is_heard: bool,
 }
 
 impl Weighed<'_> {
     /// What its usual move is worth.
     fn risk(&self) -> f64 {
         self.notional * self.volatility.unwrap_or(0.0)
+    }
+
+    /// What it should be worth where each carries `level`.
+    fn target(&self, level: f64) -> f64 {
+        self.volatility.map_or(self.notional, |v| self.cap.min(level / v))
     }
 }
 
@@ -78,17 +87,42 @@ impl Account {
     }
 
     /// Weighs every position by notional times volatility. Each should carry the same part of the risk that is there now,
-    /// up to its cap; what a cap keeps away goes to the others, as far as capital reaches.
+    /// up to its cap; what a cap keeps away goes to the others, as far as capital reaches. A position that ought to be
+    /// traded and is not, because that is not worth it or cannot be, counts as it stands and the others share the rest:
+    /// so the risk that is there stays the same, and a second run finds nothing to do.
     pub(super) fn plan(&self) -> Vec<Wanted> {
         let weighed = self.weigh();
         let total: f64 = weighed.iter().map(Weighed::risk).sum();
-        let known = || weighed.iter().filter_map(|one| Some((one, one.volatility?)));
+        let mut blocked = vec![None; weighed.len()];
+        loop {
+            let level = self.level_of(&weighed, &blocked);
+            let mut again = false;
+            for (one, blocked) in weighed.iter().zip(&mut blocked).filter(|(_, blocked)| blocked.is_none()) {
+                let (action, _) = self.judge(one, one.target(level));
+                if !matches!(action, REDUCE | ADD | KEEP) {
+                    (*blocked, again) = (Some((action, one.target(level))), true);
+                }
+            }
+            if !again {
+                let all = weighed.iter().zip(&blocked);
+                return all.map(|(one, blocked)| self.wanted(one, *blocked, level, total)).collect();
+            }
+        }
+    }
+
+    /// The risk that each carries which is neither blocked nor held back by a cap, when all of them together carry what
+    /// they carry now and can be paid.
+    fn level_of(&self, weighed: &[Weighed<'_>], blocked: &[Option<(&str, f64)>]) -> f64 {
+        let known = || {
+            let free = weighed.iter().zip(blocked).filter(|(_, blocked)| blocked.is_none());
+            free.filter_map(|(one, _)| Some((one, one.volatility?)))
+        };
         let by_risk: Vec<(f64, f64)> = known().map(|(one, v)| (one.cap * v, 1.0)).collect();
         let by_notional: Vec<(f64, f64)> = known().map(|(one, v)| (one.cap * v, 1.0 / v)).collect();
+        let risk: f64 = known().map(|(one, _)| one.risk()).sum();
         let held: f64 = known().map(|(one, _)| one.notional).sum();
         let free = self.available(0.0).max(0.0) / (1.0 + 2.0 * self.state.setup.cost_per_side);
-        let level = level(total, &by_risk).min(level(held + free, &by_notional));
-        weighed.iter().map(|one| self.wanted(one, level, total)).collect()
+        level(risk, &by_risk).min(level(held + free, &by_notional))
     }
 
     /// The open positions. Volatility is measured where that is known of all of them; else each has that of its entry,
@@ -102,7 +136,8 @@ impl Account {
             let volatility = if measured { self.measured_volatility(ix) } else { book.volatility };
             let volatility = volatility.filter(|v| *v > 0.0 && notional > 0.0);
             let cap = if self.may_add(ix) { limit } else { limit.min(notional) };
-            all.push(Weighed { ix, book, direction, mark, notional, volatility, cap });
+            let is_heard = live.is_heard();
+            all.push(Weighed { ix, book, direction, mark, notional, volatility, cap, is_heard });
         }
         all
     }
@@ -118,18 +153,24 @@ impl Account {
         (self.equity() * risk.symbol_fraction()).min(risk.sizing().max_position_usd).max(0.0)
     }
 
-    /// Whether a position may be enlarged: entries are allowed, nothing else is under way, and a bracket guards it.
+    /// Whether a position may be enlarged: entries are allowed, its price is known, nothing else is under way, and a
+    /// bracket guards it.
     pub(super) fn may_add(&self, ix: Ix) -> bool {
         self.fault.is_none()
             && self.halt_level() < HaltLevel::EntryHalt
+            && self.live.get(ix.at()).is_some_and(Live::is_heard)
             && self.state.book(ix).is_some_and(|b| b.frozen.is_empty() && b.live.is_empty() && b.bracket.is_some())
     }
 
-    fn wanted(&self, one: &Weighed<'_>, level: f64, total: f64) -> Wanted {
-        let target = one.volatility.map_or(one.notional, |v| one.cap.min(level / v));
-        let gap = target - one.notional;
-        let cost = 2.0 * self.state.setup.cost_per_side * gap.abs();
-        let (action, qty) = self.judge(one, target, cost);
+    fn wanted(&self, one: &Weighed<'_>, blocked: Option<(&'static str, f64)>, level: f64, total: f64) -> Wanted {
+        let ((action, target), qty) = blocked.map_or_else(
+            || {
+                let target = one.target(level);
+                let (action, qty) = self.judge(one, target);
+                ((action, target), qty)
+            },
+            |blocked| (blocked, Qty::ZERO),
+        );
         let share = if total > 0.0 { one.risk() / total } else { 0.0 };
         let row = RebalanceRow {
             symbol: one.book.symbol(),
@@ -137,26 +178,34 @@ impl Account {
             volatility: one.volatility.unwrap_or(0.0),
             share,
             target,
-            cost,
+            cost: self.cost_of(target - one.notional),
             action: Cow::Borrowed(action),
         };
         Wanted { ix: one.ix, direction: one.direction, qty, row }
     }
 
+    /// What a trade of this size costs, both sides of it.
+    fn cost_of(&self, gap: f64) -> f64 {
+        2.0 * self.state.setup.cost_per_side * gap.abs()
+    }
+
     /// What is done, and how much of it. A trade must cost less than the usual move, over the week until the next
     /// rebalancing, of what it moves: that is what leaving it in the wrong place is usually worth.
-    fn judge(&self, one: &Weighed<'_>, target: f64, cost: f64) -> (&'static str, Qty) {
+    fn judge(&self, one: &Weighed<'_>, target: f64) -> (&'static str, Qty) {
         let keys = self.state.setup.risk.rebalance();
         let Some(volatility) = one.volatility else { return (NO_VOLATILITY, Qty::ZERO) };
         let gap = target - one.notional;
         if gap.abs() <= target * keys.band_pct / 100.0 {
             return (KEEP, Qty::ZERO);
         }
+        if !one.is_heard {
+            return (NO_PRICE, Qty::ZERO);
+        }
         if !one.book.live.is_empty() {
             return (BUSY, Qty::ZERO);
         }
         let week = Span::DAY.times(super::WEEK_DAYS).secs_f64() / f64::from(self.state.timeframe.secs());
-        if cost >= gap.abs() * volatility * week.sqrt() {
+        if self.cost_of(gap) >= gap.abs() * volatility * week.sqrt() {
             return (TOO_DEAR, Qty::ZERO);
         }
         let instrument = one.book.instrument();
