@@ -129,6 +129,7 @@ pub(crate) fn account() -> AccountView {
         halt_reason: None,
         protections: Vec::new(),
         symbols: vec![btc, eth, flat("SOLUSDT")],
+        rebalance: Vec::new(),
     }
 }
 

@@ -8,10 +8,10 @@ use super::exits::FailedExit;
 use super::holding::{Change, Holding};
 use super::orders::{OrderStage, Touch};
 use crate::domain::{
-    BracketSpec, Cause, Direction, FreezeCause, Instrument, Ix, Leg, Money, Order, OrderId, PositionView, Price, Qty,
-    Symbol, Ts,
+    BracketSpec, Cause, Decision, Direction, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
+    PositionView, Price, Qty, Symbol, Ts,
 };
-use crate::record::Bracket;
+use crate::record::{Bracket, Verdict};
 
 /// An order that is not done.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,14 +28,12 @@ pub struct OrderState {
     pub touched: Touch,
     /// Base units filled so far.
     pub filled: Qty,
-    /// The venue's numbers of its trades.
-    pub trades: Vec<u64>,
 }
 
 impl OrderState {
     pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>, touched: Touch) -> Self {
         let (stage, filled) = (OrderStage::Unsent, Qty::ZERO);
-        Self { order, reserved, bracket, stage, touched, filled, trades: Vec::new() }
+        Self { order, reserved, bracket, stage, touched, filled }
     }
 
     /// Base units not filled yet.
@@ -72,8 +70,16 @@ pub struct Book {
     pub(super) failed: Option<FailedExit>,
     /// The last record of an order or a fill.
     pub(super) touched: Touch,
+    /// The same of the last exit of a rebalancing, which must not hide what was tried before to protect.
+    pub(super) last_rebalance: Option<(Cause, u32)>,
     /// Price of the last mark on record.
     pub(super) marked: Option<Price>,
+    /// When that was.
+    pub(super) marked_at: Ts,
+    /// When the protection was last set or moved.
+    pub(super) bracket_at: Ts,
+    /// Usual move of the price, a fraction, as the last approved entry reckoned with it.
+    pub(super) volatility: Option<f64>,
     /// Total PnL when the trading day began.
     pub(super) day_base: Money,
 }
@@ -93,7 +99,11 @@ impl Book {
             last_exit: None,
             failed: None,
             touched: Touch::default(),
+            last_rebalance: None,
             marked: None,
+            marked_at: Ts::EPOCH,
+            bracket_at: Ts::EPOCH,
+            volatility: None,
             day_base: Money::ZERO,
         }
     }
@@ -233,10 +243,38 @@ impl Book {
 
     /// Attempt number of an exit for `cause`: one more than the last one for the same cause.
     pub(super) fn next_exit_attempt(&self, cause: Cause) -> u32 {
-        match self.last_exit {
+        match if cause.is_rebalance() { self.last_rebalance } else { self.last_exit } {
             Some((last, attempt)) if last == cause => attempt.saturating_add(1),
             _ => 1,
         }
+    }
+
+    /// Takes note of an exit that is going to be sent.
+    pub(super) const fn note_exit(&mut self, cause: Cause, attempt: u32) {
+        let last = if cause.is_rebalance() { &mut self.last_rebalance } else { &mut self.last_exit };
+        *last = Some((cause, attempt));
+    }
+
+    /// Takes note of what an approved entry reckoned with.
+    pub(super) fn note_decision(&mut self, decision: &Decision, verdict: &Verdict, ts: Ts) {
+        self.last_decision = decision.bar.min(ts);
+        if let (Some(Intent::Enter { volatility, .. }), Verdict::Approved { .. }) = (&decision.intent, verdict) {
+            self.volatility = Some(*volatility);
+        }
+    }
+
+    /// When the position runs out of time, while nothing closes it; else the end of time.
+    pub(super) fn due(&self, orders: &BTreeMap<OrderId, OrderState>) -> Ts {
+        let open = self.direction().is_some() && !self.is_closing(orders);
+        self.bracket().filter(|_| open).and_then(|bracket| bracket.expires).unwrap_or(Ts::MAX)
+    }
+
+    /// Whether an exit is on its way that is meant to close the position, and not only to make it smaller. One of which
+    /// nobody knows whether it is on its way does not count.
+    pub(super) fn is_closing(&self, orders: &BTreeMap<OrderId, OrderState>) -> bool {
+        let closes = |o: &OrderState| o.order.leg == Leg::Exit && Some(o.order.side) == self.closing_side();
+        let mut live = self.live.iter().filter_map(|id| orders.get(id));
+        live.any(|o| closes(o) && !o.order.cause.is_rebalance() && !o.stage.is_unknown())
     }
 
     /// What the engine at `ix` may know.

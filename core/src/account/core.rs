@@ -4,12 +4,13 @@ use rust_decimal::Decimal;
 
 use super::approved::Approved;
 use super::inquiry::Inquiry;
+use super::live::Live;
+use super::protect::Waiting;
+use super::returns::Returns;
 use super::state::{ApplyError, State};
-use super::witness::Witness;
 use super::{Action, Alert, Protection, Severity};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
-use crate::domain::money::decimal_to_f64;
 use crate::domain::{
     Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
     Reason, Report, Side, Symbol, Ts, order::OrderKey,
@@ -21,6 +22,14 @@ use crate::record::{MarkedPosition, MarkedStock, Record};
 pub struct Account {
     pub(super) state: State,
     pub(super) live: Vec<Live>,
+    /// What the last bars say of symbols together, where the policy measures.
+    pub(super) returns: Option<Returns>,
+    /// When the first position runs out of time: the least of what stands in `live`.
+    pub(super) due: Ts,
+    /// What waits for a smaller exit to end; nearly always empty.
+    pub(super) waiting: Vec<Waiting>,
+    /// The rebalancing whose additions were tried.
+    pub(super) added: Option<Ts>,
     /// Equity at the end of the last frame: where the next day's loss is counted from.
     pub(super) last_equity: Money,
     /// Since when prices that nothing confirms put the day's loss over its limit, and whether people were told.
@@ -33,42 +42,6 @@ pub struct Account {
     pub(super) fault: Option<ApplyError>,
     /// What the venue was asked and has not answered yet.
     pub(super) inquiry: Inquiry,
-}
-
-/// What market data says of one symbol, and what is derived for speed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Live {
-    /// Last price; 0 when none is known.
-    pub(super) mark: f64,
-    /// Whether quotes have been seen: they are the finer truth, so bars then no longer trigger or mark.
-    pub(super) quoted: bool,
-    /// When the last quote came.
-    pub(super) quoted_at: Ts,
-    /// When the last bar came.
-    pub(super) barred_at: Ts,
-    /// What its last prices confirm.
-    pub(super) witness: Witness,
-    /// The position as `f64`.
-    pub(super) net: f64,
-    /// What the engine was told last.
-    pub(super) view: PositionView,
-}
-
-impl Live {
-    /// When the last price came.
-    pub(super) const fn priced_at(&self) -> Ts {
-        if self.quoted { self.quoted_at } else { self.barred_at }
-    }
-
-    /// Marks of closed bars have many trades behind them and speak for themselves; a mark from a quote needs a second one.
-    fn see_bar(&mut self, close: f64, now: Ts) {
-        self.barred_at = now;
-        if self.quoted {
-            self.witness.see(close, now);
-        } else {
-            self.witness = Witness::sure(close, now);
-        }
-    }
 }
 
 impl Account {
@@ -95,26 +68,22 @@ impl Account {
     }
 
     fn from_state(state: State) -> Self {
-        let mut live = Vec::with_capacity(state.books.len());
-        for (at, book) in state.books.iter().enumerate() {
-            let ix = Ix::from_usize(at).unwrap_or(Ix(u16::MAX));
-            let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
-            let view = book.view(ix, &state.orders);
-            live.push(Live {
-                mark,
-                quoted: false,
-                quoted_at: Ts::EPOCH,
-                barred_at: Ts::EPOCH,
-                witness: Witness::sure(mark, Ts::EPOCH),
-                net: decimal_to_f64(book.net()),
-                view,
-            });
-        }
-        let inquiry = Inquiry::new(&state);
-        let last_equity = Money::ZERO;
-        let mut account =
-            Self { state, live, last_equity, unconfirmed: None, drilled: None, warned: 0, fault: None, inquiry };
+        let mut account = Self {
+            live: Self::derive_live(&state),
+            returns: Self::returns_of(&state, None),
+            inquiry: Inquiry::new(&state),
+            state,
+            due: Ts::MAX,
+            waiting: Vec::new(),
+            added: None,
+            last_equity: Money::ZERO,
+            unconfirmed: None,
+            drilled: None,
+            warned: 0,
+            fault: None,
+        };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
+        account.refresh_due();
         account
     }
 
@@ -122,14 +91,14 @@ impl Account {
     pub fn step(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
         let begun = self.state.protections.begun();
         match event {
-            Event::Bar { instrument, bar, .. } => {
-                if let Some(live) = self.live.get_mut(instrument.at()) {
-                    live.see_bar(bar.close, now);
-                }
-                self.on_bar(*instrument, bar, now, out);
-            }
+            Event::Bar { instrument, bar, .. } => self.on_bar(*instrument, bar, now, out),
             Event::Quote { instrument, quote } => self.on_quote(*instrument, quote, now, out),
-            Event::FrameEnd => self.on_frame_end(now, out),
+            Event::FrameEnd => {
+                self.expire(now, out);
+                self.tell_unprotected(out);
+                self.on_frame_end(now, out);
+                self.rebalance_if_due(now, out);
+            }
             Event::Decision(decision) => self.on_decision(decision, now, out),
             Event::Report(report) => self.on_report(report, now, out),
             Event::Freeze { instrument, cause, reason } => {
@@ -138,7 +107,7 @@ impl Account {
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
             Event::Reconcile { cause } => self.on_reconcile(*cause, now, out),
-            Event::Rebalance { .. } => {}
+            Event::Rebalance { reason } => self.rebalance_now(reason.clone(), now, out),
             Event::Close { instrument, reason } => self.on_close(*instrument, reason, now, out),
             Event::Drill { loss, reason } => self.on_drill(*loss, reason, now, out),
             Event::Position(_) | Event::Forecast { .. } => {}
@@ -167,16 +136,20 @@ impl Account {
         let (risk, cost) = (self.state.setup.risk.clone(), self.state.setup.cost_per_side);
         self.state.apply(now, &record)?;
         out.push(Action::Record(record));
-        let fresh = Self::from_state(self.state.clone());
-        self.live = fresh.live;
+        self.live = Self::derive_live(&self.state);
+        let symbols: Vec<Symbol> = marks.iter().map(|(symbol, _)| *symbol).collect();
+        self.returns = Self::returns_of(&self.state, self.returns.as_ref().map(|old| (old, symbols.as_slice())));
         for (book, live) in self.state.books.iter().zip(&mut self.live) {
             if let Some((_, old)) = marks.iter().find(|(symbol, _)| *symbol == book.symbol()) {
-                *live = Live { view: PositionView { instrument: live.view.instrument, ..old.view }, ..*old };
+                let instrument = live.view.instrument;
+                *live = *old;
+                live.view.instrument = instrument;
             }
         }
         if self.state.setup.risk != risk {
             self.cancel_what_does_not_fit(cost, out);
         }
+        self.refresh_due();
         Ok(())
     }
 
@@ -274,17 +247,6 @@ impl Account {
             if self.state.orders.get(id).is_some_and(|o| o.order.leg == Leg::Entry) {
                 out.push(Action::Cancel(*id));
             }
-        }
-    }
-
-    /// Tells the engine what has changed for it, and refreshes what is derived from the book.
-    pub(super) fn publish(&mut self, ix: Ix, out: &mut Actions<Action>) {
-        let (Some(book), Some(live)) = (self.state.books.get(ix.at()), self.live.get_mut(ix.at())) else { return };
-        live.net = decimal_to_f64(book.net());
-        let view = book.view(ix, &self.state.orders);
-        if view != live.view {
-            live.view = view;
-            out.push(Action::Position(view));
         }
     }
 

@@ -7,10 +7,6 @@ use super::{Action, Alert, RiskPolicy};
 use crate::alerts::Topic;
 use crate::domain::{Actions, Direction, Ix, Leg, Side, Symbol};
 
-/// A correlation of bar returns from which two positions count as one cluster.
-// At the merge: the policy's own key takes its place.
-const MEASURED_FROM: f64 = 0.8;
-
 /// A position that is held or on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exposure {
@@ -62,15 +58,9 @@ impl Account {
     /// Whether two positions gain and lose together by measure: same directions of symbols that move together, or
     /// opposite ones of symbols that move against each other.
     fn moves_with(&self, ix: Ix, direction: Direction, other: &Exposure) -> bool {
+        let Some(threshold) = self.state.setup.risk.correlation().map(|keys| keys.threshold) else { return false };
         let sign = direction.sign() * other.direction.sign();
-        self.measured_correlation(ix, other.ix).is_some_and(|measured| sign * measured >= MEASURED_FROM)
-    }
-
-    /// Pearson's correlation of bar returns.
-    // At the merge: dropped for the measured one of this name.
-    #[expect(clippy::unused_self, reason = "it has the face of the one that measures")]
-    const fn measured_correlation(&self, _: Ix, _: Ix) -> Option<f64> {
-        None
+        self.measured_correlation(ix, other.ix).is_some_and(|measured| sign * measured >= threshold)
     }
 
     /// Cancels entries on their way that the limits in force would not allow, the youngest first. What is held stays: a

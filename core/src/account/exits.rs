@@ -88,14 +88,16 @@ impl Book {
 
 impl State {
     /// Whether the end of an open order leaves an exit wanted. One that was cancelled because the position had become
-    /// smaller than it leaves none, what is left stays under its bracket; nor does one that another has taken over from.
+    /// smaller than it leaves none, what is left stays under its bracket; nor does one that another has taken over from, nor
+    /// one that was only to make the position smaller.
     pub(super) fn is_missed_exit(&self, id: OrderId, reason: DoneReason) -> bool {
         let Some(exit) = self.orders.get(&id).filter(|open| open.order.leg == Leg::Exit) else { return false };
         let Some(book) = self.books.iter().find(|book| book.symbol() == exit.order.symbol) else { return false };
         let closes = book.closing_side() == Some(exit.order.side) && !exit.remaining().is_zero();
         let surplus = reason == DoneReason::Cancelled && exit.remaining() > book.closable();
         let takes_over = |other: &OrderState| other.order.id != id && !other.stage.is_unknown();
-        closes && !surplus && !self.exits(book).any(takes_over)
+        let protects = !exit.order.cause.is_rebalance();
+        protects && closes && !surplus && !self.exits(book).any(takes_over)
     }
 
     /// Exits that are not over and would close what is held. One of the other side is left over from a position that has

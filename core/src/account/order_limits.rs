@@ -75,7 +75,7 @@ fn runaway(risk: &RiskPolicy) -> usize {
 impl Account {
     /// Neither the price of the decision nor the last price may be too old.
     pub(super) fn check_age(&self, ix: Ix, entry: &Entry, now: Ts, checks: &mut Checks) -> Result<(), Refusal> {
-        let priced_at = self.live.get(ix.at()).map_or(Ts::EPOCH, super::core::Live::priced_at);
+        let priced_at = self.live.get(ix.at()).map_or(Ts::EPOCH, |live| live.priced_at);
         let age = now - entry.bar.min(priced_at);
         let most = self.state.setup.risk.data_age_max(self.state.timeframe);
         checks.at_most("stale_data", age.secs_f64(), most.secs_f64(), || {

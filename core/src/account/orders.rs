@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::book::OrderState;
 use super::exits::FailedExit;
 use super::state::{ApplyError, State};
-use crate::domain::{BracketSpec, DoneReason, Fill, Leg, OrderId, Qty, Side, Span, Symbol, Ts};
+use crate::domain::{BracketSpec, Cause, DoneReason, Fill, Leg, Order, OrderId, Qty, Side, Span, Symbol, Ts};
 use crate::record::Record;
 
 /// How long after the last instant at which the venue would have accepted an order its absence is evidence. The venue's
@@ -164,10 +164,10 @@ pub struct FinishedOrder {
     pub qty: Qty,
     /// Base units filled, before and after its end.
     pub filled: Qty,
+    /// Why it existed.
+    pub cause: Cause,
     /// The protection it would have carried.
     pub bracket: Option<BracketSpec>,
-    /// The venue's numbers of its trades.
-    pub trades: Vec<u64>,
     /// When it ended.
     pub ended: Touch,
 }
@@ -205,6 +205,7 @@ pub(super) struct Ordered {
     pub(super) side: Side,
     pub(super) qty: Qty,
     pub(super) filled: Qty,
+    pub(super) cause: Cause,
     pub(super) bracket: Option<BracketSpec>,
     /// `Done` for one that is over.
     pub(super) stage: OrderStage,
@@ -225,12 +226,12 @@ impl State {
     pub(super) fn ordered(&self, id: OrderId) -> Option<Ordered> {
         if let Some(open) = self.orders.get(&id) {
             let OrderState { order, bracket, filled, stage, .. } = open;
-            let (symbol, leg, side, qty) = (order.symbol, order.leg, order.side, order.qty);
-            return Some(Ordered { symbol, leg, side, qty, filled: *filled, bracket: *bracket, stage: *stage });
+            let Order { symbol, leg, side, qty, cause, .. } = *order;
+            return Some(Ordered { symbol, leg, side, qty, filled: *filled, cause, bracket: *bracket, stage: *stage });
         }
         let over = self.finished.get(id)?;
-        let FinishedOrder { symbol, leg, side, qty, filled, bracket, .. } = *over;
-        Some(Ordered { symbol, leg, side, qty, filled, bracket, stage: OrderStage::Done })
+        let FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, .. } = *over;
+        Some(Ordered { symbol, leg, side, qty, filled, cause, bracket, stage: OrderStage::Done })
     }
 
     /// Whether a trade of one of our orders is in the ledger already.
@@ -269,11 +270,14 @@ impl State {
         let touched = self.next_touch(ts);
         let book = self.book_mut(order.symbol)?;
         if order.leg == Leg::Exit {
-            book.last_exit = Some((order.cause, order.attempt));
+            book.note_exit(order.cause, order.attempt);
         }
         book.live.push(order.id);
         book.touched = touched;
         book.failed = book.failed();
+        if order.leg == Leg::Entry {
+            self.rebalancing.note_entry(order);
+        }
         self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket, touched));
         Ok(())
     }
@@ -316,14 +320,12 @@ impl State {
         let leg = match self.finished.by_id.get_mut(&fill.order) {
             Some(over) => {
                 over.filled = over.filled + fill.qty;
-                over.trades.push(fill.trade_id);
                 over.leg
             }
             None => {
                 self.advance(fill.order, OrderStep::Fill, ts)?;
                 let open = self.orders.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
                 open.filled = open.filled + fill.qty;
-                open.trades.push(fill.trade_id);
                 open.order.leg
             }
         };
@@ -352,9 +354,8 @@ impl State {
         if missed {
             book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
         }
-        let OrderState { order, bracket, filled, trades, .. } = order;
-        let (symbol, leg, side, qty) = (order.symbol, order.leg, order.side, order.qty);
-        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, bracket, trades, ended });
+        let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, .. } = order;
+        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended });
         Ok(())
     }
 }
@@ -427,7 +428,7 @@ mod tests {
             qty: Qty::ZERO,
             filled: Qty::ZERO,
             bracket: None,
-            trades: Vec::new(),
+            cause: Cause::Command { seq: 1 },
             ended: Touch::default(),
         };
         let id = |n: usize| format!("lb-{n}").parse().unwrap();

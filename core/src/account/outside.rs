@@ -33,7 +33,7 @@ impl Account {
         self.after_trade(fill, now, out);
         if let Some(ix) = self.ix(fill.symbol) {
             self.after_others(ix, now, out);
-            self.guard(ix, now, out);
+            self.freeze_unguarded(ix, now, out);
         }
     }
 
@@ -61,7 +61,7 @@ impl Account {
     }
 
     /// Freezes entries over a position that others have opened or turned.
-    fn guard(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
+    fn freeze_unguarded(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         if book.direction().is_none() || book.bracket().is_some() {
             return;

@@ -12,6 +12,8 @@ pub use orders::RawOrders;
 pub use protections::{Cooldown, LowProfit, MaxDrawdown, RawProtections, StopLossGuard};
 pub use symbols::{Limits, RawSymbolLimits};
 
+pub use super::rebalance::RawRebalance;
+pub use super::returns::RawCorrelation;
 use crate::domain::{Span, Symbol, Timeframe};
 
 /// The limits of the account, checked. Built from YAML by [`RiskPolicy::from_yaml`]; serde goes through the same checks.
@@ -89,6 +91,12 @@ pub struct RawRiskPolicy {
     /// Pauses of entries after bad times.
     #[serde(default, skip_serializing_if = "RawProtections::is_default")]
     pub protections: RawProtections,
+    /// How alike symbols move is measured with these; absent: not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<RawCorrelation>,
+    /// What a rebalancing leaves as it is; absent: with the defaults of its keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<RawRebalance>,
 }
 
 /// The keys under `position_sizing`.
@@ -144,7 +152,7 @@ pub enum PolicyError {
     },
 }
 
-fn refuse(key: &str, value: impl ToString, reason: &'static str, remedy: &'static str) -> PolicyError {
+pub(super) fn refuse(key: &str, value: impl ToString, reason: &'static str, remedy: &'static str) -> PolicyError {
     PolicyError::Value { key: key.to_owned(), value: value.to_string(), reason, remedy }
 }
 
@@ -158,6 +166,8 @@ impl TryFrom<RawRiskPolicy> for RiskPolicy {
         orders::check(&raw)?;
         symbols::check(&raw)?;
         protections::check(&raw.protections)?;
+        raw.correlation.as_ref().map_or(Ok(()), RawCorrelation::check)?;
+        raw.rebalance.as_ref().map_or(Ok(()), RawRebalance::check)?;
         Ok(Self { raw })
     }
 }
@@ -316,6 +326,21 @@ impl RiskPolicy {
     /// What the day's stop does to open positions.
     pub const fn on_stop(&self) -> OnStop {
         self.raw.on_stop
+    }
+
+    /// How correlation is measured, where it is.
+    pub const fn correlation(&self) -> Option<&RawCorrelation> {
+        self.raw.correlation.as_ref()
+    }
+
+    /// Whether the calendar rebalances.
+    pub fn is_rebalanced(&self) -> bool {
+        self.raw.rebalance_frequency == Rebalance::Weekly
+    }
+
+    /// What a rebalancing leaves as it is.
+    pub fn rebalance(&self) -> RawRebalance {
+        self.raw.rebalance.unwrap_or_default()
     }
 }
 

@@ -1,15 +1,34 @@
 //! Protection: brackets live here, in the daemon, and not in the engines that may die.
 
-use super::Action;
 use super::core::{Account, Draft};
+use super::live::Heard;
+use super::{Action, Alert};
+use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
-use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, OrderId, Quote, Ts};
+use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, Leg, OrderId, Quote, Symbol, Ts};
 use crate::record::{Bracket, Record};
 
 /// A rule of a bracket that was reached, and at which price if that is known better than by the next quote.
 struct Trigger {
     rule: ExitReason,
     price: Option<f64>,
+}
+
+/// A position that is to be closed as soon as the smaller exit that is on its way has ended. It is not on record: after a
+/// start the price says again whether a level is passed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) symbol: Symbol,
+    cause: Cause,
+    trigger: Option<f64>,
+}
+
+/// What the market shows a bracket.
+#[derive(Clone, Copy)]
+enum Seen<'a> {
+    Bar(&'a Bar),
+    /// A price at which the position could be closed.
+    Price(f64),
 }
 
 impl Bracket {
@@ -62,7 +81,18 @@ impl Bracket {
         self.target.is_some_and(|t| gain(t) >= 0.0).then_some(Trigger { rule: ExitReason::Target, price: None })
     }
 
-    /// The bracket after the best price has become `best`, if its stop moved.
+    /// Which rule is reached at `now`. Levels go before time.
+    fn reached(&self, direction: Direction, seen: Seen<'_>, now: Ts) -> Option<Trigger> {
+        let level = match seen {
+            Seen::Bar(bar) => self.reached_in_bar(direction, bar),
+            Seen::Price(exit) => self.reached_at(direction, exit),
+        };
+        let is_over = self.expires.is_some_and(|at| at <= now);
+        level.or_else(|| is_over.then_some(Trigger { rule: ExitReason::TimeExit, price: None }))
+    }
+
+    /// The bracket after the best price has become `best`, if its stop moved. A best price that moves no stop is not
+    /// kept: it could only ever move it to where it stands or further away.
     fn trailed_to(&self, direction: Direction, best: f64) -> Option<Self> {
         let distance = self.trailing?;
         if (best - self.best) * direction.sign() <= 0.0 {
@@ -76,66 +106,84 @@ impl Bracket {
 
 impl Account {
     pub(super) fn on_bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {
+        if bar.check().is_err() || bar.open_ts > now {
+            return;
+        }
+        if let Some(returns) = &mut self.returns {
+            returns.take(ix, bar);
+        }
         let Some(live) = self.live.get_mut(ix.at()) else { return };
-        if live.quoted {
+        if !live.hear_bar(bar, now) || live.net == 0.0 {
             return;
         }
-        live.mark = bar.close;
-        if live.net == 0.0 {
-            return;
-        }
-        let Some((direction, bracket)) = self.protected(ix) else { return };
-        match bracket.reached_in_bar(direction, bar) {
-            Some(trigger) => self.exit_by_bracket(ix, bracket.entry, &trigger, now, out),
-            None => {
-                let best = if direction == Direction::Long { bar.high } else { bar.low };
-                self.after_quiet(ix, direction, best, now, out);
-            }
-        }
+        // A level that was set within the bar knows nothing of what came before it: then only the bar's end counts.
+        let set = self.state.book(ix).map_or(Ts::EPOCH, |book| book.bracket_at);
+        let seen = if bar.open_ts < set && set < now { Seen::Price(bar.close) } else { Seen::Bar(bar) };
+        self.guard(ix, seen, now, out);
     }
 
     pub(super) fn on_quote(&mut self, ix: Ix, quote: &Quote, now: Ts, out: &mut Actions<Action>) {
         let Some(live) = self.live.get_mut(ix.at()) else { return };
-        if !quote.is_sound() {
-            return;
-        }
-        (live.quoted, live.quoted_at) = (true, now);
-        live.mark = quote.mid();
-        live.witness.see(live.mark, now);
-        if live.net != 0.0
-            && let Some((direction, bracket)) = self.protected(ix)
-        {
-            let exit = if direction == Direction::Long { quote.bid } else { quote.ask };
-            match bracket.reached_at(direction, exit) {
-                Some(trigger) => self.exit_by_bracket(ix, bracket.entry, &trigger, now, out),
-                None => self.after_quiet(ix, direction, exit, now, out),
+        let (mark, net) = (live.mark, live.net);
+        match live.hear(quote, now) {
+            Heard::Nothing => return,
+            Heard::Held { first } => {
+                if first && let Some(book) = self.state.book(ix) {
+                    self.tell_held(book.symbol(), mark, quote, out);
+                }
             }
+            Heard::Believed if net != 0.0 => {
+                let exit = if net > 0.0 { quote.bid } else { quote.ask };
+                self.guard(ix, Seen::Price(exit), now, out);
+            }
+            Heard::Believed => {}
+        }
+        if self.due <= now {
+            self.expire(now, out);
         }
         self.begin_day(now.day(), now, out);
         self.watch_day(now, out);
     }
 
     /// The bracket that guards a position, unless an exit is on its way already.
-    fn protected(&self, ix: Ix) -> Option<(Direction, Bracket)> {
+    fn protected(&self, ix: Ix) -> Option<(Direction, &Bracket)> {
         let book = self.state.book(ix)?;
         let direction = book.direction()?;
         let bracket = book.bracket()?;
-        if self.exit_under_way(book) {
+        if book.is_closing(&self.state.orders) || self.waiting.iter().any(|waiting| waiting.symbol == book.symbol()) {
             return None;
         }
-        Some((direction, bracket.clone()))
+        Some((direction, bracket))
     }
 
-    /// No level was reached: time may be over, or the stop may follow.
-    fn after_quiet(&mut self, ix: Ix, direction: Direction, best: f64, now: Ts, out: &mut Actions<Action>) {
-        let Some(book) = self.state.book(ix) else { return };
-        let (symbol, Some(bracket)) = (book.symbol(), book.bracket()) else { return };
-        if bracket.expires.is_some_and(|at| at <= now) {
-            let (entry, trigger) = (bracket.entry, Trigger { rule: ExitReason::TimeExit, price: None });
-            self.exit_by_bracket(ix, entry, &trigger, now, out);
-        } else if let Some(bracket) = bracket.trailed_to(direction, best) {
-            self.commit(Record::Bracket { symbol, bracket }, now, out);
+    /// Triggers what is reached; else the stop may follow.
+    fn guard(&mut self, ix: Ix, seen: Seen<'_>, now: Ts, out: &mut Actions<Action>) {
+        let Some((direction, bracket)) = self.protected(ix) else { return };
+        let entry = bracket.entry;
+        if let Some(trigger) = bracket.reached(direction, seen, now) {
+            return self.exit_by_bracket(ix, entry, &trigger, now, out);
+        }
+        let best = match (seen, direction) {
+            (Seen::Price(exit), _) => exit,
+            (Seen::Bar(bar), Direction::Long) => bar.high,
+            (Seen::Bar(bar), Direction::Short) => bar.low,
+        };
+        if let (Some(bracket), Some(book)) = (bracket.trailed_to(direction, best), self.state.book(ix)) {
+            self.commit(Record::Bracket { symbol: book.symbol(), bracket }, now, out);
             self.publish(ix, out);
+        }
+    }
+
+    /// Closes what has run out of time, whoever brought the news of the time.
+    pub(super) fn expire(&mut self, now: Ts, out: &mut Actions<Action>) {
+        for at in 0..self.live.len() {
+            let Some(ix) = self.live.get(at).filter(|live| live.expires <= now).and_then(|_| Ix::from_usize(at)) else {
+                continue;
+            };
+            if let Some((_, bracket)) = self.protected(ix) {
+                let (entry, trigger) = (bracket.entry, Trigger { rule: ExitReason::TimeExit, price: None });
+                self.exit_by_bracket(ix, entry, &trigger, now, out);
+            }
         }
     }
 
@@ -150,6 +198,12 @@ impl Account {
         let Some(qty) = self.closable(ix, now, out) else { return };
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
+        if self.exit_under_way(book) {
+            if !book.is_closing(&self.state.orders) {
+                self.make_way(ix, cause, trigger, out);
+            }
+            return;
+        }
         let Some(qty) = self.exit_room(book, qty, cause, now) else { return };
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
@@ -159,17 +213,65 @@ impl Account {
         self.submit(draft, now, out);
     }
 
+    /// A rebalancing makes the position smaller: it must end before all is closed, or more would be sold than is there.
+    fn make_way(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, out: &mut Actions<Action>) {
+        let Some(book) = self.state.book(ix) else { return };
+        for id in book.live() {
+            if self.state.orders.get(id).is_some_and(|o| o.order.leg == Leg::Exit) {
+                out.push(Action::Cancel(*id));
+            }
+        }
+        let symbol = book.symbol();
+        if !self.waiting.iter().any(|waiting| waiting.symbol == symbol) {
+            self.waiting.push(Waiting { symbol, cause, trigger });
+        }
+    }
+
+    /// Closes what had to wait, once nothing is on its way any more.
+    pub(super) fn close_waiting(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
+        let Some(book) = self.state.book(ix) else { return };
+        let Some(at) = self.waiting.iter().position(|waiting| waiting.symbol == book.symbol()) else { return };
+        if self.exit_under_way(book) {
+            return;
+        }
+        let Waiting { cause, trigger, .. } = self.waiting.swap_remove(at);
+        self.close(ix, cause, trigger, now, out);
+        self.publish(ix, out);
+    }
+
+    /// An addition has come too late: what it was added to is gone, and with it the bracket.
+    pub(super) fn close_orphan(&mut self, ix: Ix, cause: Cause, now: Ts, out: &mut Actions<Action>) {
+        if self.state.book(ix).is_some_and(|book| book.bracket().is_none()) {
+            self.cancel_entries(ix, out);
+            self.close(ix, cause, None, now, out);
+        }
+    }
+
+    /// Tells once of each position that nothing protects: a human's, or one of an old record.
+    pub(super) fn tell_unprotected(&mut self, out: &mut Actions<Action>) {
+        for (book, live) in self.state.books.iter().zip(&mut self.live) {
+            let bare = book.direction().is_some() && book.bracket().is_none();
+            if bare && !live.bare_told && !book.has_live(Leg::Exit, &self.state.orders) {
+                live.bare_told = true;
+                let text = format!("the position of {} has no bracket: no stop protects it", book.net());
+                out.push(Action::Alert(Alert::warning(Topic::Account, book.symbol(), text)));
+            }
+        }
+    }
+
     /// Sets or re-anchors the bracket after a fill of an entry.
     pub(super) fn anchor(&mut self, ix: Ix, entry: OrderId, spec: &BracketSpec, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
         let mut bracket = Bracket::anchored(spec, entry, direction, book.entry_price(), now);
-        if let Some(old) = book.bracket().filter(|old| old.entry == entry) {
-            // A further part of the same entry moves the levels with the mean price, not the clock, and never loosens a
-            // stop that has followed the price.
-            bracket.expires = old.expires;
-            if old.trailed {
-                (bracket.stop, bracket.best, bracket.trailed) = (old.stop, old.best, true);
+        if let Some(old) = book.bracket() {
+            // A further part of an entry moves the levels with the mean price, not the clock, and never loosens a stop,
+            // wherever it came from.
+            if old.entry == entry {
+                bracket.expires = old.expires;
+            }
+            if (old.stop - bracket.stop) * direction.sign() >= 0.0 {
+                (bracket.stop, bracket.best, bracket.trailed) = (old.stop, old.best, old.trailed);
             }
         }
         let symbol = book.symbol();

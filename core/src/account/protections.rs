@@ -230,6 +230,11 @@ impl Protections {
         self.active.iter().filter(move |pause| pause.until > now)
     }
 
+    /// Whether any pause keeps a symbol's positions from becoming larger.
+    pub(super) fn holds_up(&self, symbol: Symbol, now: Ts) -> bool {
+        self.active(now).any(|pause| pause.symbol.is_none_or(|paused| paused == symbol))
+    }
+
     /// Pauses begun so far.
     pub(super) const fn begun(&self) -> u64 {
         self.begun

@@ -209,7 +209,7 @@ impl Account {
             }
         }
         for (at, findings) in findings {
-            self.judge(at, findings, now, out);
+            self.conclude(at, findings, now, out);
         }
     }
 
@@ -226,7 +226,7 @@ impl Account {
         let theirs = comparison.venue.positions.iter().find(|(name, _)| *name == symbol).map(|(_, net)| *net);
         let moving = Self::is_moving(book, comparison.horizon);
         let words = format!("position of {symbol}");
-        self.weigh(comparison, words, ours, theirs, moving)
+        self.compare(comparison, words, ours, theirs, moving)
     }
 
     fn compare_balance(&mut self, comparison: &mut Comparison<'_>, asset: Asset, touched: &[usize]) -> Finding {
@@ -234,7 +234,7 @@ impl Account {
         let theirs = comparison.venue.balances.iter().find(|(name, _)| *name == asset).map(|(_, amount)| *amount);
         let books = touched.iter().filter_map(|at| self.state.books.get(*at));
         let moving = books.into_iter().any(|book| Self::is_moving(book, comparison.horizon));
-        self.weigh(comparison, format!("balance of {asset}"), ours, theirs, moving)
+        self.compare(comparison, format!("balance of {asset}"), ours, theirs, moving)
     }
 
     /// Whether something of this symbol can have happened that only one of the two knows.
@@ -242,7 +242,7 @@ impl Account {
         !book.live().is_empty() || book.touched.is_after(horizon)
     }
 
-    fn weigh(
+    fn compare(
         &mut self,
         comparison: &mut Comparison<'_>,
         what: String,
@@ -268,7 +268,7 @@ impl Account {
     }
 
     /// A symbol is free of the venue's freeze when all that concerns it is equal, and frozen when anything differs.
-    fn judge(&mut self, at: usize, findings: Vec<Finding>, now: Ts, out: &mut Actions<Action>) {
+    fn conclude(&mut self, at: usize, findings: Vec<Finding>, now: Ts, out: &mut Actions<Action>) {
         let Some(symbol) = self.state.books.get(at).map(Book::symbol) else { return };
         if findings.iter().all(|finding| *finding == Finding::Equal) {
             self.free_by_venue(symbol, now, out);

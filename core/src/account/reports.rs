@@ -30,6 +30,8 @@ impl Account {
         if let Some(ix) = known.and_then(|known| self.ix(known.symbol)) {
             self.settle(ix, now, out);
             self.publish(ix, out);
+            self.close_waiting(ix, now, out);
+            self.go_on_rebalancing(now, out);
         }
     }
 
@@ -73,7 +75,7 @@ impl Account {
             self.stray_fill(fill, out);
             return false;
         };
-        let Ordered { leg, bracket, stage, .. } = known;
+        let Ordered { leg, bracket, stage, cause, .. } = known;
         if let Err(error) = self.state.check_fill(fill) {
             self.impossible_fill(fill, known.symbol, &error, now, out);
             return false;
@@ -104,6 +106,9 @@ impl Account {
         self.after_trade(fill, now, out);
         self.complete(fill.order, now, out);
         self.close_unwanted(ix, leg, fill.side, now, out);
+        if leg == Leg::Entry && cause.is_rebalance() {
+            self.close_orphan(ix, cause, now, out);
+        }
         self.settle(ix, now, out);
         self.publish(ix, out);
         true

@@ -9,6 +9,7 @@ use super::ledger;
 use super::order_limits::Sent;
 use super::orders::Finished;
 use super::protections::Protections;
+use super::rebalance::Rebalancing;
 use super::trade_ids::{Recent, TRANSFERS_MAX, TradeIds};
 use crate::domain::{
     AccountKind, Asset, DoneReason, Fill, FreezeCause, HaltLevel, Ix, Money, OrderId, Qty, Reason, RunId, Symbol,
@@ -47,6 +48,8 @@ pub struct State {
     pub(super) protections: Protections,
     /// The loss that a drill reckons with, a fraction of the day's starting equity.
     pub(super) drill: Option<f64>,
+    /// The last rebalancing, and what of it is still to be done.
+    pub(super) rebalancing: Rebalancing,
     /// Records folded so far: the journal's sequence number of the last one.
     pub(super) seq: u64,
     /// Trading time of the last record.
@@ -190,6 +193,7 @@ impl State {
             sent: Sent::default(),
             protections: Protections::default(),
             drill: None,
+            rebalancing: Rebalancing::since(ts),
             seq: 1,
             ts,
         })
@@ -202,10 +206,10 @@ impl State {
     pub fn apply(&mut self, ts: Ts, record: &Record) -> Result<(), ApplyError> {
         match record {
             Record::Started { run, timeframe, setup, .. } => {
-                self.adopt(setup)?;
+                self.adopt(ts, setup)?;
                 (self.run, self.timeframe) = (*run, *timeframe);
             }
-            Record::Setup { setup } => self.adopt(setup)?,
+            Record::Setup { setup } => self.adopt(ts, setup)?,
             Record::Day { day, start_equity } => {
                 self.day = Some(Day { day: *day, start_equity: *start_equity });
                 for book in &mut self.books {
@@ -213,14 +217,19 @@ impl State {
                 }
             }
             // A bar that has not closed yet is none: it must not keep the decisions of real bars from being taken.
-            Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar.min(ts),
+            Record::Decision { symbol, decision, verdict } => {
+                self.book_mut(*symbol)?.note_decision(decision, verdict, ts);
+            }
             Record::Intent { .. } => self.apply_intent(ts, record)?,
             Record::Accepted { order } => self.apply_accepted(ts, *order)?,
             Record::Unknown { order, acceptable_until, .. } => self.apply_unknown(ts, *order, *acceptable_until)?,
             Record::Absent { order, asked } => self.apply_absent(ts, *order, *asked)?,
             Record::Fill { fill } => self.apply_fill(ts, fill)?,
             Record::Done { order, reason, .. } => self.apply_done(ts, *order, *reason)?,
-            Record::Bracket { symbol, bracket } => self.book_mut(*symbol)?.bracket = Some(bracket.clone()),
+            Record::Bracket { symbol, bracket } => {
+                let book = self.book_mut(*symbol)?;
+                (book.bracket, book.bracket_at) = (Some(bracket.clone()), ts);
+            }
             Record::Halt { level, reason } => {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
             }
@@ -238,13 +247,15 @@ impl State {
             }
             Record::Mark { positions, .. } => {
                 for position in positions {
-                    self.book_mut(position.symbol)?.marked = Some(position.mark);
+                    let book = self.book_mut(position.symbol)?;
+                    (book.marked, book.marked_at) = (Some(position.mark), ts);
                 }
             }
             Record::Foreign { fill, .. } => self.apply_foreign(fill)?,
             Record::Transfer { transfer } => self.apply_transfer(transfer)?,
             Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
-            Record::Close { .. } | Record::Rebalance { .. } => {}
+            Record::Rebalance { at, rows, .. } => self.rebalancing = Rebalancing::of(ts, *at, rows),
+            Record::Close { .. } => {}
             Record::Command { .. }
             | Record::Reconciled { .. }
             | Record::Ended { .. }
@@ -272,10 +283,14 @@ impl State {
 
     /// Takes a new setup: books move by symbol; a symbol that is gone stays at the end, its entries frozen, as long as
     /// it holds a position or an order.
-    fn adopt(&mut self, setup: &AccountSetup) -> Result<(), ApplyError> {
+    fn adopt(&mut self, ts: Ts, setup: &AccountSetup) -> Result<(), ApplyError> {
         let face = |s: &AccountSetup| format!("{:?} {} {}", s.kind, s.currency, s.name);
         if face(&self.setup) != face(setup) {
             return Err(ApplyError::OtherAccount { was: face(&self.setup), is: face(setup) });
+        }
+        if setup.risk.is_rebalanced() && !self.setup.risk.is_rebalanced() {
+            // What was due before it was wanted is not made up for.
+            self.rebalancing = Rebalancing::since(ts);
         }
         let mut old = std::mem::take(&mut self.books);
         for instrument in &setup.instruments {

@@ -1,5 +1,6 @@
 //! The account against a venue made of plain functions: every test speaks of what a trader would see.
 
+mod brackets_tests;
 mod dust_tests;
 mod exit_tests;
 mod gone_tests;
@@ -12,6 +13,8 @@ mod order_model;
 mod order_tests;
 mod outside_tests;
 mod protection_tests;
+mod quotes_tests;
+mod rebalance_tests;
 mod reconcile_tests;
 mod stop_tests;
 

@@ -6,6 +6,7 @@ use super::assets::Stock;
 use super::core::Account;
 use super::protections::ActiveProtection;
 use crate::domain::{Asset, Direction, HaltLevel, Leg, Money, Symbol, Ts};
+use crate::record::RebalanceRow;
 
 /// The whole account at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct AccountView {
     pub protections: Vec<ActiveProtection>,
     /// One a symbol, in instrument order.
     pub symbols: Vec<SymbolView>,
+    /// What a rebalancing would find and do now; empty without positions.
+    #[serde(default)]
+    pub rebalance: Vec<RebalanceRow>,
 }
 
 /// What is held of an asset.
@@ -130,6 +134,7 @@ impl Account {
             halt_reason: state.halt.as_ref().map(|h| format!("{}: {}", h.reason.by, h.reason.text)),
             protections: state.protections.active(state.ts).cloned().collect(),
             symbols,
+            rebalance: self.rebalance_rows(),
         }
     }
 

@@ -90,11 +90,13 @@ pub enum Topic {
     Configuration,
     /// The telling of alerts itself.
     Alerts,
+    /// What market data say that cannot be believed.
+    Market,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::EngineCrash,
         Self::EngineQuarantine,
         Self::Model,
@@ -105,6 +107,7 @@ impl Topic {
         Self::Retrain,
         Self::Configuration,
         Self::Alerts,
+        Self::Market,
     ];
 
     /// As logs and labels name it.
@@ -120,6 +123,7 @@ impl Topic {
             Self::Retrain => "retrain",
             Self::Configuration => "configuration",
             Self::Alerts => "alerts",
+            Self::Market => "market",
         }
     }
 }

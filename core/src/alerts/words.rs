@@ -92,6 +92,7 @@ const fn name(topic: Topic) -> &'static str {
         Topic::Retrain => "nightly training",
         Topic::Configuration => "configuration",
         Topic::Alerts => "alerts",
+        Topic::Market => "market data",
     }
 }
 

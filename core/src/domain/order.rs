@@ -71,6 +71,13 @@ pub enum Cause {
     },
 }
 
+impl Cause {
+    /// Whether it is a rebalancing, whose exits make positions smaller and close none.
+    pub const fn is_rebalance(&self) -> bool {
+        matches!(self, Self::Rebalance { .. })
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -118,6 +118,11 @@ impl Lane {
         self.recent.push_back((bar, context));
     }
 
+    /// The last `count` bars, or as many as are kept, oldest first.
+    pub(super) fn latest(&self, count: usize) -> impl Iterator<Item = (Bar, Context)> {
+        self.recent.iter().skip(self.recent.len().saturating_sub(count)).copied()
+    }
+
     /// A new bar: `true` when the engine is there to take it.
     pub(super) fn offer(&mut self, bar: Bar, context: Context) -> bool {
         self.remember(bar, context);

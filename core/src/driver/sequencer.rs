@@ -118,6 +118,7 @@ impl Sequencer {
         // Its time alone does not tell: a daemon may be killed before its records move on, and the next starts where it did.
         self.tape(TapeTarget::Start(self.account.state().seq()), Event::FrameEnd, out);
         self.begun = true;
+        self.remind_account(out);
         for input in std::mem::take(&mut self.early) {
             self.step(input, out);
         }
@@ -389,6 +390,25 @@ impl Sequencer {
             self.place_lanes(&before, &after, history);
             self.tell_venue(VenueCommand::Instruments(after), out);
         }
+        self.remind_account(out);
+    }
+
+    /// The account measures with what the lanes remember, where it does and as far as it does not know it yet.
+    fn remind_account(&mut self, out: &mut Actions<Output>) {
+        let wanted = self.account.remembers();
+        if wanted == 0 {
+            return;
+        }
+        let lanes = std::mem::take(&mut self.lanes);
+        for (at, lane) in lanes.iter().enumerate() {
+            let Some(instrument) = Ix::from_usize(at) else { break };
+            for (bar, context) in lane.latest(wanted) {
+                if self.account.remember(instrument, &bar) {
+                    self.tape(TapeTarget::Remembered, Event::Bar { instrument, bar, context }, out);
+                }
+            }
+        }
+        self.lanes = lanes;
     }
 
     /// An instrument that has come to its place gets a lane that remembers what `history` holds of it; those that stay have

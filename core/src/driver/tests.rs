@@ -3,6 +3,7 @@
 mod audits;
 mod effects;
 mod growth;
+mod measures;
 mod model;
 mod outages;
 mod rig;

@@ -24,6 +24,8 @@ pub enum TapeTarget {
     Setup,
     /// Every core begins anew: the daemon has started whose [`super::Record::Started`] is the record of this number.
     Start(u64),
+    /// The account, a bar of the past: it measures with it and does nothing else.
+    Remembered,
 }
 
 /// One input.
@@ -141,7 +143,13 @@ mod tests {
 
     #[test]
     fn every_event_comes_back_bit_for_bit() {
-        let targets = [TapeTarget::Account, TapeTarget::Engine(Ix(9)), TapeTarget::Cold(Ix(1)), TapeTarget::Start(7)];
+        let targets = [
+            TapeTarget::Account,
+            TapeTarget::Engine(Ix(9)),
+            TapeTarget::Cold(Ix(1)),
+            TapeTarget::Start(7),
+            TapeTarget::Remembered,
+        ];
         let mut items: Vec<_> = (0..)
             .zip(events())
             .zip(targets.into_iter().cycle())

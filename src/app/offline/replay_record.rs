@@ -217,6 +217,11 @@ impl<'a> Again<'a> {
                     self.seats.prime(ix, bar, context);
                 }
             }
+            TapeTarget::Remembered => {
+                if let (Some(account), Event::Bar { instrument, bar, .. }) = (&mut self.account, &event) {
+                    account.remember(*instrument, bar);
+                }
+            }
             // What stands on record before it has been met by then; older versions left no such mark.
             TapeTarget::Setup => self.setup(outcome),
             TapeTarget::Session => self.session(|_, started| started >= ts, outcome),
