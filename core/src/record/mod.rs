@@ -30,6 +30,7 @@ pub const RECORD_VERSION: u16 = 4;
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "decisions and fills, the large ones, are most of the traffic")]
 pub enum Record {
     /// A daemon began to write. The first one of a journal opens the account with its initial cash.
     Started {
