@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use levibot_core::account::{Account, Approved, Severity};
-use levibot_core::domain::{Actions, Ix, MarketEvent, Order, OrderId, Quote, Report, Span, Ts};
+use levibot_core::domain::{Actions, Ix, MarketEvent, Order, OrderId, Quote, Report, Span, Ts, VenueState};
 use levibot_core::driver::Sequencer;
 use levibot_core::record::{Envelope, Record};
 use tokio::sync::{mpsc, oneshot};
@@ -53,7 +53,13 @@ impl Broker for Bad {
 
     fn query(&mut self, _: OrderId, _: Ts, _: &mut Actions<Report>) {}
 
-    fn reconcile(&mut self, _: Ts, _: &mut Actions<Report>) {}
+    /// It knows what the account knows: otherwise nothing would ever begin.
+    fn reconcile(&mut self, asked: Ts, out: &mut Actions<Report>) {
+        let balances = vec![("USDT".parse().unwrap(), 10_000.into())];
+        let (orders, fills, foreign, transfers, positions) = Default::default();
+        let state = VenueState { asked, gap: false, orders, fills, foreign, transfers, positions, balances };
+        out.push(Report::State(Box::new(state)));
+    }
 
     fn on_market(&mut self, _: &Event, _: Ts, _: &mut Actions<Report>) {
         match self.fault {

@@ -117,7 +117,6 @@ pub fn fill(shelf: &impl Shelf, fill: &Fill) -> Option<Posting> {
 
 /// What a trade of an order that is not ours changes. `Some(None)` where the account cannot know: the trade of a linear
 /// symbol that it does not trade, or of a pair without its currency. `None` when a sum is beyond what decimals hold.
-#[expect(clippy::option_option, reason = "not knowing is not the same as not holding")]
 pub fn foreign(shelf: &impl Shelf, trade: &Fill) -> Option<Option<Posting>> {
     match shelf.kind() {
         AccountKind::Linear if shelf.holding(trade.symbol).is_some() => fill(shelf, trade).map(Some),

@@ -71,10 +71,10 @@ fn chain_of_causes(envelopes: &[Envelope]) -> Result<(), String> {
                     return Err(format!("record {seq}: {} is the second entry of one decision", order.id));
                 }
             }
-            Record::Accepted { order } | Record::Done { order, .. } | Record::Unknown { order, .. } => {
-                if !intents.contains(order) {
-                    return Err(format!("record {seq}: {order} was never intended"));
-                }
+            Record::Accepted { order } | Record::Done { order, .. } | Record::Unknown { order, .. }
+                if !intents.contains(order) =>
+            {
+                return Err(format!("record {seq}: {order} was never intended"));
             }
             Record::Fill { fill } if !intents.contains(&fill.order) => {
                 return Err(format!("record {seq}: {} was never intended", fill.order));

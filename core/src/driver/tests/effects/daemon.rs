@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::plan::{START, decision};
+use super::plan::{START, decision, under};
 use super::world::{Live, World};
 use crate::account::{Account, Action};
 use crate::domain::hash::unit_draw;
@@ -226,9 +226,7 @@ impl Daemon {
             Some(seed) => {
                 // The urgent mostly comes first; anything may.
                 let draw = unit_draw(seed ^ 0x7ac7, (world.effects * 64 + self.turns) as u64);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-                let at = (draw * draw * turns.len() as f64) as usize;
-                turns.get(at).copied()
+                turns.get(under(turns.len(), draw * draw)).copied()
             }
         };
         let Some(next) = next else { return Ok(self.is_waiting(world)) };

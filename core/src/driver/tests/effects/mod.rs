@@ -13,7 +13,7 @@ use crate::domain::hash::unit_draw;
 use crate::domain::{Cause, DoneReason, Event, ExitReason, Fill, MarketEvent, Order};
 use crate::record::Record;
 use daemon::Daemon;
-use plan::{Plan, drawn_night, fixed};
+use plan::{Plan, drawn_night, fixed, under};
 use world::{Edge, World};
 
 /// The events of one piece of market.
@@ -40,15 +40,14 @@ struct Night {
 
 impl Night {
     /// The world as it is in the end, or what was wrong.
-    fn run(&self, tells: bool) -> Result<World, (String, World)> {
+    fn run(&self, tells: bool) -> (Option<String>, World) {
         let mut world = World::new((self.plan)(self.seed), self.is_paper, &self.kills);
         world.history = tells.then(Vec::new);
         match catch_unwind(AssertUnwindSafe(|| live(&mut world))) {
-            Ok(Ok(())) => Ok(world),
-            Ok(Err(wrong)) => Err((wrong, world)),
+            Ok(lived) => (lived.err(), world),
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().cloned();
-                Err((words.unwrap_or_else(|| "it panicked".into()), world))
+                (Some(words.unwrap_or_else(|| "it panicked".into())), world)
             }
         }
     }
@@ -71,17 +70,11 @@ struct Nights {
 impl Nights {
     fn live_through(&mut self, night: Night) -> usize {
         self.count += 1;
-        match night.run(false) {
-            Ok(world) => {
-                self.effects += world.effects;
-                self.lives += world.lives + 1;
-                world.effects
-            }
-            Err((wrong, world)) => {
-                self.wrong.push((night, wrong));
-                world.effects
-            }
-        }
+        let (wrong, world) = night.run(false);
+        self.effects += world.effects;
+        self.lives += world.lives + 1;
+        self.wrong.extend(wrong.map(|wrong| (night, wrong)));
+        world.effects
     }
 
     /// Says how many there were. The first that went wrong is lived through again, and told from its beginning.
@@ -89,7 +82,7 @@ impl Nights {
         println!("{what}: {} nights, {} lives, {} effects", self.count, self.lives, self.effects);
         let all: Vec<String> = self.wrong.iter().map(|(night, wrong)| format!("{}: {wrong}", night.name())).collect();
         if let Some((night, _)) = self.wrong.first() {
-            let history = night.run(true).err().map(|(_, world)| world.told()).unwrap_or_default();
+            let history = night.run(true).1.told();
             let first = all[..all.len().min(20)].join("\n");
             panic!("{history}\n{} of {} nights went wrong:\n{first}", all.len(), self.count);
         }
@@ -148,10 +141,9 @@ fn every_effect_of_recoveries(is_paper: bool) {
 fn by_chance(is_paper: bool, seeds: std::ops::Range<u64>) {
     let mut nights = Nights::default();
     for seed in seeds {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
-        let draw = |n: u64, count: f64| (unit_draw(seed, 7_000_000 + n) * count) as usize;
+        let draw = |n: u64, count| under(count, unit_draw(seed, 7_000_000 + n));
         let mut kills: Vec<(usize, Edge)> =
-            (0..draw(0, 4.0) as u64).map(|n| (1 + draw(2 * n + 1, 300.0), EDGES[draw(2 * n + 2, 2.0)])).collect();
+            (0..draw(0, 4) as u64).map(|n| (1 + draw(2 * n + 1, 300), EDGES[draw(2 * n + 2, 2)])).collect();
         kills.sort_unstable_by_key(|(at, _)| *at);
         nights.live_through(Night { plan: drawn_night, seed, is_paper, kills });
     }
@@ -160,8 +152,8 @@ fn by_chance(is_paper: bool, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn the_fixed_night_has_everything_in_it() {
-    let world =
-        fixed_night(0, false, &[]).run(true).unwrap_or_else(|(wrong, world)| panic!("{}\n{wrong}", world.told()));
+    let (wrong, world) = fixed_night(0, false, &[]).run(true);
+    assert_eq!(wrong, None, "{}", world.told());
     let (envelopes, ..) = daemon::read(&world.disk);
     let count = |of: &dyn Fn(&Record) -> bool| envelopes.iter().filter(|envelope| of(&envelope.record)).count();
     for rule in [ExitReason::Stop, ExitReason::Target, ExitReason::Trailing, ExitReason::TimeExit] {

@@ -215,6 +215,12 @@ pub(super) fn fixed() -> Plan {
     }
 }
 
+/// A number under `count`, by a draw from 0 to 1.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index under a small count")]
+pub(super) fn under(count: usize, draw: f64) -> usize {
+    (draw * count as f64) as usize
+}
+
 /// A night by chance.
 pub(super) fn drawn_night(seed: u64) -> Plan {
     let setup = fixtures::setup(&SYMBOLS[..4], AccountKind::Linear, RISK);
@@ -253,8 +259,8 @@ pub(super) fn drawn_night(seed: u64) -> Plan {
     let mut controls = Vec::new();
     if next() < 0.5 {
         let level = if next() < 0.5 { HaltLevel::EntryHalt } else { HaltLevel::ReduceOnly };
-        controls.push((6 + (next() * 6.0) as usize, Event::Halt { level, reason: by("enough") }));
-        controls.push((13 + (next() * 3.0) as usize, Event::Resume { reason: by("go on") }));
+        controls.push((6 + under(6, next()), Event::Halt { level, reason: by("enough") }));
+        controls.push((13 + under(3, next()), Event::Resume { reason: by("go on") }));
     }
     controls.push((busy, Event::Halt { level: HaltLevel::Flatten, reason: by("home") }));
     Plan {
@@ -266,7 +272,7 @@ pub(super) fn drawn_night(seed: u64) -> Plan {
         controls,
         scripted: BTreeMap::new(),
         chance: Some(seed),
-        away: (next() * 3.0) as usize,
+        away: under(3, next()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::exchange::Exchange;
-use super::plan::Plan;
+use super::plan::{Plan, under};
 use crate::domain::hash::unit_draw;
 use crate::domain::*;
 
@@ -95,9 +95,7 @@ impl World {
     /// A number under `count`, by the effects so far.
     fn draw(&self, salt: u64, count: usize) -> usize {
         let key = self.plan.chance.unwrap_or(1) ^ salt;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index under a small count")]
-        let at = (unit_draw(key, self.effects as u64) * count as f64) as usize;
-        at
+        under(count, unit_draw(key, self.effects as u64))
     }
 
     /// The daemon is dead: of what was not durable any beginning may have reached the disk, and the world goes on.
