@@ -9,7 +9,8 @@
 //!
 //! **Spot.** The balance of an asset is the position of the symbol that trades it and the stock of it together. Our
 //! sales take from the position first, everybody else's, commissions and withdrawals from the stock first, and each takes what is
-//! missing from the other. So a position is never more than what there is to be sold, and never under zero.
+//! missing from the other. So a position is never under zero, and never more than what there is to be sold as far as the
+//! ledger was told of everything; what is missing in both is a stock under zero.
 //!
 //! **Linear.** A position is one position, whoever traded. Stocks come from transfers alone, and commissions are taken out of
 //! them.
@@ -117,7 +118,6 @@ pub fn fill(shelf: &impl Shelf, fill: &Fill) -> Option<Posting> {
 
 /// What a trade of an order that is not ours changes. `Some(None)` where the account cannot know: the trade of a linear
 /// symbol that it does not trade, or of a pair without its currency. `None` when a sum is beyond what decimals hold.
-#[expect(clippy::option_option, reason = "not knowing is not the same as not holding")]
 pub fn foreign(shelf: &impl Shelf, trade: &Fill) -> Option<Option<Posting>> {
     match shelf.kind() {
         AccountKind::Linear if shelf.holding(trade.symbol).is_some() => fill(shelf, trade).map(Some),

@@ -30,6 +30,7 @@ pub const RECORD_VERSION: u16 = 4;
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "decisions are the large ones and a good part of all")]
 pub enum Record {
     /// A daemon began to write. The first one of a journal opens the account with its initial cash.
     Started {

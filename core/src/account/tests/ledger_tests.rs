@@ -66,7 +66,7 @@ impl Market {
         self.tell(Report::Accepted { order: order.id });
         let left = order.qty.less(filled);
         let half = Qty::new((left.get() / Decimal::TWO).round_dp(3)).unwrap();
-        let qty = if seeds.1 % 3 == 0 && !half.is_zero() { half } else { left };
+        let qty = if seeds.1.is_multiple_of(3) && !half.is_zero() { half } else { left };
         let fill = self.trade(order.id, order.symbol, order.side, qty, seeds);
         self.tell(Report::Fill(fill));
         if qty == left {
@@ -87,7 +87,7 @@ impl Market {
     fn foreign(&mut self, at: u16, seeds: (u32, u32)) {
         let symbol: Symbol =
             ["AAA", "BBB", "DDDUSDT", "EEEBTC"][(usize::from(at) + seeds.1 as usize) % 4].parse().unwrap();
-        let (side, name) = (if seeds.0 % 2 == 0 { Side::Buy } else { Side::Sell }, format!("web-{}", seeds.0));
+        let (side, name) = (if seeds.0.is_multiple_of(2) { Side::Buy } else { Side::Sell }, format!("web-{}", seeds.0));
         let order = OrderId::foreign(symbol, &name).unwrap();
         let qty = Qty::new(dec(i64::from(seeds.1 % 30_000) + 1, 4)).unwrap();
         let fill = self.trade(order, symbol, side, qty, seeds);
@@ -361,7 +361,7 @@ fn round(state: &mut State, n: u64, fills: u64) {
     let (symbol, ts) = ("AAA".parse().unwrap(), Ts::from_nanos(i64::try_from(n).unwrap()));
     let id: OrderId = format!("lb-{n}").parse().unwrap();
     let cause = Cause::Command { seq: n };
-    let side = if n % 2 == 0 { Side::Buy } else { Side::Sell };
+    let side = if n.is_multiple_of(2) { Side::Buy } else { Side::Sell };
     let (part, price): (Qty, Price) = ("0.003".parse().unwrap(), "100.07".parse().unwrap());
     let qty = Qty::new(part.get() * Decimal::from(fills)).unwrap();
     let order = Order { id, symbol, side, leg: Leg::Entry, qty, cause, attempt: 1, trigger: None, created: ts };
