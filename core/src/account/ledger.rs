@@ -9,7 +9,8 @@
 //!
 //! **Spot.** The balance of an asset is the position of the symbol that trades it and the stock of it together. Our
 //! sales take from the position first, everybody else's, commissions and withdrawals from the stock first, and each takes what is
-//! missing from the other. So a position is never more than what there is to be sold, and never under zero.
+//! missing from the other. So a position is never under zero, and never more than what there is to be sold as far as the
+//! ledger was told of everything; what is missing in both is a stock under zero.
 //!
 //! **Linear.** A position is one position, whoever traded. Stocks come from transfers alone, and commissions are taken out of
 //! them.
