@@ -22,6 +22,11 @@ impl Outbox {
         self.waiting.len()
     }
 
+    /// How many of them are cancels.
+    pub(super) fn cancels(&self) -> usize {
+        self.waiting.iter().filter(|(_, _, command)| matches!(command, VenueCommand::Cancel(_))).count()
+    }
+
     /// The next command that may go; `all` lets everything go (a lost journal holds back nothing but orders, and those
     /// the caller leaves out).
     pub(super) fn next(&mut self, durable: u64, all: bool) -> Option<(Ts, VenueCommand)> {
