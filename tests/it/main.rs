@@ -20,6 +20,7 @@ mod record;
 mod reload;
 mod replay;
 mod shared_data;
+mod stopping;
 mod support;
 mod symbols;
 mod tape_days;
