@@ -124,6 +124,7 @@ pub(crate) fn account() -> AccountView {
         initial_cash: money("10000"),
         halt: HaltLevel::None,
         halt_reason: None,
+        protections: Vec::new(),
         symbols: vec![btc, eth, flat("SOLUSDT")],
     }
 }

@@ -4,13 +4,14 @@ use rust_decimal::Decimal;
 
 use super::approved::Approved;
 use super::state::{ApplyError, State};
-use super::{Action, Alert};
+use super::witness::Witness;
+use super::{Action, Alert, Protection, Severity};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
     Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
-    Reason, Side, Symbol, Ts, order::OrderKey,
+    Reason, Report, Side, Symbol, Ts, order::OrderKey,
 };
 use crate::record::{MarkedPosition, Record};
 
@@ -21,8 +22,10 @@ pub struct Account {
     pub(super) live: Vec<Live>,
     /// Equity at the end of the last frame: where the next day's loss is counted from.
     pub(super) last_equity: Money,
-    /// When an unconfirmed quote first put the day's loss over its limit.
-    pub(super) breach: Option<Ts>,
+    /// Since when prices that nothing confirms put the day's loss over its limit, and whether people were told.
+    pub(super) unconfirmed: Option<(Ts, bool)>,
+    /// When the loss of a drill was first seen.
+    pub(super) drilled: Option<Ts>,
     /// Shares of the daily loss that have been warned of today: 0, 1 (50 %) or 2 (80 %).
     pub(super) warned: u8,
     /// A record that could not be folded. Nothing new is entered from then on.
@@ -38,10 +41,31 @@ pub(super) struct Live {
     pub(super) quoted: bool,
     /// When the last quote came.
     pub(super) quoted_at: Ts,
+    /// When the last bar came.
+    pub(super) barred_at: Ts,
+    /// What its last prices confirm.
+    pub(super) witness: Witness,
     /// The position as `f64`.
     pub(super) net: f64,
     /// What the engine was told last.
     pub(super) view: PositionView,
+}
+
+impl Live {
+    /// When the last price came.
+    pub(super) const fn priced_at(&self) -> Ts {
+        if self.quoted { self.quoted_at } else { self.barred_at }
+    }
+
+    /// Marks of closed bars have many trades behind them and speak for themselves; a mark from a quote needs a second one.
+    fn see_bar(&mut self, close: f64, now: Ts) {
+        self.barred_at = now;
+        if self.quoted {
+            self.witness.see(close, now);
+        } else {
+            self.witness = Witness::sure(close, now);
+        }
+    }
 }
 
 impl Account {
@@ -73,17 +97,32 @@ impl Account {
             let ix = Ix::from_usize(at).unwrap_or(Ix(u16::MAX));
             let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
             let view = book.view(ix, &state.orders);
-            live.push(Live { mark, quoted: false, quoted_at: Ts::EPOCH, net: decimal_to_f64(book.net()), view });
+            live.push(Live {
+                mark,
+                quoted: false,
+                quoted_at: Ts::EPOCH,
+                barred_at: Ts::EPOCH,
+                witness: Witness::sure(mark, Ts::EPOCH),
+                net: decimal_to_f64(book.net()),
+                view,
+            });
         }
-        let mut account = Self { state, live, last_equity: Money::ZERO, breach: None, warned: 0, fault: None };
+        let last_equity = Money::ZERO;
+        let mut account = Self { state, live, last_equity, unconfirmed: None, drilled: None, warned: 0, fault: None };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
         account
     }
 
     /// Takes one event at trading time `now`.
     pub fn step(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
         match event {
-            Event::Bar { instrument, bar, .. } => self.on_bar(*instrument, bar, now, out),
+            Event::Bar { instrument, bar, .. } => {
+                if let Some(live) = self.live.get_mut(instrument.at()) {
+                    live.see_bar(bar.close, now);
+                }
+                self.on_bar(*instrument, bar, now, out);
+            }
             Event::Quote { instrument, quote } => self.on_quote(*instrument, quote, now, out),
             Event::FrameEnd => self.on_frame_end(now, out),
             Event::Decision(decision) => self.on_decision(decision, now, out),
@@ -93,9 +132,16 @@ impl Account {
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
-            Event::Reconcile { .. } | Event::Close { .. } | Event::Drill { .. } | Event::Rebalance { .. } => {}
+            Event::Reconcile { .. } | Event::Rebalance { .. } => {}
+            Event::Close { instrument, reason } => self.on_close(*instrument, reason, now, out),
+            Event::Drill { loss, reason } => self.on_drill(*loss, reason, now, out),
             Event::Position(_) | Event::Forecast { .. } => {}
         }
+        if matches!(event, Event::Report(Report::Fill(_))) {
+            self.flatten(now, out);
+        }
+        self.tell_of_pauses(begun, out);
+        self.watch_rate(now, out);
     }
 
     /// Takes changed limits or instruments.
@@ -111,6 +157,7 @@ impl Account {
         let record = Record::Setup { setup: Box::new(setup) };
         let marks: Vec<(Symbol, Live)> =
             self.state.books.iter().zip(&self.live).map(|(book, live)| (book.symbol(), *live)).collect();
+        let (risk, cost) = (self.state.setup.risk.clone(), self.state.setup.cost_per_side);
         self.state.apply(now, &record)?;
         out.push(Action::Record(record));
         let fresh = Self::from_state(self.state.clone());
@@ -119,6 +166,9 @@ impl Account {
             if let Some((_, old)) = marks.iter().find(|(symbol, _)| *symbol == book.symbol()) {
                 *live = Live { view: PositionView { instrument: live.view.instrument, ..old.view }, ..*old };
             }
+        }
+        if self.state.setup.risk != risk {
+            self.cancel_what_does_not_fit(cost, out);
         }
         Ok(())
     }
@@ -137,6 +187,23 @@ impl Account {
     /// Equity at the last marks, as `f64`: what limits reckon with. The ledger itself is exact.
     pub fn equity(&self) -> f64 {
         self.state.flow.to_f64() + self.live.iter().map(|l| l.net * l.mark).sum::<f64>()
+    }
+
+    /// Equity without losses that only one tick has shown: what the stop reckons with.
+    pub(super) fn confirmed_equity(&self) -> f64 {
+        let price = |live: &Live| if live.quoted { live.witness.price_for(live.net) } else { live.mark };
+        self.state.flow.to_f64() + self.live.iter().map(|live| live.net * price(live)).sum::<f64>()
+    }
+
+    /// Says once of every pause of entries that it has begun.
+    fn tell_of_pauses(&self, begun: u64, out: &mut Actions<Action>) {
+        let count = self.state.protections.begun() - begun;
+        for pause in self.state.protections.newest(count) {
+            let text = format!("{}: entries are paused until {}: {}", pause.name.as_str(), pause.until, pause.reason);
+            // A cooldown follows every exit.
+            let severity = if pause.name == Protection::Cooldown { Severity::Info } else { Severity::Warning };
+            out.push(Action::Alert(Alert::new(severity, Topic::Account, pause.symbol, text)));
+        }
     }
 
     /// Sum of the positions' absolute values at the last marks.

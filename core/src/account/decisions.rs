@@ -1,32 +1,64 @@
 //! An engine's decision: checked, sized, reserved and put on record in one step.
 
 use super::Action;
+use super::checks::{Checks, Refusal};
 use super::core::{Account, Draft, plain, reserve};
+use super::protections::Protection;
 use super::sizing::{SizingInput, size};
 use crate::domain::instrument::Rounding;
 use crate::domain::{
-    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Qty, Symbol, Ts,
+    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Qty, Span, Symbol, Ts,
 };
 use crate::record::{Record, Sizing, Verdict};
 
-/// Why an entry is refused.
-struct Refusal {
-    check: &'static str,
-    reason: String,
-}
-
-fn refuse<T>(check: &'static str, reason: String) -> Result<T, Refusal> {
-    Err(Refusal { check, reason })
-}
+/// Moves over the holding horizon that can be meant, fractions of price. Smaller ones would make sizes beyond all limits.
+const VOLATILITIES: std::ops::RangeInclusive<f64> = 1e-9..=10.0;
+/// Prices that can be meant, quote currency.
+const PRICES: std::ops::RangeInclusive<f64> = 1e-12..=1e14;
+/// The furthest target or trailing distance that can be meant, in prices.
+const FURTHEST: f64 = 100.0;
+/// The longest time in a position that can be meant.
+const LONGEST: Span = Span::DAY.times(3_660);
 
 /// What an entry asks for.
-#[derive(Clone, Copy)]
-struct Entry {
-    direction: Direction,
-    probability: Option<f64>,
-    volatility: f64,
-    reference: f64,
-    bracket: BracketSpec,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// Close of the deciding bar.
+    pub(super) bar: Ts,
+    pub(super) direction: Direction,
+    pub(super) probability: Option<f64>,
+    pub(super) volatility: f64,
+    pub(super) reference: f64,
+    pub(super) bracket: BracketSpec,
+}
+
+impl Entry {
+    /// Whether every number is one that can be meant. A stop as far away as the price is deep protects nothing.
+    fn is_sound(&self, now: Ts) -> bool {
+        let near = |distance: Option<f64>, furthest: f64| distance.is_none_or(|d| d <= furthest * self.reference);
+        self.bar <= now
+            && VOLATILITIES.contains(&self.volatility)
+            && PRICES.contains(&self.reference)
+            && self.probability.is_none_or(|p| (0.0..=1.0).contains(&p))
+            && self.bracket.is_sound()
+            && self.bracket.stop < self.reference
+            && near(self.bracket.target, FURTHEST)
+            && near(self.bracket.trailing, FURTHEST)
+            && self.bracket.time_exit.is_none_or(|t| t <= LONGEST)
+    }
+
+    /// Whether a record can hold every number.
+    fn is_finite(&self) -> bool {
+        let Self { probability, volatility, reference, bracket, .. } = self;
+        let optional = [*probability, bracket.target, bracket.trailing];
+        [*volatility, *reference, bracket.stop].iter().chain(optional.iter().flatten()).all(|x| x.is_finite())
+    }
+}
+
+/// The decision as a record can hold it: what is not a number would make the line unreadable, and is told in the reason.
+fn recordable(decision: &Decision, is_finite: bool) -> Decision {
+    let intent = decision.intent.filter(|_| is_finite);
+    Decision { intent, forecast: decision.forecast.filter(crate::domain::Forecast::is_sound), ..*decision }
 }
 
 impl Account {
@@ -41,11 +73,14 @@ impl Account {
         match decision.intent {
             None => return,
             Some(Intent::Enter { direction, probability, volatility, reference, bracket }) => {
-                let entry = Entry { direction, probability, volatility, reference, bracket };
-                self.enter(ix, symbol, decision, entry, now, out);
+                let bar = decision.bar;
+                let entry = Entry { bar, direction, probability, volatility, reference, bracket };
+                self.enter(ix, symbol, &recordable(decision, entry.is_finite()), entry, now, out);
             }
-            Some(Intent::Exit) => self.exit(ix, symbol, decision, now, out),
-            Some(Intent::Tighten { stop }) => self.tighten(ix, symbol, decision, stop, now, out),
+            Some(Intent::Exit) => self.exit(ix, symbol, &recordable(decision, true), now, out),
+            Some(Intent::Tighten { stop }) => {
+                self.tighten(ix, symbol, &recordable(decision, stop.is_finite()), stop, now, out);
+            }
         }
         self.publish(ix, out);
     }
@@ -60,15 +95,19 @@ impl Account {
             self.commit(Record::Decision { symbol, decision: *decision, verdict: Verdict::Unchanged }, now, out);
             return;
         }
-        let checked = self.check_entry(ix, &entry);
-        let verdict = match &checked {
-            Ok((sizing, _)) => Verdict::Approved { sizing: Some(sizing.clone()), checks: Vec::new() },
-            Err(Refusal { check, reason }) => Verdict::Refused {
-                check: (*check).to_owned(),
-                reason: reason.clone(),
-                sizing: None,
-                checks: Vec::new(),
-            },
+        let mut checks = Checks::new();
+        let (mut sizing, mut approved) = (None, None);
+        let refusal = match self.check_entry(ix, &entry, now, &mut checks, &mut sizing) {
+            Ok(qty) => {
+                approved = sizing.as_ref().map(|sizing| (qty, sizing.notional));
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        let checks = checks.into_made();
+        let verdict = match refusal {
+            None => Verdict::Approved { sizing, checks },
+            Some(Refusal { check, reason }) => Verdict::Refused { check: check.to_owned(), reason, sizing, checks },
         };
         if !self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) {
             return;
@@ -78,7 +117,7 @@ impl Account {
         if held.is_some() {
             self.close_by_decision(ix, decision, now, out);
         }
-        let Ok((sizing, qty)) = checked else { return };
+        let Some((qty, notional)) = approved else { return };
         let draft = Draft {
             ix,
             side,
@@ -88,81 +127,77 @@ impl Account {
             policy: decision.policy,
             attempt: 1,
             trigger: None,
-            reserved: reserve(sizing.notional, self.state.setup.cost_per_side),
+            reserved: reserve(notional, self.state.setup.cost_per_side),
             bracket: Some(entry.bracket),
         };
         self.submit(draft, now, out);
     }
 
     /// Every check of an entry, cheapest first; the first that fails names itself.
-    fn check_entry(&self, ix: Ix, entry: &Entry) -> Result<(Sizing, Qty), Refusal> {
-        self.check_permission(ix, entry.direction)?;
-        let finite = |x: f64| x.is_finite() && x > 0.0;
-        if !entry.bracket.is_sound() || !finite(entry.volatility) || !finite(entry.reference) {
-            return refuse("numbers", format!("the decision holds numbers that cannot be: {:?}", entry.bracket));
-        }
-        self.check_counts(ix, entry.direction)?;
-        self.check_size(ix, entry)
+    fn check_entry(
+        &self,
+        ix: Ix,
+        entry: &Entry,
+        now: Ts,
+        checks: &mut Checks,
+        sizing: &mut Option<Sizing>,
+    ) -> Result<Qty, Refusal> {
+        self.check_permission(ix, entry.direction, checks)?;
+        checks.require("numbers", entry.is_sound(now), || {
+            format!("the decision holds numbers that cannot be meant: {entry:?}")
+        })?;
+        self.check_age(ix, entry, now, checks)?;
+        self.check_collar(ix, entry, checks)?;
+        self.check_protections(ix, now, checks)?;
+        self.check_rate(now, checks)?;
+        self.check_counts(ix, entry.direction, &self.exposures(ix), checks)?;
+        let sizing = sizing.insert(self.size_entry(ix, entry, checks)?);
+        self.check_size(ix, entry, sizing, now, checks)
     }
 
-    fn check_permission(&self, ix: Ix, direction: Direction) -> Result<(), Refusal> {
-        if let Some(fault) = &self.fault {
-            return refuse("ledger_fault", format!("the ledger refused a record: {fault}"));
-        }
-        if let Some(halt) = &self.state.halt
-            && halt.level >= HaltLevel::EntryHalt
-        {
-            return refuse("halt", format!("halted by {}: {}", halt.reason.by, halt.reason.text));
-        }
-        if let Some(reason) = self.state.book(ix).and_then(|b| b.frozen().values().next()) {
-            return refuse("frozen", format!("entries of this symbol are frozen: {reason}"));
-        }
-        if direction == Direction::Short && self.state.setup.kind == AccountKind::Spot {
-            return refuse("spot_short", "a spot account holds assets and cannot be short".to_owned());
+    fn check_permission(&self, ix: Ix, direction: Direction, checks: &mut Checks) -> Result<(), Refusal> {
+        checks.require("ledger_fault", self.fault.is_none(), || {
+            format!("the ledger refused a record: {}", self.fault.as_ref().map(ToString::to_string).unwrap_or_default())
+        })?;
+        let halt = self.state.halt.as_ref().filter(|halt| halt.level >= HaltLevel::EntryHalt);
+        checks.require("halt", halt.is_none(), || {
+            let reason = halt.map(|halt| format!("{}: {}", halt.reason.by, halt.reason.text));
+            format!("halted by {}", reason.unwrap_or_default())
+        })?;
+        let frozen = self.state.book(ix).and_then(|b| b.frozen().values().next());
+        checks.require("frozen", frozen.is_none(), || {
+            format!("entries of this symbol are frozen: {}", frozen.map(String::as_str).unwrap_or_default())
+        })?;
+        let short_of_assets = direction == Direction::Short && self.state.setup.kind == AccountKind::Spot;
+        checks.require("spot_short", !short_of_assets, || "a spot account holds assets and cannot be short".to_owned())
+    }
+
+    /// Pauses of entries in force. One that turns a position over would begin the moment its exit has closed it, which is
+    /// what a cooldown forbids.
+    fn check_protections(&self, ix: Ix, now: Ts, checks: &mut Checks) -> Result<(), Refusal> {
+        let Some(book) = self.state.book(ix) else { return Ok(()) };
+        let keys = self.state.setup.risk.protections();
+        for name in Protection::ALL.into_iter().filter(|name| name.is_on(keys)) {
+            let concerns = |symbol: Option<Symbol>| symbol.is_none_or(|symbol| symbol == book.symbol());
+            let pause = self.state.protections.active(now).find(|p| p.name == name && concerns(p.symbol));
+            let turns = name == Protection::Cooldown && !book.is_flat();
+            checks.require(name.as_str(), pause.is_none() && !turns, || match pause {
+                Some(pause) => format!("entries are paused until {}: {}", pause.until, pause.reason),
+                None => "the position is closed first, and then its symbol cools down".to_owned(),
+            })?;
         }
         Ok(())
     }
 
-    /// Directions held or on their way in other symbols, with the symbol.
-    fn exposures(&self, but: Ix) -> impl Iterator<Item = (Symbol, Direction)> {
-        self.state.books.iter().enumerate().filter(move |(at, _)| *at != but.at()).filter_map(|(_, book)| {
-            let pending = || {
-                let mut entries = book.live.iter().filter_map(|id| self.state.orders.get(id));
-                entries.find(|o| o.order.leg == Leg::Entry).map(|o| match o.order.side {
-                    crate::domain::Side::Buy => Direction::Long,
-                    crate::domain::Side::Sell => Direction::Short,
-                })
-            };
-            book.direction().or_else(pending).map(|direction| (book.symbol(), direction))
-        })
-    }
-
-    fn check_counts(&self, ix: Ix, direction: Direction) -> Result<(), Refusal> {
-        let risk = &self.state.setup.risk;
-        let count = self.exposures(ix).count();
-        if count >= risk.positions_max() as usize {
-            let reason = format!("{count} positions are open or on their way, {} are allowed", risk.positions_max());
-            return refuse("max_concurrent_positions", reason);
-        }
-        let Some(symbol) = self.state.book(ix).map(super::book::Book::symbol) else { return Ok(()) };
-        for (group, symbols) in risk.groups().iter().filter(|(_, symbols)| symbols.contains(&symbol)) {
-            let same = self.exposures(ix).filter(|(s, d)| *d == direction && symbols.contains(s)).count();
-            if same >= risk.correlated_max() as usize {
-                let max = risk.correlated_max();
-                let reason = format!("group {group} holds {same} positions of this direction, {max} are allowed");
-                return refuse("max_correlated_positions", reason);
-            }
-        }
-        Ok(())
-    }
-
-    fn check_size(&self, ix: Ix, entry: &Entry) -> Result<(Sizing, Qty), Refusal> {
+    fn size_entry(&self, ix: Ix, entry: &Entry, checks: &mut Checks) -> Result<Sizing, Refusal> {
         let setup = &self.state.setup;
         let Some((book, live)) = self.state.book(ix).zip(self.live.get(ix.at())) else {
-            return refuse("unknown_symbol", "the symbol is not in the account's setup".to_owned());
+            return Err(Refusal { check: "unknown_symbol", reason: "it is not in the account's setup".to_owned() });
         };
+        let equity = self.equity();
+        checks.require("equity", equity.is_finite() && equity > 0.0, || format!("equity is {equity:.2}"))?;
         let input = SizingInput {
-            equity: self.equity(),
+            equity,
             available: self.available(live.net * live.mark),
             volatility: entry.volatility,
             probability: entry.probability,
@@ -170,24 +205,35 @@ impl Account {
             reference: entry.reference,
             cost_per_side: setup.cost_per_side,
         };
-        if input.equity <= 0.0 {
-            return refuse("equity", format!("equity is {:.2}", input.equity));
-        }
-        let sizing = size(&setup.risk, &input);
-        let smallest = setup.risk.sizing().min_position_usd;
-        if sizing.notional < smallest {
-            let reason = format!("{:.2} (bound by {}) is under {smallest}", sizing.notional, sizing.bound_by);
-            return refuse("min_position_usd", reason);
-        }
-        let instrument = book.instrument();
+        Ok(size(&setup.risk.limits(book.symbol()), &input))
+    }
+
+    /// What sizing gave, against the bounds of the policy and of the venue: the quantity to order.
+    fn check_size(&self, ix: Ix, entry: &Entry, sizing: &Sizing, now: Ts, checks: &mut Checks) -> Result<Qty, Refusal> {
+        let Some((book, live)) = self.state.book(ix).zip(self.live.get(ix.at())) else {
+            return Err(Refusal { check: "unknown_symbol", reason: "it is not in the account's setup".to_owned() });
+        };
+        let (notional, limits) = (sizing.notional, self.state.setup.risk.limits(book.symbol()));
+        checks.at_least("min_position_usd", notional, limits.min_position_usd, || {
+            format!("{notional:.2} (bound by {}) is under {}", sizing.bound_by, limits.min_position_usd)
+        })?;
+        // The dearer of both prices: the limits are kept at the price that is paid now, too.
+        let (instrument, dearer) = (book.instrument(), entry.reference.max(live.mark));
         let numbers = instrument
-            .qty_floor(sizing.notional / entry.reference)
+            .qty_floor(notional / dearer)
             .and_then(|qty| Ok((qty, instrument.price(entry.reference, Rounding::Nearest)?)));
-        match numbers {
-            Ok((qty, price)) if instrument.is_tradable(qty, price) => Ok((sizing, qty)),
-            Ok((qty, _)) => refuse("venue_minimum", format!("{} is under the venue's smallest order", plain(qty))),
-            Err(error) => refuse("numbers", error.to_string()),
-        }
+        let (qty, price) =
+            numbers.map_err(|error| Refusal { check: "numbers", reason: format!("it cannot be ordered: {error}") })?;
+        let ordered = qty.to_f64() * dearer;
+        // Whole steps may be a hair over what they were rounded down from.
+        checks.at_most("max_order_usd", ordered, limits.max_order_usd * (1.0 + 1e-9), || {
+            format!("an order of {ordered:.2} is over {}", limits.max_order_usd)
+        })?;
+        checks.require("venue_minimum", instrument.is_tradable(qty, price), || {
+            format!("{} is under the venue's smallest order", plain(qty))
+        })?;
+        self.check_duplicate((book.symbol(), entry.direction.entry_side(), qty), now, checks)?;
+        Ok(qty)
     }
 
     /// Capital that is free for a new entry; `freed` is the value of a position that is closed first.
@@ -226,7 +272,7 @@ impl Account {
         let verdict = match &tightened {
             Some(_) => Verdict::Approved { sizing: None, checks: Vec::new() },
             None => Verdict::Refused {
-                check: "tighten".to_owned(),
+                check: if stop.is_finite() && stop > 0.0 { "tighten" } else { "numbers" }.to_owned(),
                 reason: format!("a stop at {stop} is not closer than the one in force"),
                 sizing: None,
                 checks: Vec::new(),

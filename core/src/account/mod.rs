@@ -2,17 +2,24 @@
 
 pub mod approved;
 pub mod book;
+mod by_hand;
+mod checks;
 mod core;
+mod counts;
 mod decisions;
 pub mod holding;
+mod order_limits;
 pub mod policy;
 mod protect;
+pub mod protections;
 mod reports;
 pub mod setup;
+pub mod simulate;
 pub mod sizing;
 pub mod state;
 mod stop;
 pub mod view;
+mod witness;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -22,6 +29,7 @@ mod tests;
 pub use self::core::Account;
 pub use approved::Approved;
 pub use policy::{OnStop, RiskPolicy, SizingMethod};
+pub use protections::{ActiveProtection, Protection};
 pub use setup::AccountSetup;
 pub use state::{ApplyError, State};
 pub use view::AccountView;

@@ -1,10 +1,18 @@
 //! `policies/risk.yaml`: raw keys in, checked limits out.
 
+mod orders;
+mod protections;
+mod symbols;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Symbol;
+pub use orders::RawOrders;
+pub use protections::{Cooldown, LowProfit, MaxDrawdown, RawProtections, StopLossGuard};
+pub use symbols::{Limits, RawSymbolLimits};
+
+use crate::domain::{Span, Symbol, Timeframe};
 
 /// The limits of the account, checked. Built from YAML by [`RiskPolicy::from_yaml`]; serde goes through the same checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +80,15 @@ pub struct RawRiskPolicy {
     /// Share of the daily loss at which entries are halted before the stop (0.9 = at 2.7 % of 3 %); absent: only the stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_halt_at: Option<f64>,
+    /// What no order and no run of orders may exceed.
+    #[serde(default, skip_serializing_if = "RawOrders::is_default")]
+    pub orders: RawOrders,
+    /// Limits of single symbols.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub symbols: BTreeMap<Symbol, RawSymbolLimits>,
+    /// Pauses of entries after bad times.
+    #[serde(default, skip_serializing_if = "RawProtections::is_default")]
+    pub protections: RawProtections,
 }
 
 /// The keys under `position_sizing`.
@@ -138,6 +155,9 @@ impl TryFrom<RawRiskPolicy> for RiskPolicy {
         check_losses(&raw)?;
         check_counts(&raw)?;
         check_sizing(&raw.position_sizing)?;
+        orders::check(&raw)?;
+        symbols::check(&raw)?;
+        protections::check(&raw.protections)?;
         Ok(Self { raw })
     }
 }
@@ -173,6 +193,13 @@ fn fraction(key: &str, value: f64) -> Result<(), PolicyError> {
     Err(refuse(key, value, "it is not a fraction over 0 and up to 1", "this key is a fraction: write 0.2 for 20 %"))
 }
 
+fn amount(key: &str, usd: f64) -> Result<(), PolicyError> {
+    if usd.is_finite() && usd > 0.0 && usd <= 1e12 {
+        return Ok(());
+    }
+    Err(refuse(key, usd, "it is not an amount over zero and up to 1e12", "write an amount of the account's currency"))
+}
+
 fn check_counts(raw: &RawRiskPolicy) -> Result<(), PolicyError> {
     for (key, count) in [
         ("max_concurrent_positions", raw.max_concurrent_positions),
@@ -197,15 +224,7 @@ fn check_counts(raw: &RawRiskPolicy) -> Result<(), PolicyError> {
 fn check_sizing(raw: &RawSizing) -> Result<(), PolicyError> {
     fraction("position_sizing.kelly_fraction", raw.kelly_fraction)?;
     for (key, usd) in [("min_position_usd", raw.min_position_usd), ("max_position_usd", raw.max_position_usd)] {
-        if !usd.is_finite() || usd <= 0.0 || usd > 1e12 {
-            let key = format!("position_sizing.{key}");
-            return Err(refuse(
-                &key,
-                usd,
-                "it is not an amount over zero",
-                "write an amount of the account's currency",
-            ));
-        }
+        amount(&format!("position_sizing.{key}"), usd)?;
     }
     if raw.min_position_usd > raw.max_position_usd {
         let remedy = "write min_position_usd <= max_position_usd";
@@ -239,9 +258,39 @@ impl RiskPolicy {
         self.raw.entry_halt_at
     }
 
-    /// Most of the equity in one symbol, a fraction.
-    pub const fn symbol_fraction(&self) -> f64 {
-        self.raw.max_symbol_risk_pct
+    /// What holds for one symbol.
+    pub fn limits(&self, symbol: Symbol) -> Limits {
+        self.raw.limits(symbol)
+    }
+
+    /// Symbols that have limits of their own.
+    pub fn symbols_named(&self) -> impl Iterator<Item = Symbol> {
+        self.raw.symbols.keys().copied()
+    }
+
+    /// Orders within a minute at which entries are refused; at twice as many they are halted.
+    pub const fn orders_per_minute_max(&self) -> u32 {
+        self.raw.orders.max_orders_per_minute
+    }
+
+    /// Furthest that the price of a decision may be from the last price, percent.
+    pub const fn collar_pct(&self) -> f64 {
+        self.raw.orders.price_collar_pct
+    }
+
+    /// Oldest price that an entry may be decided on, for bars of length `timeframe`.
+    pub fn data_age_max(&self, timeframe: Timeframe) -> Span {
+        self.raw.orders.max_data_age.map_or_else(|| timeframe.span().times(2), Timeframe::span)
+    }
+
+    /// Time within which the same entry again is taken for the same one sent twice.
+    pub const fn duplicate_window(&self) -> Span {
+        self.raw.orders.duplicate_window.span()
+    }
+
+    /// Pauses of entries after bad times.
+    pub const fn protections(&self) -> &RawProtections {
+        &self.raw.protections
     }
 
     /// Most positions at a time.
@@ -259,14 +308,9 @@ impl RiskPolicy {
         &self.raw.correlation_groups
     }
 
-    /// Risked on one trade, a fraction of equity.
-    pub const fn risk_per_trade(&self) -> f64 {
-        self.raw.max_risk_pct
-    }
-
     /// How sizes are found.
-    pub const fn sizing(&self) -> &RawSizing {
-        &self.raw.position_sizing
+    pub const fn sizing_method(&self) -> SizingMethod {
+        self.raw.position_sizing.method
     }
 
     /// What the day's stop does to open positions.
@@ -276,54 +320,5 @@ impl RiskPolicy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Exactly the user's keys and values.
-    const USERS: &str = "
-risk_policy:
-  max_daily_loss_pct: 3.0
-  max_symbol_risk_pct: 0.2
-  max_concurrent_positions: 15
-  rebalance_frequency: weekly
-  correlation_groups:
-    btc_alts: [BTCUSDT, ETHUSDT, SOLUSDT]
-    eth_ecosystem: [ETHUSDT, MATICUSDT, LINKUSDT]
-  position_sizing:
-    method: kelly
-    kelly_fraction: 0.5
-    min_position_usd: 10
-    max_position_usd: 1000
-";
-
-    #[test]
-    fn the_users_own_file_loads_as_it_stands() {
-        let policy = RiskPolicy::from_yaml(USERS).unwrap();
-        assert!((policy.daily_loss() - 0.03).abs() < 1e-12);
-        assert_eq!((policy.correlated_max(), policy.on_stop()), (5, OnStop::ReduceOnly));
-        assert_eq!(policy.groups().len(), 2);
-        let json = serde_json::to_string(&policy).unwrap();
-        assert_eq!(serde_json::from_str::<RiskPolicy>(&json).unwrap(), policy);
-    }
-
-    #[test]
-    fn mixed_up_units_and_unknown_keys_are_refused_with_a_remedy() {
-        for (from, to, wanted) in [
-            ("max_daily_loss_pct: 3.0", "max_daily_loss_pct: 0.03", "write 3.0 for 3 %"),
-            ("max_daily_loss_pct: 3.0", "max_daily_loss_pct: .nan", "max_daily_loss_pct"),
-            ("max_daily_loss_pct: 3.0", "max_daily_loss_pct: -3", "max_daily_loss_pct"),
-            ("max_symbol_risk_pct: 0.2", "max_symbol_risk_pct: 20", "write 0.2 for 20 %"),
-            ("kelly_fraction: 0.5", "kelly_fraction: 1.5", "position_sizing.kelly_fraction"),
-            ("max_concurrent_positions: 15", "max_concurrent_positions: 0", "max_concurrent_positions"),
-            ("min_position_usd: 10", "min_position_usd: 2000", "min_position_usd <= max_position_usd"),
-            ("max_position_usd: 1000", "max_position_usd: lots", "max_position_usd"),
-            ("rebalance_frequency: weekly", "rebalance_frequency: hourly", "hourly"),
-            ("  max_concurrent_positions: 15", "  max_concurent_positions: 15", "max_concurent_positions"),
-            ("[BTCUSDT, ETHUSDT, SOLUSDT]", "[BTCUSDT, BTCUSDT]", "correlation_groups.btc_alts"),
-        ] {
-            assert!(USERS.contains(from), "{from}");
-            let error = RiskPolicy::from_yaml(&USERS.replace(from, to)).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{to}: {error}");
-        }
-    }
-}
+#[path = "policy/policy_tests.rs"]
+mod tests;

@@ -101,6 +101,7 @@ impl Account {
         }
         (live.quoted, live.quoted_at) = (true, now);
         live.mark = quote.mid();
+        live.witness.see(live.mark, now);
         if live.net != 0.0
             && let Some((direction, bracket)) = self.protected(ix)
         {

@@ -1,9 +1,10 @@
 //! How large a position may be.
 
-use super::RiskPolicy;
-use super::policy::SizingMethod;
+use std::borrow::Cow;
+
+use super::policy::{Limits, SizingMethod};
 use crate::domain::BracketSpec;
-use crate::record::Sizing;
+use crate::record::{Sizing, Term};
 
 /// What a size is made from. Amounts in account currency, the rest as fractions.
 #[derive(Debug, Clone, Copy)]
@@ -24,24 +25,25 @@ pub struct SizingInput<'a> {
     pub cost_per_side: f64,
 }
 
-/// The size under `policy`: `equity * max_risk_pct / volatility`, then Kelly's rule, then each limit in turn. The term
+/// The size under `limits`: `equity * max_risk_pct / volatility`, then Kelly's rule, then each limit in turn. The term
 /// that bound last is named in [`Sizing::bound_by`].
-pub fn size(policy: &RiskPolicy, input: &SizingInput<'_>) -> Sizing {
-    let keys = policy.sizing();
-    let base = input.equity * policy.risk_per_trade() / input.volatility;
-    let kelly = match keys.method {
+pub fn size(limits: &Limits, input: &SizingInput<'_>) -> Sizing {
+    let base = input.equity * limits.risk_per_trade / input.volatility;
+    let kelly = match limits.method {
         SizingMethod::FixedFractional => 1.0,
-        SizingMethod::Kelly => keys.kelly_fraction * input.probability.map_or(1.0, |p| kelly(p, input)),
+        SizingMethod::Kelly => limits.kelly_fraction * input.probability.map_or(1.0, |p| kelly(p, input)),
     };
-    let mut notional = base * kelly;
-    let mut bound_by = "risk_per_trade";
-    for (limit, name) in [
-        (input.equity * policy.symbol_fraction(), "max_symbol_risk_pct"),
-        (keys.max_position_usd, "max_position_usd"),
+    let terms = [
+        (base * kelly, "risk_per_trade"),
+        (input.equity * limits.symbol_fraction, "max_symbol_risk_pct"),
+        (limits.max_position_usd, "max_position_usd"),
+        (limits.max_order_usd, "max_order_usd"),
         (input.available / (1.0 + 2.0 * input.cost_per_side), "available"),
-    ] {
-        if limit < notional {
-            (notional, bound_by) = (limit.max(0.0), name);
+    ];
+    let (mut notional, mut bound_by) = (f64::INFINITY, "");
+    for (allowed, name) in terms {
+        if allowed < notional {
+            (notional, bound_by) = (allowed.max(0.0), name);
         }
     }
     Sizing {
@@ -52,6 +54,7 @@ pub fn size(policy: &RiskPolicy, input: &SizingInput<'_>) -> Sizing {
         with_probability: input.probability.is_some(),
         bound_by: bound_by.to_owned(),
         notional,
+        terms: terms.map(|(notional, name)| Term { name: Cow::Borrowed(name), notional }).into(),
     }
 }
 
@@ -71,17 +74,19 @@ fn kelly(p: f64, input: &SizingInput<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::RiskPolicy;
     use proptest::prelude::*;
 
     const BRACKET: BracketSpec = BracketSpec { stop: 2.0, target: Some(4.0), trailing: None, time_exit: None };
 
-    fn policy(method: &str) -> RiskPolicy {
+    fn limits(method: &str, symbol: &str) -> Limits {
         let text = format!(
             "risk_policy: {{max_daily_loss_pct: 3.0, max_symbol_risk_pct: 0.2, max_concurrent_positions: 15, \
              rebalance_frequency: weekly, position_sizing: {{method: {method}, kelly_fraction: 0.5, \
-             min_position_usd: 10, max_position_usd: 100000}}}}"
+             min_position_usd: 10, max_position_usd: 100000}}, \
+             symbols: {{AAA: {{max_symbol_risk_pct: 0.1, max_position_usd: 700, max_risk_pct: 0.01, kelly_fraction: 1}}}}}}"
         );
-        RiskPolicy::from_yaml(&text).unwrap()
+        RiskPolicy::from_yaml(&text).unwrap().limits(symbol.parse().unwrap())
     }
 
     fn input(probability: Option<f64>, volatility: f64) -> SizingInput<'static> {
@@ -98,31 +103,31 @@ mod tests {
 
     #[test]
     fn fixed_fractional_is_the_formula_of_the_policy() {
-        let sizing = size(&policy("fixed_fractional"), &input(None, 0.2));
+        let sizing = size(&limits("fixed_fractional", "BBB"), &input(None, 0.2));
         assert!((sizing.notional - 1_000.0).abs() < 1e-9, "10,000 * 0.02 / 0.2: {sizing:?}");
         assert_eq!(sizing.bound_by, "risk_per_trade");
     }
 
     #[test]
     fn kelly_uses_net_odds_and_half_of_it() {
-        let sizing = size(&policy("kelly"), &input(Some(0.6), 0.2));
+        let sizing = size(&limits("kelly", "BBB"), &input(Some(0.6), 0.2));
         // Odds (0.04 - 0.001) / (0.02 + 0.001); f = 0.6 - 0.4 / odds = 0.384615...
         let wanted = 1_000.0 * 0.5 * (0.6 - 0.4 * 0.021 / 0.039);
         assert!((sizing.notional - wanted).abs() < 1e-9, "{sizing:?}");
         assert!(
-            (size(&policy("kelly"), &input(None, 0.2)).notional - 500.0).abs() < 1e-9,
+            (size(&limits("kelly", "BBB"), &input(None, 0.2)).notional - 500.0).abs() < 1e-9,
             "a rule gets the fraction alone"
         );
     }
 
     #[test]
     fn a_bet_without_an_edge_gets_nothing() {
-        assert!(size(&policy("kelly"), &input(Some(0.3), 0.2)).notional.abs() < 1e-12);
+        assert!(size(&limits("kelly", "BBB"), &input(Some(0.3), 0.2)).notional.abs() < 1e-12);
     }
 
     #[test]
     fn the_symbol_limit_binds_before_a_quiet_market_makes_sizes_huge() {
-        let sizing = size(&policy("fixed_fractional"), &input(None, 0.001));
+        let sizing = size(&limits("fixed_fractional", "BBB"), &input(None, 0.001));
         assert!((sizing.notional - 2_000.0).abs() < 1e-9);
         assert_eq!(sizing.bound_by, "max_symbol_risk_pct");
     }
@@ -131,7 +136,7 @@ mod tests {
         #[test]
         fn no_input_exceeds_a_limit(p in 0.0..1.0_f64, vol in 1e-6..1.0_f64, equity in 0.0..1e9_f64, available in -1e6..1e9_f64) {
             let input = SizingInput { equity, available, ..input(Some(p), vol) };
-            let sizing = size(&policy("kelly"), &input);
+            let sizing = size(&limits("kelly", "BBB"), &input);
             prop_assert!(sizing.notional.is_finite() && sizing.notional >= 0.0);
             prop_assert!(sizing.notional <= (equity * 0.2).min(100_000.0) + 1e-6);
             prop_assert!(sizing.notional <= available.max(0.0) + 1e-6);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::AccountSetup;
 use super::book::{Book, OrderState};
+use super::order_limits::Sent;
+use super::protections::Protections;
 use crate::domain::{
     DoneReason, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, OrderId, Qty, Reason, RunId, Side, Symbol, Timeframe, Ts,
 };
@@ -24,6 +26,12 @@ pub struct State {
     pub(super) orders: BTreeMap<OrderId, OrderState>,
     pub(super) day: Option<Day>,
     pub(super) halt: Option<Halt>,
+    /// Orders of the last while.
+    pub(super) sent: Sent,
+    /// Pauses of entries, and what they are made of.
+    pub(super) protections: Protections,
+    /// The loss that a drill reckons with, a fraction of the day's starting equity.
+    pub(super) drill: Option<f64>,
     /// Records folded so far: the journal's sequence number of the last one.
     pub(super) seq: u64,
     /// Trading time of the last record.
@@ -127,6 +135,9 @@ impl State {
             orders: BTreeMap::new(),
             day: None,
             halt: None,
+            sent: Sent::default(),
+            protections: Protections::default(),
+            drill: None,
             seq: 1,
             ts,
         })
@@ -149,7 +160,8 @@ impl State {
                     book.day_base = book.total_at_mark();
                 }
             }
-            Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar,
+            // A bar that has not closed yet is none: it must not keep the decisions of real bars from being taken.
+            Record::Decision { symbol, decision, .. } => self.book_mut(*symbol)?.last_decision = decision.bar.min(ts),
             Record::Intent { .. } => self.apply_intent(record)?,
             Record::Accepted { order } => self.order_mut(*order)?.accepted = true,
             Record::Fill { fill } => self.apply_fill(fill)?,
@@ -159,9 +171,10 @@ impl State {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
             }
             Record::Resume { start_equity, .. } => {
-                self.halt = None;
+                (self.halt, self.drill) = (None, None);
                 self.day = self.day.map(|day| Day { start_equity: *start_equity, ..day });
             }
+            Record::Drill { loss, .. } => self.drill = Some(*loss),
             Record::Freeze { symbol, cause, reason } => {
                 let frozen = &mut self.book_mut(*symbol)?.frozen;
                 match reason {
@@ -180,7 +193,6 @@ impl State {
             | Record::Transfer { .. }
             | Record::Dust { .. }
             | Record::Close { .. }
-            | Record::Drill { .. }
             | Record::Rebalance { .. } => {}
             Record::Command { .. }
             | Record::Reconciled { .. }
@@ -189,6 +201,9 @@ impl State {
             | Record::Forecasts { .. }
             | Record::Strategies { .. } => {}
         }
+        let risk = &self.setup.risk;
+        self.sent.follow(ts, record, risk);
+        self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders);
         self.seq += 1;
         self.ts = ts;
         Ok(())

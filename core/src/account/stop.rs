@@ -2,16 +2,14 @@
 
 use super::core::{Account, by_risk};
 use super::policy::OnStop;
+use super::witness::CONFIRM_AFTER;
 use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::{Actions, Cause, HaltLevel, Ix, Money, Reason, Span, Ts};
 use crate::record::Record;
 
-/// A loss seen in quotes must still be there this much later, with a fresh quote of every open position: one bad tick
-/// stops nothing, and stays in its symbol's mark until that symbol is quoted again.
-const CONFIRM_AFTER: Span = Span::from_millis(100);
-/// A position that is not quoted any more holds up the stop no longer than this.
-const STALE_AFTER: Span = Span::MINUTE;
+/// So long after a loss was seen once and not again, people are told of it.
+const DOUBT_AFTER: Span = Span::MINUTE;
 /// Shares of the daily loss at which people are warned.
 const WARNINGS: [f64; 2] = [0.5, 0.8];
 
@@ -27,6 +25,7 @@ impl Account {
         }
         self.commit(mark, now, out);
         self.begin_day(now.day(), now, out);
+        self.flatten(now, out);
     }
 
     pub(super) fn begin_day(&mut self, day: i64, now: Ts, out: &mut Actions<Action>) {
@@ -34,7 +33,7 @@ impl Account {
             return;
         }
         self.commit(Record::Day { day, start_equity: self.last_equity }, now, out);
-        (self.warned, self.breach) = (0, None);
+        (self.warned, self.unconfirmed) = (0, None);
         let stopped_itself = self.state.halt.as_ref().is_some_and(|h| h.reason.by == "risk");
         if stopped_itself && self.state.setup.resume_next_day {
             let text = "a new day begins (resume_next_day)".to_owned();
@@ -42,41 +41,44 @@ impl Account {
         }
     }
 
-    /// Whether a loss seen first at `since` is one. Marks of closed bars have many trades behind them and speak for
-    /// themselves; a mark from a quote must have been renewed.
-    fn is_confirmed(&self, since: Ts, now: Ts) -> bool {
-        let mut quoted = self.live.iter().filter(|live| live.net != 0.0 && live.quoted).peekable();
-        if quoted.peek().is_none() {
-            return true;
-        }
-        let renewed = quoted.all(|live| live.quoted_at > since);
-        (renewed && now - since >= CONFIRM_AFTER) || now - since >= STALE_AFTER
-    }
-
     /// Compares equity with the day's start.
     pub(super) fn watch_day(&mut self, now: Ts, out: &mut Actions<Action>) {
         let Some(day) = self.state.day else { return };
-        let (start, equity) = (day.start_equity.to_f64(), self.equity());
+        let start = day.start_equity.to_f64();
         let limit = self.state.setup.risk.daily_loss();
         if start <= 0.0 {
             return;
         }
-        let share = (start - equity) / start / limit;
+        let drill = self.drill(now);
+        let share = ((start - self.confirmed_equity()) / start + drill) / limit;
         self.warn(share, limit, now, out);
         let wanted = self.wanted_level(share);
-        if wanted <= self.halt_level() {
-            self.breach = None;
-            return;
-        }
-        let since = *self.breach.get_or_insert(now);
-        if self.is_confirmed(since, now) {
-            self.breach = None;
-            let text = format!(
-                "the day's loss is {:.2} % of {start:.2} (limit {:.2} %) at {now}",
-                100.0 * share * limit,
-                100.0 * limit
-            );
+        if wanted > self.halt_level() {
+            let loss = 100.0 * share * limit;
+            let drill = if drill > 0.0 { format!(", {:.2} % of it a drill", 100.0 * drill) } else { String::new() };
+            let text =
+                format!("the day's loss is {loss:.2} % of {start:.2}{drill} (limit {:.2} %) at {now}", 100.0 * limit);
             self.halt(wanted, by_risk(text), now, out);
+        }
+        let seen = (start - self.equity()) / start / limit;
+        self.tell_of_doubt(seen >= 1.0 && share < 1.0, now, out);
+    }
+
+    /// The loss that a drill adds, a fraction of the day's start. It is seen and confirmed like any other.
+    fn drill(&mut self, now: Ts) -> f64 {
+        let Some(loss) = self.state.drill else { return 0.0 };
+        let seen = *self.drilled.get_or_insert(now);
+        if now - seen >= CONFIRM_AFTER { loss } else { 0.0 }
+    }
+
+    /// A loss that stands and is not confirmed, because a symbol is not quoted any more: only people can judge it.
+    fn tell_of_doubt(&mut self, doubtful: bool, now: Ts, out: &mut Actions<Action>) {
+        let (since, told) = self.unconfirmed.unwrap_or((now, false));
+        let tell = doubtful && !told && now - since >= DOUBT_AFTER;
+        self.unconfirmed = doubtful.then_some((since, told || tell));
+        if tell {
+            let text = format!("prices seen once, at {since}, and never confirmed put the day's loss over its limit");
+            out.push(Action::Alert(Alert::warning(Topic::Account, None, text)));
         }
     }
 
@@ -105,29 +107,39 @@ impl Account {
         }
     }
 
-    /// Raises the halt level: the record latches it, our entries are cancelled, and at `Flatten` everything is closed.
+    /// Raises the halt level: the record latches it, our entries are cancelled, and at `Flatten` everything is
+    /// closed.
     pub(super) fn halt(&mut self, level: HaltLevel, reason: Reason, now: Ts, out: &mut Actions<Action>) {
         if level <= self.halt_level() {
-            // Nothing new, but for entries that should be gone and are not.
+            // Nothing new, but for what should be gone and is not.
             if level > HaltLevel::None {
                 self.cancel_all_entries(out);
+            }
+            if level == HaltLevel::Flatten {
+                self.flatten(now, out);
             }
             return;
         }
         if !self.commit(Record::Halt { level, reason: reason.clone() }, now, out) {
             return;
         }
-        let seq = self.state.seq();
         let text = format!("halt ({level}) by {}: {}", reason.by, reason.text);
         out.push(Action::Halt(level, reason));
         out.push(Action::Alert(Alert::critical(Topic::Account, None, text)));
+        self.cancel_all_entries(out);
+        self.flatten(now, out);
+    }
+
+    /// At `Flatten`, closes what is open and has no exit on its way: an exit may have been refused, and an entry may have
+    /// been filled before its cancel arrived.
+    pub(super) fn flatten(&mut self, now: Ts, out: &mut Actions<Action>) {
+        let Some(seq) = self.state.halt.as_ref().filter(|h| h.level == HaltLevel::Flatten).map(|h| h.seq) else {
+            return;
+        };
         for at in 0..self.state.books().len() {
             let Some(ix) = Ix::from_usize(at) else { break };
-            self.cancel_entries(ix, out);
-            if level == HaltLevel::Flatten {
-                self.close(ix, Cause::Command { seq }, None, now, out);
-                self.publish(ix, out);
-            }
+            self.close(ix, Cause::Command { seq }, None, now, out);
+            self.publish(ix, out);
         }
     }
 
@@ -146,7 +158,7 @@ impl Account {
         }
         let start_equity = Money::approx(self.equity()).unwrap_or(self.last_equity);
         if self.commit(Record::Resume { reason: reason.clone(), start_equity }, now, out) {
-            (self.warned, self.breach) = (0, None);
+            (self.warned, self.unconfirmed) = (0, None);
             out.push(Action::Halt(HaltLevel::None, reason));
         }
     }

@@ -2,6 +2,11 @@
 
 mod gone_tests;
 mod halt_tests;
+mod limit_tests;
+mod lowered_tests;
+mod number_tests;
+mod protection_tests;
+mod stop_tests;
 
 use super::*;
 use crate::domain::*;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::core::Account;
+use super::protections::ActiveProtection;
 use crate::domain::{Direction, HaltLevel, Leg, Money, Symbol, Ts};
 
 /// The whole account at one instant.
@@ -28,6 +29,9 @@ pub struct AccountView {
     pub halt: HaltLevel,
     /// By whom and why, when halted.
     pub halt_reason: Option<String>,
+    /// Pauses of entries in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protections: Vec<ActiveProtection>,
     /// One a symbol, in instrument order.
     pub symbols: Vec<SymbolView>,
 }
@@ -94,6 +98,7 @@ impl Account {
             initial_cash: state.setup.initial_cash,
             halt: self.halt_level(),
             halt_reason: state.halt.as_ref().map(|h| format!("{}: {}", h.reason.by, h.reason.text)),
+            protections: state.protections.active(state.ts).cloned().collect(),
             symbols,
         }
     }

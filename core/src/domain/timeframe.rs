@@ -21,6 +21,8 @@ pub struct ParseTimeframeError {
 const UNITS: [(char, u32); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 impl Timeframe {
+    /// One second.
+    pub const SECOND: Self = Self(1);
     /// One minute.
     pub const MINUTE: Self = Self(60);
     /// One hour.

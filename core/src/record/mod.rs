@@ -29,6 +29,7 @@ pub const RECORD_VERSION: u16 = 4;
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "decisions are the large ones and a good part of all")]
 pub enum Record {
     /// A daemon began to write. The first one of a journal opens the account with its initial cash.
     Started {
@@ -333,6 +334,18 @@ pub struct Sizing {
     /// The limit that bound last, a short stable word.
     pub bound_by: String,
     /// Notional after all limits, before steps.
+    pub notional: f64,
+    /// What each term alone would allow, in the order in which they were taken: the smallest is the notional.
+    #[serde(default)]
+    pub terms: Vec<Term>,
+}
+
+/// One term of a size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// A short stable word, such as `max_position_usd`.
+    pub name: Cow<'static, str>,
+    /// Notional that it allows, quote currency.
     pub notional: f64,
 }
 

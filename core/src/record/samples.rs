@@ -1,6 +1,6 @@
 //! Records for tests: every kind, with numbers at the ends of their ranges.
 
-use super::{Bracket, Check, MarkedPosition, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Verdict};
+use super::{Bracket, Check, MarkedPosition, RebalanceRow, Record, Sizing, StrategyOf, SymbolForecast, Term, Verdict};
 use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
@@ -87,7 +87,8 @@ fn enter(x: f64, probability: Option<f64>) -> Intent {
 
 fn sizing(x: f64) -> Sizing {
     let bound_by = "symbol".into();
-    Sizing { equity: x, volatility: x, base: x, kelly: x, with_probability: true, bound_by, notional: x }
+    let terms = vec![Term { name: "available".into(), notional: x }];
+    Sizing { equity: x, volatility: x, base: x, kelly: x, with_probability: true, bound_by, notional: x, terms }
 }
 
 fn checks(x: f64) -> Vec<Check> {
