@@ -1,6 +1,8 @@
 //! Tables of what limits do: a rebalancing, a stop.
 
 use comfy_table::Cell;
+use levibot_core::domain::Money;
+use levibot_core::record::RebalanceRow;
 
 use super::format::{self, NOTHING};
 use super::json;
@@ -24,7 +26,91 @@ pub(super) fn stop(view: &StopView, look: Look) -> String {
     format!("halted ({}) by {}\n\n", view.level, format::clean(&view.reason)) + &trimmed(&table(look, &columns, rows))
 }
 
-/// What a rebalancing would do.
-pub(super) fn rebalance(_view: &AccountView, _as_json: bool, _look: Look) -> Option<String> {
-    json(&())
+/// What a rebalancing would do; `None` where it cannot be written as JSON.
+pub(super) fn rebalance(view: &AccountView, as_json: bool, look: Look) -> Option<String> {
+    if as_json {
+        return json(&view.rebalance);
+    }
+    if view.rebalance.is_empty() {
+        return Some("no open position: there is nothing to weigh\n".to_owned());
+    }
+    let columns = [
+        left("SYMBOL"),
+        right("NOTIONAL"),
+        right("VOLATILITY"),
+        right("SHARE OF RISK"),
+        right("TARGET"),
+        right("COST"),
+        left("ACTION"),
+    ];
+    let money = |amount: f64| Cell::new(Money::approx(amount).map_or_else(|_| "?".to_owned(), format::money));
+    let row = |row: &RebalanceRow| {
+        vec![
+            plain(row.symbol.as_str()),
+            money(row.notional),
+            Cell::new(format!("{:.2} %", 100.0 * row.volatility)),
+            Cell::new(format!("{:.1} %", 100.0 * row.share)),
+            money(row.target),
+            money(row.cost),
+            plain(&row.action),
+        ]
+    };
+    let rows = view.rebalance.iter().map(row).collect();
+    Some(trimmed(&table(look, &columns, rows)) + "\nnothing is done: leave out --dry-run to rebalance now\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use levibot_core::domain::HaltLevel;
+
+    use super::*;
+    use crate::control::{EngineStop, samples};
+
+    #[test]
+    fn a_stop_is_shown_from_the_drill_and_from_the_loss() {
+        let engine = |name: &str, stopped_ms| EngineStop { symbol: samples::symbol(name), stopped_ms };
+        let view = StopView {
+            number: 1,
+            level: HaltLevel::ReduceOnly,
+            reason: "risk: the day's loss\x1b[2J".to_owned(),
+            drill_ms: Some(100.0),
+            halted_ms: 0.25,
+            cancels: 3,
+            cancelled_ms: Some(1.5),
+            engines: vec![engine("BTCUSDT", Some(12.0)), engine("ETHUSDT", None)],
+            took_ms: None,
+        };
+        let text = stop(&view, Look::PLAIN);
+        let line = |first: &str| {
+            let line = text.lines().find(|line| line.starts_with(first)).unwrap_or_else(|| panic!("{text}"));
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).skip(1).collect::<Vec<_>>()
+        };
+        assert_eq!(line("halt latched"), ["100.250", "0.250"]);
+        assert_eq!(line("3 cancel(s)"), ["101.500", "1.500"]);
+        assert_eq!(
+            (line("BTCUSDT"), line("ETHUSDT"), line("all")),
+            (vec!["112.000", "12.000"], vec!["-"; 2], vec!["-"; 2])
+        );
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn a_rebalancing_is_shown_row_by_row() {
+        let mut account = samples::account();
+        assert!(rebalance(&account, false, Look::PLAIN).unwrap().starts_with("no open position"));
+        account.rebalance = vec![RebalanceRow {
+            symbol: samples::symbol("BTCUSDT"),
+            notional: 1_200.0,
+            volatility: 0.021,
+            share: 0.6,
+            target: 800.0,
+            cost: 0.32,
+            action: "reduce".into(),
+        }];
+        let text = rebalance(&account, false, Look::PLAIN).unwrap();
+        for part in ["1,200.00", "2.10 %", "60.0 %", "800.00", "0.32", "reduce"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(rebalance(&account, true, Look::PLAIN).unwrap().contains("\"target\": 800.0"));
+    }
 }
