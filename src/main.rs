@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
-use levibot::app::offline::{CloseRequest, StopRequest, Stopped, audit, close, collect, replay_record, stop};
+use levibot::app::offline::{CloseRequest, StopRequest, Stopped, audit, close, collect, replay_record, simulate, stop};
 use levibot::app::{AppError, Purpose, RunRequest, Summary, run};
-use levibot::cli::{self, CliError, ClientArgs, ClientCommand, ClosingArgs};
+use levibot::cli::{self, CliError, ClientArgs, ClientCommand, ClosingArgs, RiskCommand, SimulateArgs};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
 use levibot::control::{AccountView, Answer, FlatView, user_of};
 use levibot::engine_host;
@@ -57,6 +57,9 @@ enum Command {
     Model(ModelArgs),
     /// Write the simulated market's bars up to now as price files, for `retrain` to learn from; the daemon may run
     Collect(ReplayArgs),
+    /// Try out the limits of the account
+    #[command(subcommand)]
+    Risk(RiskCommand),
     /// Drill a daemon: hit its engines on purpose and see that everything holds; 0 when it does, 1 when not
     #[cfg(feature = "fault-injection")]
     Chaos(cli::ChaosArgs),
@@ -150,10 +153,7 @@ impl SourceArgs {
     }
 
     fn load(&self, overrides: &Overrides) -> Result<Config, AppError> {
-        Ok(match &self.config {
-            Some(file) => Config::load(file, overrides, &environment())?,
-            None => Config::load_default(overrides, &environment())?,
-        })
+        load(self.config.as_deref(), overrides)
     }
 }
 
@@ -184,6 +184,10 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "fault-injection")]
         Command::Chaos(args) => drill(args, &cli.client),
+        Command::Risk(RiskCommand::Simulate(args)) => run_simulation(args, &cli.client),
+        Command::Risk(RiskCommand::TestStop(args)) => {
+            ended(cli::run_stop_test(args, &cli.client, &mut std::io::stdout()))
+        }
         Command::Engine(args) => run_engine(args),
         Command::Client(command) => ask(command, &cli.client),
     };
@@ -329,17 +333,44 @@ fn drill_request(
     })
 }
 
+fn run_simulation(args: &SimulateArgs, client: &ClientArgs) -> u8 {
+    let rows = load(args.config.as_deref(), &Overrides::default())
+        .and_then(|config| simulate(&config, args.symbols, args.equity, args.seed));
+    match rows {
+        Ok(rows) => {
+            say(cli::show_simulation(&rows, client.json).trim_end());
+            0
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn ended(outcome: Result<(), CliError>) -> u8 {
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// The configuration of a file, or the embedded default.
+fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, AppError> {
+    Ok(match file {
+        Some(file) => Config::load(file, overrides, &environment())?,
+        None => Config::load_default(overrides, &environment())?,
+    })
+}
+
 fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
     let began = Instant::now();
     loop {
         let error = match cli::run_client(command, client, &mut std::io::stdout()) {
-            Ok(()) => return 0,
-            Err(error) => error,
+            Err(error) if error.is_unanswered() => error,
+            outcome => return ended(outcome),
         };
-        let Some((wish, reason)) = command.wish().filter(|_| error.is_unanswered()) else {
-            complain(&error);
-            return error.exit_code();
-        };
+        let Some((wish, reason)) = command.wish() else { return ended(Err(error)) };
         let by = user_of(nix::unistd::Uid::effective().as_raw());
         let reason = Reason { by, text: reason.to_owned() };
         match stop(&StopRequest { dir: client.folder(), wish, reason: reason.clone() }) {
@@ -409,10 +440,7 @@ fn close_alone(
     reason: Reason,
 ) -> Result<Summary, AppError> {
     let overrides = Overrides { data_dir: Some(client.folder()), ..Overrides::default() };
-    let config = match &closing.config {
-        Some(file) => Config::load(file, &overrides, &environment())?,
-        None => Config::load_default(&overrides, &environment())?,
-    };
+    let config = load(closing.config.as_deref(), &overrides)?;
     let (named, limit) = (closing.config.is_some(), closing.limit);
     logged(&config.clone(), || close(CloseRequest { config, overrides, named, configurations, only, reason, limit }))
 }

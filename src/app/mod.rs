@@ -115,6 +115,9 @@ pub enum AppError {
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
+    /// Made-up positions that cannot be.
+    #[error(transparent)]
+    Simulate(#[from] levibot_core::account::simulate::SimulateError),
     /// The fusion model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -272,7 +275,7 @@ impl AppError {
             Self::NoPriceFile { .. } | Self::NoPricesAhead { .. } | Self::NoStartPrice { .. } => 2,
             Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
             Self::OfReplay { .. } | Self::NotItsConfiguration { .. } => 2,
-            Self::OpenFiles(_) => 2,
+            Self::OpenFiles(_) | Self::Simulate(_) => 2,
             Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,

@@ -133,9 +133,6 @@ pub enum ClientCommand {
         #[arg(long, value_name = "TEXT", default_value = REASON)]
         reason: String,
     },
-    /// Try out the limits of the account
-    #[command(subcommand)]
-    Risk(RiskCommand),
     /// Read configuration, risk policy and strategies again; a bad file is refused and the old one stays
     #[command(after_help = AFTER_HELP)]
     Reload {
@@ -215,7 +212,7 @@ fn symbol(text: &str) -> Result<Symbol, <Symbol as FromStr>::Err> {
 
 fn loss(text: &str) -> Result<f64, String> {
     let percent: f64 = text.parse().map_err(|_| "a loss is a number of percent, such as -4.0".to_owned())?;
-    if percent < 0.0 && percent >= -100.0 {
+    if (-100.0..0.0).contains(&percent) {
         return Ok(percent);
     }
     Err("a loss is under 0 and not under -100 percent, such as -4.0".to_owned())
@@ -253,10 +250,6 @@ impl ClientCommand {
             Self::Close { symbol, closing } => Command::Close { symbol: *symbol, reason: closing.reason.clone() },
             Self::Rebalance { dry_run: true, .. } => return Request::Ask(Question::Positions),
             Self::Rebalance { dry_run: false, reason } => Command::Rebalance { reason: reason.clone() },
-            Self::Risk(RiskCommand::Simulate(_)) => return Request::Ask(Question::Status),
-            Self::Risk(RiskCommand::TestStop(args)) => {
-                Command::Drill { loss: -args.daily_loss / 100.0, reason: "risk test-stop".to_owned() }
-            }
             #[cfg(feature = "fault-injection")]
             Self::Inject { symbol, fault } => Command::Inject { symbol: *symbol, fault: *fault },
         };

@@ -24,6 +24,8 @@ pub use chaos::ChaosArgs;
 pub use closing::show_flat;
 pub use hand_over::{MODEL_COMMANDS, hand_over, is_for_model};
 use serde::Serialize;
+pub use stop_test::run_stop_test;
+pub use tables::show_simulation;
 
 use crate::control::{Answer, Client, ClientError, Question, Request, Wish, socket_path};
 use render::Look;
@@ -100,9 +102,6 @@ pub fn run_client(command: &ClientCommand, args: &ClientArgs, out: &mut impl Wri
         ClientCommand::Flatten { closing } => return closing::flatten(&mut client, closing, args.json, out),
         ClientCommand::Close { symbol, closing } => {
             return closing::close(&mut client, *symbol, closing, args.json, out);
-        }
-        ClientCommand::Risk(RiskCommand::TestStop(test)) => {
-            return stop_test::run(&mut client, test, args.json, out);
         }
         _ => {}
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::render::Look;
-use super::{CliError, TestStopArgs, format, json, tables, write};
-use crate::control::{Answer, Client, Command, EnginesView, Question, Request, StopView};
+use super::{CliError, ClientArgs, TestStopArgs, format, json, tables, write};
+use crate::control::{Answer, Client, Command, EnginesView, Question, Request, StopView, socket_path};
 
 /// Everything is to have stopped so soon after the drill was taken.
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
@@ -32,13 +32,13 @@ struct Outcome {
     p99_ms: Option<f64>,
 }
 
-/// Drills, as often as it is asked for; the account stays halted after the last one.
-pub(super) fn run(
-    client: &mut Client,
-    args: &TestStopArgs,
-    as_json: bool,
-    out: &mut impl Write,
-) -> Result<(), CliError> {
+/// Drills the daemon of `to`, as often as it is asked for, and writes how it stopped to `out`; the account stays halted
+/// after the last one.
+///
+/// # Errors
+/// [`CliError`]; among them [`CliError::NotDone`] when not everything stopped in time.
+pub fn run_stop_test(args: &TestStopArgs, to: &ClientArgs, out: &mut impl Write) -> Result<(), CliError> {
+    let client = &mut Client::connect(&socket_path(&to.folder()))?;
     let mut outcome =
         Outcome { stopped: true, reasons: Vec::new(), stop: None, took_ms: Vec::new(), p50_ms: None, p99_ms: None };
     for round in 0..args.repeat {
@@ -54,7 +54,7 @@ pub(super) fn run(
     outcome.stopped = outcome.reasons.is_empty();
     outcome.took_ms.sort_by(f64::total_cmp);
     (outcome.p50_ms, outcome.p99_ms) = (quantile(&outcome.took_ms, 0.5), quantile(&outcome.took_ms, 0.99));
-    write(out, &if as_json { json(&outcome).unwrap_or_default() } else { shown(&outcome) })?;
+    write(out, &if to.json { json(&outcome).unwrap_or_default() } else { shown(&outcome) })?;
     if outcome.stopped { Ok(()) } else { Err(CliError::NotDone(format::clean(&outcome.reasons.join("; ")))) }
 }
 
@@ -168,7 +168,32 @@ fn shown(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::RiskCommand;
+
+    #[derive(Debug, Parser)]
+    struct Top {
+        #[command(subcommand)]
+        command: RiskCommand,
+    }
+
+    #[test]
+    fn a_loss_is_under_zero_and_not_more_than_everything() {
+        let parse = |line: &str| Top::try_parse_from(std::iter::once("risk").chain(line.split(' ')));
+        let Ok(Top { command: RiskCommand::TestStop(args) }) = parse("test-stop --daily-loss -4.0") else {
+            panic!("a drill");
+        };
+        assert_eq!((args.daily_loss, args.repeat), (-4.0, 1));
+        assert!(parse("simulate --symbols 10 --equity 10000").is_ok());
+        for loss in ["4.0", "0", "-101", "nan", "much"] {
+            assert!(parse(&format!("test-stop --daily-loss {loss}")).is_err(), "{loss}");
+        }
+        for line in ["simulate --symbols 0", "test-stop", "test-stop --daily-loss -4 --repeat 0"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
 
     #[test]
     fn quantiles_are_figures_that_were_seen() {

@@ -1,7 +1,8 @@
 //! Tables of what limits do: a rebalancing, a stop.
 
 use comfy_table::Cell;
-use levibot_core::domain::Money;
+use levibot_core::account::simulate::Row;
+use levibot_core::domain::{Direction, Money};
 use levibot_core::record::RebalanceRow;
 
 use super::format::{self, NOTHING};
@@ -57,6 +58,53 @@ pub(super) fn rebalance(view: &AccountView, as_json: bool, look: Look) -> Option
     };
     let rows = view.rebalance.iter().map(row).collect();
     Some(trimmed(&table(look, &columns, rows)) + "\nnothing is done: leave out --dry-run to rebalance now\n")
+}
+
+/// Made-up positions under the limits of a configuration, as `levibot risk simulate` prints them.
+pub fn show_simulation(rows: &[Row], as_json: bool) -> String {
+    if as_json {
+        return json(&rows).unwrap_or_default();
+    }
+    let look = Look::of_stdout();
+    let columns = [
+        left("SYMBOL"),
+        left("SIDE"),
+        right("PROBABILITY"),
+        right("VOLATILITY"),
+        right("BASE"),
+        right("KELLY"),
+        right("NOTIONAL"),
+        left("BOUND BY"),
+        left("REFUSED BY"),
+    ];
+    let nothing = || NOTHING.to_owned();
+    let amount = |amount: Option<f64>| {
+        Cell::new(amount.map_or_else(nothing, |a| Money::approx(a).map_or_else(|_| "?".to_owned(), format::money)))
+    };
+    let line = |row: &Row| {
+        vec![
+            plain(row.symbol.as_str()),
+            Cell::new(if row.side == Direction::Long { "long" } else { "short" }),
+            Cell::new(format!("{:.1} %", 100.0 * row.probability)),
+            Cell::new(format!("{:.2} %", 100.0 * row.volatility)),
+            amount(row.base),
+            Cell::new(row.kelly.map_or_else(nothing, |kelly| format!("{kelly:.3}"))),
+            if row.approved { amount(row.notional) } else { Cell::new(NOTHING) },
+            plain(row.bound_by.as_deref().unwrap_or(NOTHING)),
+            plain(row.check.as_deref().unwrap_or(NOTHING)),
+        ]
+    };
+    let approved = rows.iter().filter(|row| row.approved);
+    let (count, sum) = (approved.clone().count(), approved.filter_map(|row| row.notional).sum::<f64>());
+    let sum = Money::approx(sum).map_or_else(|_| "?".to_owned(), format::money);
+    let mut text = trimmed(&table(look, &columns, rows.iter().map(line).collect()));
+    text += &format!("\n{count} of {} positions, {sum} in all\n", rows.len());
+    for row in rows {
+        if let (Some(check), Some(reason)) = (&row.check, &row.reason) {
+            text += &format!("{}: {check}: {}\n", row.symbol, format::clean(reason));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod record;
 mod reload;
 mod replay;
 mod shared_data;
+mod stop_drill;
 mod stopping;
 mod support;
 mod symbols;

@@ -4,6 +4,7 @@ mod audit;
 mod collect;
 mod replay_record;
 mod seats;
+mod simulate;
 mod stopping;
 
 use std::path::{Path, PathBuf};
@@ -33,4 +34,5 @@ fn run_folder(dir: &Path) -> Result<PathBuf, AppError> {
 pub use audit::{AuditOutcome, audit};
 pub use collect::{Collected, collect};
 pub use replay_record::{ReplayOutcome, replay_record};
+pub use simulate::simulate;
 pub use stopping::{CloseRequest, StopRequest, Stopped, Stuck, close, stop};
