@@ -13,7 +13,7 @@ use levibot::app::offline::{CloseRequest, StopRequest, Stopped, audit, close, co
 use levibot::app::{AppError, Purpose, RunRequest, Summary, run};
 use levibot::cli::{self, CliError, ClientArgs, ClientCommand, ClosingArgs, RiskCommand, SimulateArgs};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
-use levibot::control::{AccountView, Answer, FlatView, user_of};
+use levibot::control::{AccountView, Answer, FlatView, Wish, user_of};
 use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
@@ -365,9 +365,11 @@ fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, AppError> 
 
 fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
     let began = Instant::now();
+    let halts = matches!(command.wish(), Some((Wish::Halt(_) | Wish::Flatten, _)));
     loop {
         let error = match cli::run_client(command, client, &mut std::io::stdout()) {
-            Err(error) if error.is_unanswered() => error,
+            // A halt that is refused is as good as one without an answer: it is to stand all the same.
+            Err(error) if error.is_unanswered() || (halts && matches!(error, CliError::Refused(_))) => error,
             outcome => return ended(outcome),
         };
         let Some((wish, reason)) = command.wish() else { return ended(Err(error)) };

@@ -72,6 +72,40 @@ fn a_running_daemon_is_flattened_and_the_command_waits_for_it() {
 }
 
 #[test]
+fn one_symbol_is_closed_with_a_daemon_and_without() {
+    let home = Home::simulated(600.0);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    let first = || open(&home).into_keys().next();
+    let symbol = eventually("a position is open", first);
+    let closed = home.ask_json(&["close", &symbol, "--reason", "news"]);
+    assert_eq!((&closed["flat"], &closed["halt"]), (&true.into(), &"none".into()), "{closed}");
+    let found = records(&home.data());
+    let close = of_type(&found, "close").last().unwrap().to_owned();
+    assert_eq!((&close["symbol"], &close["reason"]["text"]), (&symbol.as_str().into(), &"news".into()), "{close}");
+
+    let symbol = eventually("a position is open again", first);
+    daemon.kill();
+    let others = open(&home).into_keys().filter(|other| *other != symbol).count();
+    home.set_speed(QUICK);
+    let done = with_config(&home, &["close", &symbol, "--json"]);
+    done.ended_with(0);
+    assert_eq!((&done.json()["flat"], &done.json()["halt"]), (&true.into(), &"none".into()), "{}", done.out);
+    let left = open(&home);
+    assert!(!left.contains_key(&symbol) && left.len() <= others, "{left:?}");
+    let count = records(&home.data()).len();
+    home.ask(&["close", &symbol]).ended_with(0);
+    assert_eq!(records(&home.data()).len(), count, "there is nothing to close");
+    audited(&home);
+    // Nothing is halted, and a start trades.
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    assert_eq!(halt_of(&home), "none");
+    daemon.stop().ended_with(0);
+    audited(&home);
+}
+
+#[test]
 fn an_account_without_a_daemon_is_halted_and_resumed_on_its_record() {
     let home = killed();
     let before = records(&home.data()).len();

@@ -66,7 +66,7 @@ impl Stuck {
         let pid = &self.pid;
         match self.latched {
             Some(level) => format!(
-                "the daemon (process {pid}) holds the folder and does not answer; the latch file is written ({level}): the \
+                "the daemon (process {pid}) holds the folder and does not answer, or does not follow; the latch file is written ({level}): the \
                  daemon halts by itself as soon as its account runs, and every later start is halted. Nothing else was \
                  done: orders and positions live in that process, and nothing was sent to the venue. If `levibot status` \
                  does not show the halt in a moment: `kill -9 {pid}`, then `levibot flatten`"
