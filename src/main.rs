@@ -1,26 +1,24 @@
 //! The command line: one program for the daemon, for asking it, and for looking at its record.
 
-use std::collections::BTreeSet;
+#[path = "main_client.rs"]
+mod client;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use levibot::app::offline::{CloseRequest, StopRequest, Stopped, audit, close, collect, replay_record, simulate, stop};
-use levibot::app::{AppError, Purpose, RunRequest, Summary, run};
-use levibot::cli::{self, CliError, ClientArgs, ClientCommand, ClosingArgs, RiskCommand, SimulateArgs};
+use levibot::app::offline::{audit, collect, replay_record, simulate};
+use levibot::app::{AppError, Purpose, RunRequest, run};
+use levibot::cli::{self, CliError, ClientArgs, ClientCommand, RiskCommand, SimulateArgs};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
-use levibot::control::{AccountView, Answer, FlatView, Wish, user_of};
 use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
-use levibot_core::domain::{Reason, Symbol, Ts};
-
-/// How long somebody who holds a folder may take until it listens at its socket, or has left.
-const LISTENS_WITHIN: Duration = Duration::from_secs(5);
+use levibot_core::domain::{Symbol, Ts};
 
 /// A multi-engine trading daemon: one failure domain a symbol, one account, one record.
 #[derive(Debug, Parser)]
@@ -189,7 +187,7 @@ fn main() -> ExitCode {
             ended(cli::run_stop_test(args, &cli.client, &mut std::io::stdout()))
         }
         Command::Engine(args) => run_engine(args),
-        Command::Client(command) => ask(command, &cli.client),
+        Command::Client(command) => client::ask(command, &cli.client),
     };
     ExitCode::from(code)
 }
@@ -206,9 +204,13 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
         Err(error) => return fail(&error),
     };
     let named = args.source.config.is_some();
-    let result = logged(&config.clone(), || {
-        run(RunRequest { config, overrides, named, limit: args.limit, purpose: Purpose::Trade })
-    });
+    let guard = match log(&config) {
+        Ok(guard) => guard,
+        Err(error) => return fail(&error),
+    };
+    let result = run(RunRequest { config, overrides, named, limit: args.limit, purpose: Purpose::Trade });
+    // The log's last lines come before the summary.
+    drop(guard);
     match result {
         Ok(summary) => {
             say(&if client.json { format!("{:#}", summary.json()) } else { summary.to_string() });
@@ -218,8 +220,8 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
     }
 }
 
-/// Does it with the log that the configuration wants; its last lines come before what is printed afterwards.
-fn logged<T>(config: &Config, work: impl FnOnce() -> Result<T, AppError>) -> Result<T, AppError> {
+/// Begins the log that the configuration wants.
+fn log(config: &Config) -> Result<logs::LogGuard, AppError> {
     let settings = logs::LogSettings {
         level: config.logs.level.clone(),
         dir: Some(config.logs.dir.clone()),
@@ -228,10 +230,7 @@ fn logged<T>(config: &Config, work: impl FnOnce() -> Result<T, AppError>) -> Res
         file_mb_max: config.logs.file_mb_max,
         hidden_on_stderr: (config.run.pace == PaceKey::Lockstep).then_some(TRADING_TARGET),
     };
-    let guard = logs::init(&settings).map_err(AppError::Logs)?;
-    let result = work();
-    drop(guard);
-    result
+    logs::init(&settings).map_err(AppError::Logs)
 }
 
 fn run_engine(args: &EngineArgs) -> u8 {
@@ -361,90 +360,6 @@ fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, AppError> 
         Some(file) => Config::load(file, overrides, &environment())?,
         None => Config::load_default(overrides, &environment())?,
     })
-}
-
-fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
-    let began = Instant::now();
-    let halts = matches!(command.wish(), Some((Wish::Halt(_) | Wish::Flatten, _)));
-    loop {
-        let error = match cli::run_client(command, client, &mut std::io::stdout()) {
-            // A halt that is refused is as good as one without an answer: it is to stand all the same.
-            Err(error) if error.is_unanswered() || (halts && matches!(error, CliError::Refused(_))) => error,
-            outcome => return ended(outcome),
-        };
-        let Some((wish, reason)) = command.wish() else { return ended(Err(error)) };
-        let by = user_of(nix::unistd::Uid::effective().as_raw());
-        let reason = Reason { by, text: reason.to_owned() };
-        match stop(&StopRequest { dir: client.folder(), wish, reason: reason.clone() }) {
-            // Whoever holds the folder may be about to listen, or to leave it.
-            Ok(Stopped::Stuck(_)) if error.is_absent() && began.elapsed() < LISTENS_WITHIN => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            outcome => return stopped(outcome, &error, command, client, reason),
-        }
-    }
-}
-
-/// Says what a command has come to that was done without the daemon; closes what it left open.
-fn stopped(
-    outcome: Result<Stopped, AppError>,
-    error: &CliError,
-    command: &ClientCommand,
-    client: &ClientArgs,
-    reason: Reason,
-) -> u8 {
-    let only = match command {
-        ClientCommand::Close { symbol, .. } => Some(*symbol),
-        _ => None,
-    };
-    let flat = |account: &AccountView, took| {
-        let view = FlatView::of(account, only, took);
-        say(cli::show_flat(&view, client.json).trim_end());
-        if view.flat {
-            return 0;
-        }
-        complain(&CliError::NotDone(view.outcome));
-        1
-    };
-    match outcome {
-        Ok(Stopped::Done(text)) => {
-            let json = || serde_json::to_string_pretty(&Answer::Done(text.clone())).unwrap_or_default();
-            say(&if client.json { json() } else { text });
-            0
-        }
-        Ok(Stopped::Flat(account)) => flat(&account, Duration::ZERO),
-        Ok(Stopped::Stuck(stuck)) => {
-            if client.json {
-                say(&format!("{:#}", stuck.json()));
-            }
-            complain(error);
-            complain(&stuck);
-            cli::exit::UNREACHABLE
-        }
-        Ok(Stopped::Open { configurations }) => match command {
-            ClientCommand::Flatten { closing } | ClientCommand::Close { closing, .. } => {
-                match close_alone(closing, client, configurations, only, reason) {
-                    Ok(summary) => flat(&summary.account, summary.took),
-                    Err(error) => fail(&error),
-                }
-            }
-            _ => 0,
-        },
-        Err(error) => fail(&error),
-    }
-}
-
-fn close_alone(
-    closing: &ClosingArgs,
-    client: &ClientArgs,
-    configurations: BTreeSet<String>,
-    only: Option<Symbol>,
-    reason: Reason,
-) -> Result<Summary, AppError> {
-    let overrides = Overrides { data_dir: Some(client.folder()), ..Overrides::default() };
-    let config = load(closing.config.as_deref(), &overrides)?;
-    let (named, limit) = (closing.config.is_some(), closing.limit);
-    logged(&config.clone(), || close(CloseRequest { config, overrides, named, configurations, only, reason, limit }))
 }
 
 /// Becomes the program of the model; comes back only when that fails.

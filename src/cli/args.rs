@@ -206,8 +206,11 @@ pub struct TestStopArgs {
 }
 
 /// A symbol in either case.
-fn symbol(text: &str) -> Result<Symbol, <Symbol as FromStr>::Err> {
-    text.to_ascii_uppercase().parse()
+fn symbol(text: &str) -> Result<Symbol, String> {
+    if text == "all" {
+        return Err("`levibot flatten` closes everything".to_owned());
+    }
+    text.to_ascii_uppercase().parse().map_err(|error: <Symbol as FromStr>::Err| error.to_string())
 }
 
 fn loss(text: &str) -> Result<f64, String> {

@@ -40,6 +40,8 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// No daemon could be reached, or it did not answer in time: a command may be carried out all the same.
     pub const UNREACHABLE: u8 = 3;
+    /// Another process has the data folder.
+    pub const LOCKED: u8 = 4;
 }
 
 /// A daemon that has not said hello after so long hangs, for whoever wants to stop something.

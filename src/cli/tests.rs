@@ -60,9 +60,6 @@ fn words_become_requests() {
     );
     assert_eq!(command("rebalance"), Command::Rebalance { reason: by_hand() });
     assert_eq!(parse("rebalance --dry-run").unwrap().0, Request::Ask(Question::Positions));
-    assert!(
-        matches!(command("risk test-stop --daily-loss -4.0"), Command::Drill { loss, .. } if (loss - 0.04).abs() < 1e-12)
-    );
     assert_eq!(command("reload"), Command::Reload);
     assert_eq!(command("reload --dry-run"), Command::ReloadDryRun);
     let (request, args) = parse("pnl --json --data-dir data/other").unwrap();
