@@ -59,6 +59,19 @@ impl LatchFile {
         Ok(Some((content.level, Reason { by: content.by, text: content.reason })))
     }
 
+    /// Writes the file for a halt unless it holds a higher one, and gives the level that it holds then. A file is written
+    /// by the daemon and, beside it, by people who halt: neither lowers what the other has written.
+    ///
+    /// # Errors
+    /// [`LatchError`] when the folder cannot be written.
+    pub fn raise(&self, level: HaltLevel, reason: &Reason) -> Result<HaltLevel, LatchError> {
+        match self.get() {
+            Ok(Some((stands, _))) if stands >= level => Ok(stands),
+            // What cannot be read is replaced, if it can be.
+            _ => self.set(level, reason).map(|()| level),
+        }
+    }
+
     /// Writes the file for a halt, removes it for `None`. Durable when it returns.
     ///
     /// # Errors
@@ -74,7 +87,8 @@ impl LatchFile {
         } else {
             let content = Content { level, by: reason.by.clone(), reason: reason.text.clone() };
             let text = serde_json::to_string_pretty(&content).map_err(io::Error::other).map_err(fail("write"))?;
-            let draft = self.path.with_extension("tmp");
+            // Two may write at once; the last one to take the name stands, and neither takes the other's draft away.
+            let draft = self.path.with_extension(format!("{}.tmp", std::process::id()));
             let write = || {
                 let mut file = fs::File::create(&draft)?;
                 file.write_all(text.as_bytes())?;
@@ -102,6 +116,18 @@ mod tests {
         latch.set(HaltLevel::None, &reason).unwrap();
         latch.set(HaltLevel::None, &reason).unwrap();
         assert!(latch.get().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_latch_is_raised_and_never_lowered() {
+        let dir = tempfile::tempdir().unwrap();
+        let latch = LatchFile::new(dir.path());
+        let reason = |text: &str| Reason { by: "somebody".into(), text: text.into() };
+        assert_eq!(latch.raise(HaltLevel::EntryHalt, &reason("first")).unwrap(), HaltLevel::EntryHalt);
+        assert_eq!(latch.raise(HaltLevel::Flatten, &reason("second")).unwrap(), HaltLevel::Flatten);
+        assert_eq!(latch.raise(HaltLevel::ReduceOnly, &reason("third")).unwrap(), HaltLevel::Flatten);
+        assert_eq!(latch.get().unwrap(), Some((HaltLevel::Flatten, reason("second"))));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]

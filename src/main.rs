@@ -1,16 +1,19 @@
 //! The command line: one program for the daemon, for asking it, and for looking at its record.
 
+#[path = "main_client.rs"]
+mod client;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use levibot::app::offline::{audit, collect, replay_record};
-use levibot::app::{AppError, RunRequest, run};
-use levibot::cli::{self, ClientArgs, ClientCommand};
+use levibot::app::offline::{audit, collect, replay_record, simulate};
+use levibot::app::{AppError, Purpose, RunRequest, run};
+use levibot::cli::{self, CliError, ClientArgs, ClientCommand, RiskCommand, SimulateArgs};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
 use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
@@ -52,6 +55,9 @@ enum Command {
     Model(ModelArgs),
     /// Write the simulated market's bars up to now as price files, for `retrain` to learn from; the daemon may run
     Collect(ReplayArgs),
+    /// Try out the limits of the account
+    #[command(subcommand)]
+    Risk(RiskCommand),
     /// Drill a daemon: hit its engines on purpose and see that everything holds; 0 when it does, 1 when not
     #[cfg(feature = "fault-injection")]
     Chaos(cli::ChaosArgs),
@@ -145,10 +151,7 @@ impl SourceArgs {
     }
 
     fn load(&self, overrides: &Overrides) -> Result<Config, AppError> {
-        Ok(match &self.config {
-            Some(file) => Config::load(file, overrides, &environment())?,
-            None => Config::load_default(overrides, &environment())?,
-        })
+        load(self.config.as_deref(), overrides)
     }
 }
 
@@ -179,8 +182,12 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "fault-injection")]
         Command::Chaos(args) => drill(args, &cli.client),
+        Command::Risk(RiskCommand::Simulate(args)) => run_simulation(args, &cli.client),
+        Command::Risk(RiskCommand::TestStop(args)) => {
+            ended(cli::run_stop_test(args, &cli.client, &mut std::io::stdout()))
+        }
         Command::Engine(args) => run_engine(args),
-        Command::Client(command) => ask(command, &cli.client),
+        Command::Client(command) => client::ask(command, &cli.client),
     };
     ExitCode::from(code)
 }
@@ -196,20 +203,12 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    let settings = logs::LogSettings {
-        level: config.logs.level.clone(),
-        dir: Some(config.logs.dir.clone()),
-        keep_days: config.logs.keep_days,
-        lines_per_second: config.logs.lines_per_second,
-        file_mb_max: config.logs.file_mb_max,
-        hidden_on_stderr: (config.run.pace == PaceKey::Lockstep).then_some(TRADING_TARGET),
-    };
-    let guard = match logs::init(&settings) {
-        Ok(guard) => guard,
-        Err(error) => return fail(&AppError::Logs(error)),
-    };
     let named = args.source.config.is_some();
-    let result = run(RunRequest { config, overrides, named, limit: args.limit });
+    let guard = match log(&config) {
+        Ok(guard) => guard,
+        Err(error) => return fail(&error),
+    };
+    let result = run(RunRequest { config, overrides, named, limit: args.limit, purpose: Purpose::Trade });
     // The log's last lines come before the summary.
     drop(guard);
     match result {
@@ -219,6 +218,19 @@ fn run_daemon(args: &RunArgs, client: &ClientArgs) -> u8 {
         }
         Err(error) => fail(&error),
     }
+}
+
+/// Begins the log that the configuration wants.
+fn log(config: &Config) -> Result<logs::LogGuard, AppError> {
+    let settings = logs::LogSettings {
+        level: config.logs.level.clone(),
+        dir: Some(config.logs.dir.clone()),
+        keep_days: config.logs.keep_days,
+        lines_per_second: config.logs.lines_per_second,
+        file_mb_max: config.logs.file_mb_max,
+        hidden_on_stderr: (config.run.pace == PaceKey::Lockstep).then_some(TRADING_TARGET),
+    };
+    logs::init(&settings).map_err(AppError::Logs)
 }
 
 fn run_engine(args: &EngineArgs) -> u8 {
@@ -320,14 +332,34 @@ fn drill_request(
     })
 }
 
-fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
-    match cli::run_client(command, client, &mut std::io::stdout()) {
+fn run_simulation(args: &SimulateArgs, client: &ClientArgs) -> u8 {
+    let rows = load(args.config.as_deref(), &Overrides::default())
+        .and_then(|config| simulate(&config, args.symbols, args.equity, args.seed));
+    match rows {
+        Ok(rows) => {
+            say(cli::show_simulation(&rows, client.json).trim_end());
+            0
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn ended(outcome: Result<(), CliError>) -> u8 {
+    match outcome {
         Ok(()) => 0,
         Err(error) => {
             complain(&error);
             error.exit_code()
         }
     }
+}
+
+/// The configuration of a file, or the embedded default.
+fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, AppError> {
+    Ok(match file {
+        Some(file) => Config::load(file, overrides, &environment())?,
+        None => Config::load_default(overrides, &environment())?,
+    })
 }
 
 /// Becomes the program of the model; comes back only when that fails.

@@ -9,11 +9,13 @@ mod data;
 mod first_model;
 mod history;
 mod house;
+mod latch_watch;
 mod model;
 mod open_files;
 mod orders;
 mod plan;
 mod projection;
+mod purpose;
 mod reload;
 mod run;
 mod start;
@@ -35,6 +37,7 @@ pub use first_model::ModelError;
 pub use open_files::OpenFilesError;
 #[cfg(feature = "fault-injection")]
 pub(crate) use orders::faults_permitted;
+pub use purpose::Purpose;
 pub use run::run;
 pub use summary::Summary;
 
@@ -49,8 +52,10 @@ pub struct RunRequest {
     pub overrides: Overrides,
     /// Whether the file was named; else the embedded default stands in for missing files.
     pub named: bool,
-    /// End so long after the daemon is ready.
+    /// End so long after the daemon is ready; one that closes positions, so long after its start.
     pub limit: Option<Duration>,
+    /// What it is for.
+    pub purpose: Purpose,
 }
 
 /// Why a run could not begin or go on.
@@ -110,6 +115,9 @@ pub enum AppError {
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
+    /// Made-up positions that cannot be.
+    #[error(transparent)]
+    Simulate(#[from] levibot_core::account::simulate::SimulateError),
     /// The fusion model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -131,6 +139,36 @@ pub enum AppError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] crate::control::server::ControlError),
+    /// Somebody wants positions closed in a replay.
+    #[error("{dir} holds a replay: nothing is traded there, so there is nothing to stop or to close")]
+    OfReplay {
+        /// The data folder.
+        dir: PathBuf,
+    },
+    /// A symbol that an account does not trade.
+    #[error("the account in {dir} does not trade {symbol}; it trades {known}")]
+    UnknownSymbol {
+        /// What was asked for.
+        symbol: Symbol,
+        /// What there is.
+        known: String,
+        /// The data folder.
+        dir: PathBuf,
+    },
+    /// Positions would be closed at prices of another configuration.
+    #[error(
+        "no run in {dir} was made with the configuration {file}, whose prices would be used to close its positions: name \
+         the one of that run with --config"
+    )]
+    NotItsConfiguration {
+        /// The data folder.
+        dir: PathBuf,
+        /// The configuration.
+        file: PathBuf,
+    },
+    /// The thread that looks at the latch file.
+    #[error("the thread that looks at the latch file did not start: raise this user's limit of threads")]
+    LatchThread(#[source] std::io::Error),
     /// The latch file.
     #[error(transparent)]
     Latch(#[from] crate::latch::LatchError),
@@ -236,7 +274,8 @@ impl AppError {
             Self::Config(_) | Self::Files(_) | Self::NoData | Self::Simulator(_) | Self::Http(_) => 2,
             Self::NoPriceFile { .. } | Self::NoPricesAhead { .. } | Self::NoStartPrice { .. } => 2,
             Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
-            Self::OpenFiles(_) => 2,
+            Self::OfReplay { .. } | Self::NotItsConfiguration { .. } => 2,
+            Self::OpenFiles(_) | Self::Simulate(_) => 2,
             Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,

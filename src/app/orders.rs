@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actix::Addr;
-use levibot_core::domain::{Event, HaltLevel, Reason};
+use levibot_core::domain::{Event, HaltLevel, Ix, Reason, Symbol};
 use levibot_core::driver::Input;
 use levibot_core::record::Record;
 use tokio::sync::mpsc;
 
+use super::Purpose;
 use super::reload::Reloads;
-use crate::control::{Board, Command, Order, Scope};
+use crate::control::{Board, Command, FlatView, Order, Scope};
 use crate::forecaster::{Forecaster, RestartModel};
 use crate::house_link::HouseLink;
 use crate::risk_manager::Tell;
@@ -33,6 +34,14 @@ const fn is_reload(order: &Order) -> bool {
     matches!(order.command, Command::Reload | Command::ReloadDryRun)
 }
 
+/// A drill is for accounts that can lose nothing. Every daemon of this version trades on the paper venue.
+fn paper_alone(venue: &str) -> Result<(), String> {
+    if venue == crate::venue::paper::NAME {
+        return Ok(());
+    }
+    Err(format!("a drill is for paper accounts alone, and this one trades at {venue}"))
+}
+
 /// Where commands are carried out.
 pub(super) struct Clerk {
     pub(super) board: Board,
@@ -40,6 +49,8 @@ pub(super) struct Clerk {
     pub(super) supervisor: Addr<Supervisor>,
     pub(super) model: Option<Addr<Forecaster>>,
     pub(super) reloads: Reloads,
+    /// What the daemon runs for.
+    pub(super) purpose: Purpose,
 }
 
 impl Clerk {
@@ -53,7 +64,7 @@ impl Clerk {
                 None => orders.recv().await,
             };
             let Some(order) = next else { return };
-            if !is_reload(&order) {
+            if !is_reload(&order) || self.out_of_purpose(&order.command).is_some() {
                 self.answer(order).await;
                 continue;
             }
@@ -110,7 +121,18 @@ impl Clerk {
         let _ = order.outcome.send(outcome);
     }
 
+    /// Why a daemon that only closes positions does not do this.
+    fn out_of_purpose(&self, command: &Command) -> Option<String> {
+        let fits = matches!(command, Command::Halt { .. } | Command::Close { .. });
+        (self.purpose.is_closing() && !fits).then(|| {
+            "this levibot only closes positions and ends then: wait for its end, and start the daemon again".to_owned()
+        })
+    }
+
     async fn carry_out(&self, command: &Command, by: &str) -> Result<String, String> {
+        if let Some(why) = self.out_of_purpose(command) {
+            return Err(why);
+        }
         match command {
             Command::Start(scope) => self.start(Wish::Start, *scope).await,
             Command::Stop(scope) => self.engines(Wish::Stop, *scope).await,
@@ -119,6 +141,9 @@ impl Clerk {
             Command::Unpause(scope) => self.engines(Wish::Unpause, *scope).await,
             Command::Halt { level, reason } => self.halt(*level, by, reason).await,
             Command::Resume { reason } => self.resume(by, reason).await,
+            Command::Close { symbol, reason } => self.close(*symbol, by, reason),
+            Command::Rebalance { reason } => self.rebalance(by, reason),
+            Command::Drill { loss, reason } => self.drill(*loss, by, reason),
             #[cfg(feature = "fault-injection")]
             Command::Inject { symbol, fault } => self.inject(*symbol, *fault).await,
             Command::Reload | Command::ReloadDryRun => Err("a reload is carried out elsewhere".to_owned()),
@@ -152,14 +177,68 @@ impl Clerk {
         if level == HaltLevel::None {
             return Err("a halt needs a level; `resume` lifts one".to_owned());
         }
-        let now = self.board.account().halt;
-        if now >= level {
+        let account = self.board.account();
+        let now = account.halt;
+        let is_open = !FlatView::of(&account, None, Duration::ZERO).flat;
+        // One that was told and has left something open is told again, so that this is tried again.
+        if now > level || (now == level && !(level == HaltLevel::Flatten && is_open)) {
             return Ok(format!("already halted at {now}"));
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.tell(Input::Control(Event::Halt { level, reason }))?;
         self.settled(|halt| halt >= level).await?;
         Ok(format!("halted at {level}; `levibot resume` lifts it"))
+    }
+
+    /// The place of a symbol in the account's table.
+    fn place(&self, symbol: Symbol) -> Result<Ix, String> {
+        let account = self.board.account();
+        let found = account.symbols.iter().position(|one| one.symbol == symbol);
+        found.and_then(Ix::from_usize).ok_or_else(|| {
+            let known = account.symbols.iter().map(|one| one.symbol.to_string()).collect::<Vec<_>>().join(", ");
+            format!("the account does not trade {symbol}; it trades {known}")
+        })
+    }
+
+    fn close(&self, symbol: Symbol, by: &str, reason: &str) -> Result<String, String> {
+        let instrument = self.place(symbol)?;
+        if FlatView::of(&self.board.account(), Some(symbol), Duration::ZERO).flat {
+            return Ok(format!("{symbol} is flat: there is nothing to close"));
+        }
+        let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
+        self.tell(Input::Control(Event::Close { instrument, reason }))?;
+        Ok(format!("closing {symbol}"))
+    }
+
+    fn rebalance(&self, by: &str, reason: &str) -> Result<String, String> {
+        let halt = self.board.account().halt;
+        if halt > HaltLevel::None {
+            return Err(format!("the account is halted ({halt}): `levibot resume` first"));
+        }
+        let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
+        self.tell(Input::Control(Event::Rebalance { reason }))?;
+        Ok("rebalancing; the journal and `levibot positions` show what came of it".to_owned())
+    }
+
+    fn drill(&self, loss: f64, by: &str, reason: &str) -> Result<String, String> {
+        paper_alone(crate::venue::paper::NAME)?;
+        let limit = self.reloads.live.load().account.risk.daily_loss();
+        if !loss.is_finite() || loss <= limit || loss > 1.0 {
+            let (loss, limit) = (100.0 * loss, 100.0 * limit);
+            return Err(format!(
+                "a loss of {loss:.2} % stops nothing: give one beyond the limit of {limit:.2} % (`max_daily_loss_pct`), such \
+                 as --daily-loss -{:.1}",
+                limit + 1.0
+            ));
+        }
+        let halt = self.board.account().halt;
+        if halt >= HaltLevel::ReduceOnly {
+            return Err(format!("the account is halted ({halt}), so that no engine runs: `levibot resume` first"));
+        }
+        let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
+        self.board.stops().drilled();
+        self.tell(Input::Control(Event::Drill { loss, reason }))?;
+        Ok(format!("reckoning with a loss of {:.2} % until the next resume", 100.0 * loss))
     }
 
     async fn resume(&self, by: &str, reason: &str) -> Result<String, String> {

@@ -8,6 +8,7 @@ use actix::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
+use crate::app::Purpose;
 use crate::app::data::Source;
 use crate::config::MarketSource;
 use crate::control::{Board, Order, samples};
@@ -107,7 +108,11 @@ impl Scene {
             metrics,
             sight: Arc::default(),
         };
-        Self { clerk: Clerk { board, house: link, supervisor, model: None, reloads }, heard, _dir: dir }
+        Self {
+            clerk: Clerk { board, house: link, supervisor, model: None, reloads, purpose: Purpose::Trade },
+            heard,
+            _dir: dir,
+        }
     }
 
     fn plan(&self, symbols: &[&str]) -> Plan {

@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use levibot_core::domain::Ts;
-use levibot_core::driver::Pace;
-use levibot_core::driver::WARM_UP_BARS;
+use levibot_core::driver::{Input, Pace, WARM_UP_BARS};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::data::{Source, progress};
 use super::first_model::Metadata;
 use super::house::{House, pace};
+use super::latch_watch::LatchGuard;
 use super::open_files::Need;
 use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
 use super::watch::Sight;
-use super::{AppError, RunRequest, Summary, first_model, model, strategies};
+use super::{AppError, Purpose, RunRequest, Summary, first_model, model, strategies};
 use crate::control::{Board, server};
 use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
@@ -32,11 +32,12 @@ use crate::telemetry::alerts::SlowGuard;
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
 pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
+    request.purpose.narrow(&mut request.config);
     // What changes while a first model is trained counts too.
     let sight = Sight::of(request.config.watched_files());
     let mut source = Source::open(&request.config)?;
     Need::of(&request.config, source.setup.instruments.len()).ensure()?;
-    let metadata = first_model::ensure(&request.config, &source)?;
+    let metadata = if request.purpose.is_closing() { None } else { first_model::ensure(&request.config, &source)? };
     let link = HouseLink::default();
     let house = House::open(&request.config, &mut source, metadata.as_ref(), &link)?;
     // Also what a symbol that is not configured any more goes by is in force.
@@ -64,12 +65,15 @@ struct Daemon {
     dir: std::path::PathBuf,
     data: (Ts, Option<Ts>),
     began: Instant,
+    purpose: Purpose,
+    _latch: Option<LatchGuard>,
 }
 
 /// Why a run ends.
 enum End {
     Finished,
     TimeOver,
+    Flat,
     Signal(&'static str),
     Fatal(String),
 }
@@ -98,10 +102,12 @@ impl Daemon {
     ) -> Result<Self, AppError> {
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
+        let halts = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
         let latch = LatchFile::new(&house.dir);
         let mut notes = vec![strategies::note(&request.config, source.traded(&request.config))];
         notes.extend(model::thawed(&request.config, house.sequencer.account().state()));
         notes.extend(model::first_note(&request.config, found.as_ref()));
+        notes.extend(request.purpose.first_words(house.sequencer.account().state()));
         let first = first_words(&house, &latch, notes)?;
         let mut shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
@@ -114,26 +120,44 @@ impl Daemon {
         let history = feed.history(WARM_UP_BARS);
         let actors = shared.actors(house, &history, feed, latch, &first, found)?;
         let Faces { projection, control, http } =
-            shared.faces(&actors, watch, &dir, (Arc::new(ArcSwap::from_pointee(sight)), hang_ups)).await?;
+            shared.faces(&actors, watch, &dir, (Arc::new(ArcSwap::from_pointee(sight)), hang_ups, halts)).await?;
         let Actors { house, supervisor, model, events, .. } = actors;
         for tell in first {
             house.send(tell).await.map_err(|e| AppError::Fatal(format!("the account did not start: {e}")))?;
         }
         supervisor.send(Begun).await.map_err(|e| AppError::Fatal(format!("the supervisor did not start: {e}")))?;
+        let latch = shared.latch_watch(&dir)?;
         let (board, slack) = (shared.board, shared.slack.take());
         tracing::info!(run = board.info().run, data_dir = %dir.display(), "levibot is up");
-        let (pace, began) = (pace(&request.config), Instant::now());
-        Ok(Self { board, house, supervisor, model, projection, control, http, events, slack, pace, dir, data, began })
+        let (pace, began, purpose) = (pace(&request.config), Instant::now(), request.purpose.clone());
+        Ok(Self {
+            board,
+            house,
+            supervisor,
+            model,
+            projection,
+            control,
+            http,
+            events,
+            slack,
+            pace,
+            dir,
+            data,
+            began,
+            purpose,
+            _latch: latch,
+        })
     }
 
     async fn serve(&mut self, limit: Option<Duration>) -> Result<End, AppError> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
         let board = self.board.clone();
+        let is_closing = self.purpose.is_closing();
         let over = async move {
             match limit {
                 Some(limit) => {
-                    while !board.pulse().ready {
+                    while !is_closing && !board.pulse().ready {
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                     tokio::time::sleep(limit).await;
@@ -142,6 +166,7 @@ impl Daemon {
             }
         };
         let show = show_progress(self.board.clone(), self.data, self.pace);
+        let (shown, purpose) = (self.board.clone(), self.purpose.clone());
         tokio::select! {
             event = self.events.recv() => Ok(match event {
                 Some(HouseEvent::Finished) => End::Finished,
@@ -149,6 +174,7 @@ impl Daemon {
                 None => End::Fatal("the account's thread has ended".to_owned()),
             }),
             () = over => Ok(End::TimeOver),
+            () = purpose.done(&shown) => Ok(End::Flat),
             _ = interrupt.recv() => Ok(End::Signal("interrupt")),
             _ = terminate.recv() => Ok(End::Signal("terminate")),
             () = show => Ok(End::Fatal("the progress display has ended".to_owned())),
@@ -162,11 +188,16 @@ impl Daemon {
         let reason = match &end {
             End::Finished => "end of data".to_owned(),
             End::TimeOver => "the time is over".to_owned(),
+            End::Flat => "what was to be closed is closed".to_owned(),
             End::Signal(name) => format!("{name} signal"),
             End::Fatal(why) => format!("cannot go on: {why}"),
         };
         // An interrupted replay leaves its record open: the same command goes on where it ended.
         let on_record = matches!(end, End::Finished) || (self.pace == Pace::Realtime && !matches!(end, End::Fatal(_)));
+        if let Some(record) = self.purpose.record(&self.board, took) {
+            // An account that does not take it says so at its close.
+            let _ = self.house.send(Tell::Input(Input::Note(record))).await;
+        }
         let (done, last_word) = oneshot::channel();
         let close = Tell::Close { ended: on_record.then(|| reason.clone()), done };
         let gone = |what: &str| AppError::Fatal(format!("{what}; the record is whole up to its last flush"));

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::data::Source;
 use super::first_model::Metadata;
 use super::house::{House, pace};
+use super::latch_watch::{self, LatchGuard};
 use super::orders::Clerk;
 use super::plan::Standing;
 use super::projection::{self, Projection};
@@ -83,14 +84,15 @@ pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) ->
     if !house.settled.is_empty() {
         first.push(Tell::Input(Input::Venue { reports: house.settled.clone() }));
     }
-    match (latch.get()?, house.sequencer.account().state().halt()) {
-        (Some((level, reason)), _) => first.push(Tell::Input(Input::Control(Event::Halt { level, reason }))),
-        (None, Some(halt)) => {
-            latch.set(halt.level, &halt.reason)?;
-            let (level, reason) = (halt.level, halt.reason.clone());
-            first.push(Tell::Input(Input::Control(Event::Halt { level, reason })));
-        }
-        (None, None) => {}
+    let remembered = house.sequencer.account().state().halt().map(|halt| (halt.level, halt.reason.clone()));
+    // The higher one stands; of two alike the record's words do.
+    let stands = match (latch.get()?, remembered) {
+        (Some(file), Some(record)) => Some(if file.0 > record.0 { file } else { record }),
+        (file, record) => file.or(record),
+    };
+    if let Some((level, reason)) = stands {
+        latch.raise(level, &reason)?;
+        first.push(Tell::Input(Input::Control(Event::Halt { level, reason })));
     }
     first.push(Tell::Begin);
     Ok(first)
@@ -142,7 +144,8 @@ impl<'a> Shared<'a> {
         found: Option<Metadata>,
     ) -> Result<Actors, AppError> {
         let config = &self.request.config;
-        let supervisor = self.supervisor(halted(&house, first) >= HaltLevel::ReduceOnly);
+        let keeps_down = self.request.purpose.is_closing() || halted(&house, first) >= HaltLevel::ReduceOnly;
+        let supervisor = self.supervisor(keeps_down);
         let House { mut sequencer, opening, journal, tape, venue, counts, known, .. } = house;
         let shared = super::model::Shared {
             pace: pace(config),
@@ -154,7 +157,9 @@ impl<'a> Shared<'a> {
             metrics: Arc::clone(&self.metrics),
             alerts: AlertChannels(self.alerts.clone()),
         };
-        let model = super::model::forecaster(config, shared)?.map(on_own_thread);
+        // Where no engine runs nobody asks it.
+        let asked = if self.request.purpose.is_closing() { None } else { super::model::forecaster(config, shared)? };
+        let model = asked.map(on_own_thread);
         sequencer.remember(history);
         let venue = on_own_thread(Venue::new(venue, self.link.clone()));
         let began = sequencer.now();
@@ -233,7 +238,7 @@ impl<'a> Shared<'a> {
         actors: &Actors,
         watch: JournalWatch,
         dir: &Path,
-        (sight, hang_ups): (SharedSight, Signal),
+        (sight, hang_ups, halts): (SharedSight, Signal, Signal),
     ) -> Result<Faces, AppError> {
         let config = &self.request.config;
         let parts = projection::Parts {
@@ -252,6 +257,7 @@ impl<'a> Shared<'a> {
         if pace(config) == Pace::Realtime {
             actix_rt::spawn(watch::files(sight, Arc::clone(&self.live), desk.clone(), alerts.clone()));
         }
+        actix_rt::spawn(watch::halts(halts, desk.clone()));
         actix_rt::spawn(watch::hang_ups(hang_ups, desk, alerts));
         if let Some(model) = config.model.as_ref().filter(|_| actors.model.is_some()) {
             let nights = Nights::begin(&model.dir, Arc::clone(&self.metrics), self.alerts.clone());
@@ -283,7 +289,18 @@ impl Shared<'_> {
             supervisor: actors.supervisor.clone(),
             model: actors.model.clone(),
             reloads,
+            purpose: self.request.purpose.clone(),
         }
+    }
+
+    /// Halts when the latch file says so. Not in a replay, whose latch follows its own stops alone.
+    pub(super) fn latch_watch(&self, dir: &Path) -> Result<Option<LatchGuard>, AppError> {
+        if pace(&self.request.config) == Pace::Lockstep {
+            return Ok(None);
+        }
+        let (board, house, alerts) = (self.board.clone(), self.link.clone(), AlertChannels(self.alerts.clone()));
+        let guard = latch_watch::watch(LatchFile::new(dir), board, house, alerts);
+        guard.map(Some).map_err(AppError::LatchThread)
     }
 }
 

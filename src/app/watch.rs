@@ -1,5 +1,6 @@
-//! Two ways to ask for a reload besides `levibot reload`: the signal SIGHUP, and a watched file that changes. Both go
-//! through the one queue of orders, so that nothing is read twice at once and each is on record.
+//! Two ways to ask for a reload besides `levibot reload`: the signal SIGHUP, and a watched file that changes; and one to
+//! halt besides `levibot halt`, the signal SIGUSR1. All go through the one queue of orders, so that nothing is read twice at
+//! once and each is on record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use levibot_core::alerts::{Alert, Topic};
+use levibot_core::domain::HaltLevel;
 use levibot_core::domain::hash::sha256;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
@@ -175,6 +177,17 @@ async fn look(sight: &SharedSight) -> Vec<PathBuf> {
 pub(super) async fn hang_ups(mut signals: Signal, desk: Desk, alerts: AlertChannels) {
     while signals.recv().await.is_some() {
         ask(&desk, "SIGHUP", &alerts).await;
+    }
+}
+
+/// Halts the account at each SIGUSR1, so far that positions are only reduced.
+pub(super) async fn halts(mut signals: Signal, desk: Desk) {
+    while signals.recv().await.is_some() {
+        let reason = "the signal SIGUSR1".to_owned();
+        let halt = Command::Halt { level: HaltLevel::ReduceOnly, reason };
+        if let Err(why) = desk.see_through(halt, "SIGUSR1").await {
+            tracing::error!(why, "the halt that SIGUSR1 asked for is not in force");
+        }
     }
 }
 

@@ -6,19 +6,28 @@
 mod args;
 #[cfg(feature = "fault-injection")]
 mod chaos;
+mod closing;
 mod format;
 mod hand_over;
 pub mod render;
+mod stop_test;
+mod tables;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-pub use args::{AFTER_HELP, ClientArgs, ClientCommand, HaltArg, ScopeArg};
+pub use args::{
+    AFTER_HELP, ClientArgs, ClientCommand, ClosingArgs, HaltArg, RiskCommand, ScopeArg, SimulateArgs, TestStopArgs,
+};
 #[cfg(feature = "fault-injection")]
 pub use chaos::ChaosArgs;
+pub use closing::show_flat;
 pub use hand_over::{MODEL_COMMANDS, hand_over, is_for_model};
 use serde::Serialize;
+pub use stop_test::run_stop_test;
+pub use tables::show_simulation;
 
-use crate::control::{Answer, Client, ClientError, Question, Request, socket_path};
+use crate::control::{Answer, Client, ClientError, Question, Request, Wish, socket_path};
 use render::Look;
 
 /// Exit codes, as in [`AFTER_HELP`].
@@ -31,7 +40,14 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// No daemon could be reached, or it did not answer in time: a command may be carried out all the same.
     pub const UNREACHABLE: u8 = 3;
+    /// Another process has the data folder.
+    pub const LOCKED: u8 = 4;
 }
+
+/// A daemon that has not said hello after so long hangs, for whoever wants to stop something.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
+/// The same for one that has not carried out a halt; it waits for its account for 3 s itself.
+const STOPPED_WITHIN: Duration = Duration::from_secs(4);
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -48,17 +64,30 @@ pub enum CliError {
     /// The answer belongs to another question.
     #[error("the daemon answered something else than it was asked: restart it with the version of this command")]
     Confused,
+    /// Not everything is as it should be when the time is over; in words.
+    #[error("{0}")]
+    NotDone(String),
     /// The output could not be written.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
 }
 
 impl CliError {
+    /// Whether a command that stops something is to be done without the daemon.
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::Confused | Self::UnderWay(_))
+    }
+
+    /// Whether nobody listens at all: no daemon runs, or one is about to begin or to end.
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Client(ClientError::NoDaemon { .. } | ClientError::Closed { .. }))
+    }
+
     /// What the process should end with.
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Client(_) | Self::Confused | Self::UnderWay(_) => exit::UNREACHABLE,
-            Self::Refused(_) | Self::Output(_) => exit::REFUSED,
+            Self::Refused(_) | Self::NotDone(_) | Self::Output(_) => exit::REFUSED,
         }
     }
 }
@@ -70,7 +99,21 @@ impl CliError {
 /// [`CliError`]; print it, with its sources, and end with its exit code.
 pub fn run_client(command: &ClientCommand, args: &ClientArgs, out: &mut impl Write) -> Result<(), CliError> {
     let request = command.request();
-    let answer = Client::connect(&socket_path(&args.folder()))?.request(&request)?;
+    let mut client = connect(command, args)?;
+    match command {
+        ClientCommand::Flatten { closing } => return closing::flatten(&mut client, closing, args.json, out),
+        ClientCommand::Close { symbol, closing } => {
+            return closing::close(&mut client, *symbol, closing, args.json, out);
+        }
+        _ => {}
+    }
+    let answer = match command.wish() {
+        Some((Wish::Halt(_), _)) => client.request_within(&request, STOPPED_WITHIN)?,
+        _ => client.request(&request)?,
+    };
+    if let (ClientCommand::Rebalance { dry_run: true, .. }, Answer::Account(view)) = (command, &answer) {
+        return write(out, &tables::rebalance(view, args.json, Look::of_stdout()).ok_or(CliError::Confused)?);
+    }
     match show(&request, &answer, args.json, Look::of_stdout()) {
         Some(text) => write(out, &text)?,
         None => return Err(CliError::Confused),
@@ -79,6 +122,15 @@ pub fn run_client(command: &ClientCommand, args: &ClientArgs, out: &mut impl Wri
         Answer::Refused(why) => Err(CliError::Refused(format::clean(&why))),
         Answer::UnderWay(words) => Err(CliError::UnderWay(format::clean(&words))),
         _ => Ok(()),
+    }
+}
+
+/// Who stops something does not wait for long for a daemon that hangs.
+fn connect(command: &ClientCommand, args: &ClientArgs) -> Result<Client, ClientError> {
+    let path = socket_path(&args.folder());
+    match command.wish() {
+        Some(_) => Client::connect_within(&path, REACHED_WITHIN),
+        None => Client::connect(&path),
     }
 }
 

@@ -33,26 +33,26 @@ impl Look {
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-struct Column {
+pub(super) struct Column {
     title: &'static str,
     alignment: CellAlignment,
     /// Whether it may wrap where there is little room; numbers may not.
     wraps: bool,
 }
 
-const fn left(title: &'static str) -> Column {
+pub(super) const fn left(title: &'static str) -> Column {
     Column { title, alignment: CellAlignment::Left, wraps: false }
 }
 
-const fn right(title: &'static str) -> Column {
+pub(super) const fn right(title: &'static str) -> Column {
     Column { title, alignment: CellAlignment::Right, wraps: false }
 }
 
-const fn wrapping(column: Column) -> Column {
+pub(super) const fn wrapping(column: Column) -> Column {
     Column { wraps: true, ..column }
 }
 
-fn table(look: Look, columns: &[Column], rows: Vec<Vec<Cell>>) -> Table {
+pub(super) fn table(look: Look, columns: &[Column], rows: Vec<Vec<Cell>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if look.styled {
@@ -88,7 +88,7 @@ fn used(columns: &[Column], rows: Vec<Vec<Option<Cell>>>) -> (Vec<Column>, Vec<V
     (columns, rows.into_iter().map(keep).collect())
 }
 
-fn plain(text: impl AsRef<str>) -> Cell {
+pub(super) fn plain(text: impl AsRef<str>) -> Cell {
     Cell::new(format::clean(text.as_ref()))
 }
 
@@ -110,7 +110,7 @@ fn pnl_f64(amount: f64) -> Cell {
 }
 
 /// Trailing padding of tables serves nobody.
-fn trimmed(table: &Table) -> String {
+pub(super) fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 

@@ -52,6 +52,14 @@ fn words_become_requests() {
         command("halt --level flatten --reason storm"),
         Command::Halt { level: HaltLevel::Flatten, reason: "storm".to_owned() }
     );
+    assert_eq!(command("flatten"), Command::Halt { level: HaltLevel::Flatten, reason: by_hand() });
+    let btc_symbol = samples::symbol("BTCUSDT");
+    assert_eq!(
+        command("close btcusdt --reason news"),
+        Command::Close { symbol: btc_symbol, reason: "news".to_owned() }
+    );
+    assert_eq!(command("rebalance"), Command::Rebalance { reason: by_hand() });
+    assert_eq!(parse("rebalance --dry-run").unwrap().0, Request::Ask(Question::Positions));
     assert_eq!(command("reload"), Command::Reload);
     assert_eq!(command("reload --dry-run"), Command::ReloadDryRun);
     let (request, args) = parse("pnl --json --data-dir data/other").unwrap();
@@ -62,7 +70,9 @@ fn words_become_requests() {
 
 #[test]
 fn wrong_words_are_usage_errors() {
-    for line in ["start", "stop ../x", "halt --level none", "resume BTCUSDT --reason x", "engines BTCUSDT", "dance"] {
+    let words = ["start", "stop ../x", "halt --level none", "resume BTCUSDT --reason x", "engines BTCUSDT", "dance"];
+    let more = ["close", "close all", "flatten BTCUSDT", "flatten --for never"];
+    for line in words.into_iter().chain(more) {
         let error = parse(line).unwrap_err();
         assert_eq!(error.exit_code(), i32::from(exit::USAGE), "{line}: {error}");
     }

@@ -360,7 +360,6 @@ impl Config {
             instruments.push(self.market.instrument(symbol, asked, &self.account.currency)?.clone());
         }
         let AccountConfig { name, kind, currency, initial_cash, risk, .. } = self.account.clone();
-        let paper = &self.paper;
         Ok(AccountSetup {
             name,
             kind,
@@ -368,9 +367,14 @@ impl Config {
             initial_cash,
             instruments,
             risk,
-            cost_per_side: paper.fee().rate() + paper.spread().half() + paper.slippage().mean(),
+            cost_per_side: self.cost_per_side(),
             resume_next_day: self.run.resume_next_day,
         })
+    }
+
+    /// What one side of a trade is expected to cost, a fraction of notional: fee, half the spread and slippage.
+    pub fn cost_per_side(&self) -> f64 {
+        self.paper.fee().rate() + self.paper.spread().half() + self.paper.slippage().mean()
     }
 
     /// The files whose change can be taken over by a running daemon, each once: this one, the limits, the trading rules, the

@@ -174,6 +174,7 @@ pub struct Board {
     account: Arc<ArcSwap<AccountView>>,
     model: Arc<ArcSwapOption<ModelView>>,
     pulse: Arc<ArcSwap<Pulse>>,
+    stops: super::StopWatch,
 }
 
 impl Board {
@@ -185,7 +186,13 @@ impl Board {
             account: Arc::new(ArcSwap::from_pointee(account)),
             model: Arc::default(),
             pulse: Arc::default(),
+            stops: super::StopWatch::default(),
         }
+    }
+
+    /// How the engines were stopped last.
+    pub const fn stops(&self) -> &super::StopWatch {
+        &self.stops
     }
 
     /// What does not change.

@@ -101,7 +101,14 @@ impl Client {
     /// # Errors
     /// [`ClientError`], each with a remedy.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
-        let limit = Duration::from_secs(HELLO_SECONDS_MAX);
+        Self::connect_within(path, Duration::from_secs(HELLO_SECONDS_MAX))
+    }
+
+    /// The same for somebody who does not wait as long: each step of it may take `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn connect_within(path: &Path, limit: Duration) -> Result<Self, ClientError> {
         let stream = wire::connect_within(path, limit).map_err(|source| {
             let path = path.to_owned();
             match source.kind() {
@@ -133,7 +140,16 @@ impl Client {
     /// [`ClientError`] when no answer came. A command may have been carried out nevertheless.
     pub fn request(&mut self, request: &Request) -> Result<Answer, ClientError> {
         let is_reload = matches!(request, Request::Do(Command::Reload | Command::ReloadDryRun));
-        self.patience(Duration::from_secs(if is_reload { RELOADED_SECONDS_MAX } else { ANSWER_SECONDS_MAX }))?;
+        let limit = Duration::from_secs(if is_reload { RELOADED_SECONDS_MAX } else { ANSWER_SECONDS_MAX });
+        self.request_within(request, limit)
+    }
+
+    /// The same for somebody who does not wait as long.
+    ///
+    /// # Errors
+    /// [`ClientError`], as above.
+    pub fn request_within(&mut self, request: &Request, limit: Duration) -> Result<Answer, ClientError> {
+        self.patience(limit)?;
         self.send(request)?;
         self.receive()
     }

@@ -7,9 +7,11 @@ pub mod board;
 pub mod client;
 #[cfg(feature = "fault-injection")]
 mod fault;
+pub mod flat;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod server;
+pub mod stops;
 mod wire;
 pub mod words;
 
@@ -17,9 +19,11 @@ pub use board::{Board, EngineRow, EnginesView, ModelView, RunInfo, Stamp, Status
 pub use client::{Client, ClientError};
 #[cfg(feature = "fault-injection")]
 pub use fault::Fault;
+pub use flat::{FlatView, Left};
 pub use levibot_core::account::view::{AccountView, OpenPosition, StockView, SymbolView};
-pub use server::{ControlError, ServerHandle, serve, socket_path};
-pub use words::{Answer, Command, Question, Request, Scope};
+pub use server::{ControlError, ServerHandle, serve, socket_path, user_of};
+pub use stops::{EngineStop, StopView, StopWatch};
+pub use words::{Answer, Command, Question, Request, Scope, Wish};
 
 use std::time::Duration;
 
@@ -74,6 +78,7 @@ impl Desk {
         match question {
             Question::Status => Answer::Status(Box::new(self.board.status())),
             Question::Engines => Answer::Engines(self.board.engines().as_ref().clone()),
+            Question::Stop => Answer::Stop(self.board.stops().view()),
             Question::Positions | Question::Pnl => Answer::Account(Box::new(self.board.account().as_ref().clone())),
         }
     }

@@ -352,10 +352,15 @@ impl Conversation {
     }
 }
 
-/// A name for the record. Looked up away from the runtime, because user databases may be slow.
+/// A user's name for the record. User databases may be slow.
+pub fn user_of(uid: u32) -> String {
+    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    found.map_or_else(|| format!("uid {uid}"), |user| user.name)
+}
+
+/// The same away from the runtime.
 async fn user_name(uid: u32) -> String {
-    let look_up = move || User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
-    tokio::task::spawn_blocking(look_up).await.ok().flatten().unwrap_or_else(|| format!("uid {uid}"))
+    tokio::task::spawn_blocking(move || user_of(uid)).await.unwrap_or_else(|_| format!("uid {uid}"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use levibot_core::domain::{HaltLevel, Symbol};
 use serde::{Deserialize, Serialize};
 
 use super::board::{EnginesView, StatusView};
+use super::stops::StopView;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub enum Question {
     Positions,
     /// Profit and loss.
     Pnl,
+    /// How the engines were stopped last, since the daemon started.
+    Stop,
 }
 
 /// Which engines a command means.
@@ -31,7 +34,7 @@ pub enum Scope {
 }
 
 /// What can be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Start stopped or quarantined engines.
@@ -68,10 +71,42 @@ pub enum Command {
     },
     /// The same, but only say what would change. Does not go on record.
     ReloadDryRun,
+    /// Cancel the entries of a symbol and close its position.
+    Close {
+        /// Which.
+        symbol: Symbol,
+        /// Why, for the record.
+        reason: String,
+    },
+    /// Rebalance the open positions now.
+    Rebalance {
+        /// Why, for the record.
+        reason: String,
+    },
+    /// Reckon with a loss that is not there, until the next resume: the account stops as it would. Paper accounts only.
+    Drill {
+        /// A fraction of the day's starting equity, over zero.
+        loss: f64,
+        /// Why, for the record.
+        reason: String,
+    },
+}
+
+/// A command that stops, or lifts a stop: it is done also where no daemon runs or answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Halt the account.
+    Halt(HaltLevel),
+    /// Lift its halt.
+    Resume,
+    /// Halt it at `Flatten` and close everything.
+    Flatten,
+    /// Close one symbol.
+    Close(Symbol),
 }
 
 /// One request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
     /// A question; changes nothing.
@@ -90,6 +125,8 @@ pub enum Answer {
     Engines(EnginesView),
     /// To [`Question::Positions`] and [`Question::Pnl`].
     Account(Box<AccountView>),
+    /// To [`Question::Stop`]; `None` when they were not stopped.
+    Stop(Option<StopView>),
     /// A command was carried out; what was done.
     Done(String),
     /// A command was not carried out; why.
@@ -116,6 +153,9 @@ impl std::fmt::Display for Command {
             #[cfg(feature = "fault-injection")]
             Self::Inject { symbol, fault } => write!(f, "inject {symbol} {fault}"),
             Self::ReloadDryRun => f.write_str("reload (dry run)"),
+            Self::Close { symbol, reason } => write!(f, "close {symbol}: {reason}"),
+            Self::Rebalance { reason } => write!(f, "rebalance: {reason}"),
+            Self::Drill { loss, reason } => write!(f, "drill of a loss of {:.2} %: {reason}", 100.0 * loss),
         }
     }
 }

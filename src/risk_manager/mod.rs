@@ -6,6 +6,7 @@
 mod answers;
 mod comparisons;
 mod counts;
+mod halts;
 mod links;
 mod measures;
 mod questions;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use levibot_core::account::Action;
 use levibot_core::alerts::{Alert, Topic};
-use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Reason, Span, Ts};
+use levibot_core::domain::{Actions, Cause, HaltLevel, MarketEvent, Span, Ts};
 use levibot_core::driver::{Input, Outbox, Output, Pace, Sequencer, VenueCommand};
 use levibot_core::record::{Record, TapeEntry};
 use tokio::sync::mpsc;
@@ -39,6 +40,7 @@ use crate::venue::VenueTell;
 use answers::Answers;
 use comparisons::Comparisons;
 pub use counts::{Counts, Latency};
+use halts::Halts;
 use links::Links;
 use measures::Measures;
 use questions::Questions;
@@ -123,6 +125,7 @@ pub struct RiskManager {
     closed: bool,
     /// Market data are wanted and have not been asked for.
     market_waits: bool,
+    halts: Halts,
 }
 
 impl fmt::Debug for RiskManager {
@@ -154,11 +157,13 @@ impl RiskManager {
             begun: false,
             closed: false,
             market_waits: false,
+            halts: Halts::new(parts.sequencer.account().halt_level()),
             parts,
         }
     }
 
     fn input(&mut self, input: Input) {
+        self.halts.begin_input();
         if let Input::Market(event) = &input {
             self.count_market(event);
         }
@@ -220,7 +225,7 @@ impl RiskManager {
                 Output::Finished => self.say(HouseEvent::Finished),
                 Output::Halt(level, reason) => {
                     halts |= level > HaltLevel::None;
-                    self.on_halt(level, &reason);
+                    self.on_halt(level, reason);
                 }
                 Output::Alert(alert) => self.alert(&alert),
             }
@@ -229,6 +234,7 @@ impl RiskManager {
             self.recalled.extend(self.outbox.recall_entries());
         }
         self.write();
+        self.keep_latch();
         self.release();
         self.ask();
         self.publish(false);
@@ -307,6 +313,7 @@ impl RiskManager {
             self.seal(format!("the journal is lost: {}", chain(failure.as_ref())));
         }
         self.send_waiting(durable);
+        self.time_cancels();
         if self.market_waits && self.outbox.len() < OUTBOX_MAX {
             self.want_market();
         }
@@ -351,17 +358,6 @@ impl RiskManager {
             self.say(HouseEvent::Fatal(why.clone()));
         }
         self.sealed = Some(why);
-    }
-
-    fn on_halt(&mut self, level: HaltLevel, reason: &Reason) {
-        if let Err(error) = self.parts.latch.set(level, reason) {
-            let text = format!("the halt stands, but its latch file does not: {error}");
-            self.alert(&Alert::critical(Topic::Journal, None, text));
-        }
-        self.measures.metrics().set_halt_level(level);
-        if self.parts.supervisor.try_send(AccountSays::Halt(level)).is_err() {
-            self.say(HouseEvent::Fatal("the supervisor does not answer to a halt".to_owned()));
-        }
     }
 
     fn publish(&mut self, now: bool) {
@@ -453,6 +449,7 @@ impl Handler<Tell> for RiskManager {
                 self.input(Input::Attach { instrument, generation });
             }
             Tell::JournalMoved => self.release(),
+            Tell::LookAtLatch => self.look_at_latch(),
             Tell::Begin => {
                 self.write();
                 let mut outputs = std::mem::take(&mut self.outputs);

@@ -29,6 +29,8 @@ pub enum Tell {
     },
     /// The journal has moved: look.
     JournalMoved,
+    /// The latch file does not hold the halt in force: look.
+    LookAtLatch,
     /// Ask for the first market data.
     Begin,
     /// The venue cannot be trusted any more.
@@ -52,6 +54,7 @@ impl fmt::Debug for Tell {
                 f.debug_struct("Link").field("instrument", instrument).field("generation", generation).finish()
             }
             Self::JournalMoved => f.write_str("JournalMoved"),
+            Self::LookAtLatch => f.write_str("LookAtLatch"),
             Self::Begin => f.write_str("Begin"),
             Self::VenueLost(text) => f.debug_tuple("VenueLost").field(text).finish(),
             Self::Fatal(text) => f.debug_tuple("Fatal").field(text).finish(),

@@ -203,6 +203,7 @@ impl Supervisor {
             SupervisionAction::Spawn { generation } => self.spawn(ix, generation),
             SupervisionAction::Stop { generation } => {
                 if self.slots.get_mut(&ix).is_none_or(|slot| slot.stop(generation)) {
+                    self.time_stop(ix);
                     let cause = "stopped".to_owned();
                     self.policy(ix, &SupervisionInput::Exited { generation, cause });
                 }
@@ -264,6 +265,13 @@ impl Supervisor {
         }
     }
 
+    /// An engine may have ended because of a halt.
+    fn time_stop(&self, ix: Ix) {
+        if let Some(slot) = self.slots.get(&ix).filter(|slot| slot.handle.is_none()) {
+            self.shown.stop_is_over(self.shown.stops().stopped(slot.symbol));
+        }
+    }
+
     fn freeze(&mut self, ix: Ix, reason: Option<String>) {
         self.tell_house(Input::Control(Event::Freeze { instrument: ix, cause: FreezeCause::Person, reason }));
     }
@@ -301,6 +309,10 @@ impl Supervisor {
 
     fn halt(&mut self, level: HaltLevel) {
         let halted = level >= HaltLevel::ReduceOnly;
+        if halted {
+            let running = self.slots.values().filter(|slot| slot.handle.is_some()).map(|slot| slot.symbol);
+            self.shown.stop_is_over(self.shown.stops().stopping(running));
+        }
         if halted == self.halted || self.ending {
             return;
         }
@@ -370,6 +382,7 @@ impl Handler<EngineSays> for Supervisor {
                 if let Some(slot) = self.slots.get_mut(&instrument) {
                     slot.end(generation);
                 }
+                self.time_stop(instrument);
                 self.policy(instrument, &SupervisionInput::Exited { generation, cause });
             }
         }

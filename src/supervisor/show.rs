@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use levibot_core::account::view::SymbolView;
 use levibot_core::domain::{Direction, HaltLevel, Ix, Span, Symbol, Ts};
@@ -10,8 +11,8 @@ use levibot_core::supervision::{EngineStatus, Totals};
 use super::SHOW_EVERY;
 use super::keeper::{Keeper, Sheet};
 use super::slot::Slot;
-use crate::control::Board;
 use crate::control::board::{EngineRow, EnginesView, Stamp};
+use crate::control::{Board, StopWatch};
 use crate::engine_host::usage::{Place, Running, Usage};
 use crate::registry::{Isolation, LastExit, Registry, RegistryEntry};
 use crate::telemetry::clock::{monotonic_now, wall_now};
@@ -47,6 +48,18 @@ impl Shown {
     /// Somebody looks at what they have changed: the next renewal does not wait at all.
     pub(super) const fn now(&mut self) {
         self.last = None;
+    }
+
+    /// Where the time of a stop is taken.
+    pub(super) const fn stops(&self) -> &StopWatch {
+        self.board.stops()
+    }
+
+    /// The last part of a stop is done, if a time is given.
+    pub(super) fn stop_is_over(&self, took: Option<Duration>) {
+        if let Some(took) = took {
+            self.metrics.stopped(Span::from_nanos(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)));
+        }
     }
 
     pub(super) fn failed(&mut self, symbol: Symbol) {

@@ -129,6 +129,7 @@ pub struct Metrics {
     journal_seq: IntGauge,
     journal_append: Histogram,
     decision: Histogram,
+    stop: Histogram,
     store_lag: IntGauge,
     tape_dropped: IntCounter,
     mailbox_full: IntCounterVec,
@@ -261,6 +262,11 @@ impl Metrics {
             decision: make.histogram(
                 "levibot_decision_seconds",
                 "From the close of a bar arriving until its intent is in the journal.",
+                &SECONDS,
+            )?,
+            stop: make.histogram(
+                "levibot_stop_seconds",
+                "From the input that halts the account until every engine has ended and the venue has every cancel.",
                 &SECONDS,
             )?,
             store_lag: make.int_gauge("levibot_store_lag_records", "Journal records not yet in the tables.")?,
@@ -407,6 +413,11 @@ impl Metrics {
     /// A record took this long to become durable.
     pub fn journal_appended(&self, took: Span) {
         self.journal_append.observe(took.secs_f64());
+    }
+
+    /// Everything that a halt stops has stopped.
+    pub fn stopped(&self, took: Span) {
+        self.stop.observe(took.secs_f64());
     }
 
     /// A decision took this long from bar close to journaled intent.

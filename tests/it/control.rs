@@ -126,7 +126,7 @@ fn engines_are_paused_stopped_and_restarted_one_by_one() {
     assert!(found.last().unwrap().2.starts_with("refused: "), "{found:?}");
 
     // Whoever asks a daemon that is gone is told so.
-    for command in [&["status"][..], &["engines"], &["halt"], &["reload"]] {
+    for command in [&["status"][..], &["engines"], &["pause", "all"], &["reload"]] {
         home.ask(command).refused_with(3, &["no daemon runs on", "levibot run"]);
     }
 }

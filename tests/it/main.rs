@@ -20,6 +20,8 @@ mod record;
 mod reload;
 mod replay;
 mod shared_data;
+mod stop_drill;
+mod stopping;
 mod support;
 mod symbols;
 mod tape_days;

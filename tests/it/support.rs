@@ -252,7 +252,8 @@ impl Home {
         self.spawn(self.prepared(shell, &[&["run", "--config", config.to_str().unwrap()], args].concat()))
     }
 
-    fn start(&self, args: &[&str]) -> Daemon<'_> {
+    /// A command that goes on beside the test.
+    pub(crate) fn start(&self, args: &[&str]) -> Daemon<'_> {
         self.start_with(args, &[])
     }
 
@@ -331,7 +332,8 @@ impl Daemon<'_> {
         self.signal(Signal::SIGHUP);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Any signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
     }

@@ -37,6 +37,11 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
+    /// How many of them are cancels.
+    pub fn cancels(&self) -> usize {
+        self.waiting.iter().filter(|one| matches!(one.command, VenueCommand::Cancel(_))).count()
+    }
+
     /// From here on orders stay, or go again. What cancels or asks about an order that waits here stays behind it.
     pub const fn hold(&mut self, holds: bool) {
         self.holds = holds;

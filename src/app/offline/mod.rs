@@ -1,9 +1,11 @@
-//! What needs no running daemon: recompute a record, run it again, collect the market's bars.
+//! What needs no running daemon: recompute a record, run it again, collect the market's bars, stop an account.
 
 mod audit;
 mod collect;
 mod replay_record;
 mod seats;
+mod simulate;
+mod stopping;
 
 use std::path::{Path, PathBuf};
 
@@ -32,3 +34,5 @@ fn run_folder(dir: &Path) -> Result<PathBuf, AppError> {
 pub use audit::{AuditOutcome, audit};
 pub use collect::{Collected, collect};
 pub use replay_record::{ReplayOutcome, replay_record};
+pub use simulate::simulate;
+pub use stopping::{CloseRequest, StopRequest, Stopped, Stuck, close, stop};

@@ -1,0 +1,113 @@
+//! `levibot flatten` and `levibot close`: asking a daemon to close, and waiting until it has.
+
+use std::io::{self, Write};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use levibot_core::domain::{HaltLevel, Symbol};
+
+use super::{CliError, ClosingArgs, STOPPED_WITHIN, format, json, write};
+use crate::control::{AccountView, Answer, Client, Command, FlatView, Question, Request, flat};
+
+/// How often the daemon is asked.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Halts at `Flatten` and waits until nothing is open.
+pub(super) fn flatten(
+    client: &mut Client,
+    args: &ClosingArgs,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    let began = Instant::now();
+    done(client, Command::Halt { level: HaltLevel::Flatten, reason: args.reason.clone() })?;
+    let mut progress = Progress::default();
+    loop {
+        let account = account(client)?;
+        let view = FlatView::of(&account, None, began.elapsed());
+        // What the account shows may be of a moment before the halt.
+        let is_over = view.flat && account.halt == HaltLevel::Flatten;
+        if is_over || began.elapsed() >= args.limit {
+            return tell(&FlatView { flat: is_over, ..view }, as_json, out);
+        }
+        progress.tell(&view);
+        sleep(LOOK_EVERY);
+    }
+}
+
+/// Closes one symbol and waits until it was flat.
+pub(super) fn close(
+    client: &mut Client,
+    symbol: Symbol,
+    args: &ClosingArgs,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    let began = Instant::now();
+    let trips = |account: &AccountView| account.symbols.iter().find(|one| one.symbol == symbol).map(|one| one.trades);
+    let before = account(client)?;
+    done(client, Command::Close { symbol, reason: args.reason.clone() })?;
+    let had_position = before.symbols.iter().any(|one| one.symbol == symbol && one.position.is_some());
+    let mut progress = Progress::default();
+    loop {
+        let account = account(client)?;
+        let view = FlatView::of(&account, Some(symbol), began.elapsed());
+        // Its engine may have entered again between two looks.
+        if !view.flat && had_position && trips(&account) > trips(&before) {
+            return tell(&view.closed_meanwhile(symbol), as_json, out);
+        }
+        if view.flat || began.elapsed() >= args.limit {
+            return tell(&view, as_json, out);
+        }
+        progress.tell(&view);
+        sleep(LOOK_EVERY);
+    }
+}
+
+fn done(client: &mut Client, command: Command) -> Result<(), CliError> {
+    match client.request_within(&Request::Do(command), STOPPED_WITHIN)? {
+        Answer::Done(_) => Ok(()),
+        Answer::Refused(why) => Err(CliError::Refused(format::clean(&why))),
+        Answer::UnderWay(words) => Err(CliError::UnderWay(format::clean(&words))),
+        _ => Err(CliError::Confused),
+    }
+}
+
+fn account(client: &mut Client) -> Result<Box<AccountView>, CliError> {
+    match client.request_within(&Request::Ask(Question::Positions), STOPPED_WITHIN)? {
+        Answer::Account(view) => Ok(view),
+        _ => Err(CliError::Confused),
+    }
+}
+
+fn tell(view: &FlatView, as_json: bool, out: &mut impl Write) -> Result<(), CliError> {
+    write(out, &show_flat(view, as_json))?;
+    if view.flat { Ok(()) } else { Err(CliError::NotDone(format::clean(&view.outcome))) }
+}
+
+/// What is printed of what a closing has come to; empty text where the error says it.
+pub fn show_flat(view: &FlatView, as_json: bool) -> String {
+    if as_json {
+        return json(view).unwrap_or_default();
+    }
+    let halt = match view.halt {
+        HaltLevel::None => String::new(),
+        level => format!("; the account is halted ({level}), `levibot resume` lifts that"),
+    };
+    if view.flat { format!("{}{halt}\n", format::clean(&view.outcome)) } else { String::new() }
+}
+
+/// Tells on standard error what is left, whenever that changes.
+#[derive(Default)]
+struct Progress(String);
+
+impl Progress {
+    fn tell(&mut self, view: &FlatView) {
+        let words = flat::words(&view.left);
+        if !words.is_empty() && words != self.0 {
+            // Nobody may be reading.
+            let _ = writeln!(io::stderr(), "still open: {}", format::clean(&words));
+            self.0 = words;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Whether everything is closed, and what is left.
+
+use std::time::Duration;
+
+use levibot_core::domain::{Direction, HaltLevel, Symbol};
+use serde::{Deserialize, Serialize};
+
+use super::{AccountView, SymbolView};
+
+/// What a command that closes positions has come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlatView {
+    /// Whether nothing is left.
+    pub flat: bool,
+    /// In words.
+    pub outcome: String,
+    /// How much the account still forbids.
+    pub halt: HaltLevel,
+    /// What is left, in instrument order.
+    pub left: Vec<Left>,
+    /// How long it took, real time.
+    pub seconds: f64,
+}
+
+/// One symbol that is not closed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// Which.
+    pub symbol: Symbol,
+    /// Its position, such as `long 0.015`; `null` when only orders are left.
+    pub position: Option<String>,
+    /// Orders on their way.
+    pub orders: u32,
+}
+
+/// What is left of a symbol, if anything.
+fn left(symbol: &SymbolView) -> Option<Left> {
+    let position = symbol.position.as_ref().map(|position| {
+        let word = if position.direction == Direction::Long { "long" } else { "short" };
+        format!("{word} {}", position.qty)
+    });
+    (position.is_some() || symbol.orders > 0).then_some(Left { symbol: symbol.symbol, position, orders: symbol.orders })
+}
+
+impl FlatView {
+    /// What `account` has open, of one symbol or of all.
+    pub fn of(account: &AccountView, only: Option<Symbol>, took: Duration) -> Self {
+        let meant = account.symbols.iter().filter(|symbol| only.is_none_or(|only| symbol.symbol == only));
+        let left: Vec<Left> = meant.filter_map(left).collect();
+        let seconds = (took.as_secs_f64() * 1e3).round() / 1e3;
+        let outcome = match (only, left.is_empty()) {
+            (None, true) => format!("flat: no position and no order is open, after {seconds} s"),
+            (Some(symbol), true) => format!("{symbol} is flat, after {seconds} s"),
+            (_, false) => format!("not closed after {seconds} s: {}", words(&left)),
+        };
+        Self { flat: left.is_empty(), outcome, halt: account.halt, left, seconds }
+    }
+
+    /// The same for a symbol that was closed and is open again.
+    #[must_use]
+    pub fn closed_meanwhile(mut self, symbol: Symbol) -> Self {
+        self.flat = true;
+        self.outcome = format!(
+            "{symbol} was closed, and its engine has opened it again since: {}; `levibot pause {symbol}` keeps entries away",
+            words(&self.left)
+        );
+        self
+    }
+}
+
+/// What is left, in words.
+pub fn words(left: &[Left]) -> String {
+    let one = |left: &Left| match (&left.position, left.orders) {
+        (Some(position), 0) => format!("{} {position}", left.symbol),
+        (Some(position), orders) => format!("{} {position} with {orders} order(s)", left.symbol),
+        (None, orders) => format!("{} with {orders} order(s)", left.symbol),
+    };
+    left.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::samples;
+
+    #[test]
+    fn what_is_open_is_named() {
+        let mut account = samples::account();
+        let took = Duration::from_millis(1_234);
+        let view = FlatView::of(&account, None, took);
+        assert!(!view.flat);
+        assert_eq!(view.outcome, "not closed after 1.234 s: BTCUSDT long 0.015, ETHUSDT with 1 order(s)");
+        let sol = samples::symbol("SOLUSDT");
+        assert_eq!(FlatView::of(&account, Some(sol), took).outcome, "SOLUSDT is flat, after 1.234 s");
+        account.symbols[1].orders = 0;
+        account.symbols[0].position = None;
+        assert!(FlatView::of(&account, None, took).flat);
+    }
+}
