@@ -216,6 +216,34 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// What was asked about is not on record.
+    #[error(
+        "there is no {what} among the {looked} records in {dir}: look with `levibot trades --data-dir {dir}`, or \
+         `grep ... {dir}/journal.lbj`; ask for an order (lb-6xk2qa), a trade (BTCUSDT/4711), a decision \
+         (BTCUSDT@2022-06-14T12:00Z), a record (#1234) or a symbol (BTCUSDT)"
+    )]
+    NotOnRecord {
+        /// What was looked for, in words.
+        what: String,
+        /// The data folder.
+        dir: PathBuf,
+        /// How many records were looked at.
+        looked: u64,
+    },
+    /// What was asked about is on record more than once.
+    #[error("`{what}` fits several: {names}; ask for one of them")]
+    SeveralOnRecord {
+        /// What was asked.
+        what: String,
+        /// Those that fit, the first few.
+        names: String,
+    },
+    /// What was asked about cannot be read.
+    #[error(transparent)]
+    Subject(#[from] offline::why::SubjectError),
+    /// What was found could not be written.
+    #[error("the output cannot be written: check that its disk has room")]
+    Output(#[source] std::io::Error),
     /// A name that could not be made.
     #[error("the run cannot be named")]
     Name(#[source] levibot_core::domain::ids::NameError),
@@ -237,6 +265,7 @@ impl AppError {
             Self::NoPriceFile { .. } | Self::NoPricesAhead { .. } | Self::NoStartPrice { .. } => 2,
             Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
             Self::OpenFiles(_) => 2,
+            Self::NotOnRecord { .. } | Self::SeveralOnRecord { .. } | Self::Subject(_) => 2,
             Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,

@@ -19,7 +19,7 @@ mod tape_reader;
 mod verify;
 mod writer;
 
-pub use recovery::{Recovery, TornTail, scan};
+pub use recovery::{Place, Recovery, TornTail, scan, scan_places};
 pub use tape::{TapeError, TapeOptions, TapeStatus, TapeWriter};
 pub use tape_reader::{TapeReader, TornBlock};
 pub use writer::{Journal, JournalWatch};

@@ -208,15 +208,7 @@ impl<'a> Again<'a> {
         let TapeEntry { ts, to, event, .. } = entry;
         match to {
             TapeTarget::Account => self.account(ts, &event, outcome),
-            TapeTarget::Engine(ix) => self.seats.step(ix, ts, event),
-            TapeTarget::History(ix) | TapeTarget::Cold(ix) => {
-                if matches!(to, TapeTarget::Cold(_)) {
-                    self.seats.begin(ix);
-                }
-                if let Event::Bar { bar, context, .. } = event {
-                    self.seats.prime(ix, bar, context);
-                }
-            }
+            TapeTarget::Engine(_) | TapeTarget::History(_) | TapeTarget::Cold(_) => self.seats.take(ts, to, event),
             // What stands on record before it has been met by then; older versions left no such mark.
             TapeTarget::Setup => self.setup(outcome),
             TapeTarget::Session => self.session(|_, started| started >= ts, outcome),
