@@ -266,7 +266,7 @@ fn run_audit(client: &ClientArgs) -> u8 {
     match audit(&client.folder()) {
         Ok(outcome) => {
             say(&if client.json { format!("{:#}", outcome.json()) } else { outcome.to_string() });
-            u8::from(!outcome.is_clean())
+            outcome.exit_code()
         }
         Err(error) => fail(&error),
     }

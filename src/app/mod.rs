@@ -216,6 +216,24 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// The journal ends before records that were durable.
+    #[error(
+        "the journal in {dir} lacks {missing} record(s) that were durable: it ends with record {last}, and the SQL tables hold \
+         it up to {known}. Orders, fills and halts that it told of would be forgotten, so nothing was started: restore the \
+         journal from a backup; where there is none, compare with the venue, move {database} away, and start again"
+    )]
+    Cut {
+        /// The data folder.
+        dir: PathBuf,
+        /// The tables.
+        database: PathBuf,
+        /// The journal's last record.
+        last: u64,
+        /// The last record that the tables hold.
+        known: u64,
+        /// How many are missing.
+        missing: u64,
+    },
     /// What was asked about is not on record.
     #[error(
         "there is no {what} among the {looked} records in {dir}: look with `levibot trades --data-dir {dir}`, or \
@@ -269,7 +287,8 @@ impl AppError {
             Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
-            Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
+            Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } | Self::Cut { .. } => 5,
+            Self::Store(crate::store::StoreError::Mismatch { .. }) => 5,
             _ => 1,
         }
     }

@@ -15,7 +15,7 @@ use super::data::{Source, progress};
 use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::open_files::Need;
-use super::projection::Projection;
+use super::projection::{self, Projection};
 use super::start::{Actors, Faces, Shared, first_words};
 use super::watch::Sight;
 use super::{AppError, RunRequest, Summary, first_model, model, strategies};
@@ -96,6 +96,11 @@ impl Daemon {
         found: Option<Metadata>,
         sight: Sight,
     ) -> Result<Self, AppError> {
+        // In realtime nothing is repeated: what the journal has lost, nobody would bring back.
+        if pace(&request.config) == Pace::Realtime {
+            let durable = house.journal.durable();
+            projection::compare(&request.config.store.path(&house.dir), &house.dir, durable.head).await?;
+        }
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
         let latch = LatchFile::new(&house.dir);
