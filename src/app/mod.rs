@@ -236,8 +236,8 @@ pub enum AppError {
     },
     /// What was asked about is not on record.
     #[error(
-        "there is no {what} among the {looked} records in {dir}: look with `levibot trades --data-dir {dir}`, or \
-         `grep ... {dir}/journal.lbj`; ask for an order (lb-6xk2qa), a trade (BTCUSDT/4711), a decision \
+        "there is no {what} among the {looked} records in {dir}: `levibot \
+         trades --data-dir {dir}` lists them; ask for an order (lb-6xk2qa), a trade (BTCUSDT/4711), a decision \
          (BTCUSDT@2022-06-14T12:00Z), a record (#1234) or a symbol (BTCUSDT)"
     )]
     NotOnRecord {

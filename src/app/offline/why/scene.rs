@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use levibot_core::account::State;
 use levibot_core::account::book::Book;
-use levibot_core::domain::{AccountKind, HaltLevel, Money, OrderId, Symbol, Ts};
-use levibot_core::record::Record;
+use levibot_core::domain::{AccountKind, Direction, HaltLevel, Money, OrderId, Symbol, Ts};
+use levibot_core::record::{MarkedPosition, Record};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -14,8 +14,10 @@ use super::super::words::{self, Iso};
 /// The account just before a record.
 #[derive(Debug, Clone, Serialize)]
 pub struct Scene {
-    /// Equity at the last prices on record.
+    /// Equity at the prices of `positions`.
     pub equity: Decimal,
+    /// Whether prices are those of the mark of the same instant; else they are the last ones on record.
+    pub at_mark: bool,
     /// Cash.
     pub cash: Money,
     /// Equity from which the day's loss was counted.
@@ -106,6 +108,7 @@ impl Scene {
         };
         Self {
             equity: state.cash().get().saturating_add(value).normalize(),
+            at_mark: false,
             cash: state.cash(),
             day_start_equity: state.day().map(|day| day.start_equity),
             positions,
@@ -114,5 +117,26 @@ impl Scene {
             halt: state.halt().map(halt),
             frozen: book.into_iter().flat_map(|book| book.frozen().values().cloned()).collect(),
         }
+    }
+}
+
+impl Scene {
+    /// The same at the prices that the account itself put on record at the end of the instant, for the positions that it
+    /// held then.
+    pub(super) fn marked(mut self, ts: Ts, mark: &Record) -> Self {
+        let Record::Mark { equity, positions, .. } = mark else { return self };
+        let held = |p: &MarkedPosition| Held {
+            symbol: p.symbol,
+            direction: words::direction(if p.net.is_sign_negative() { Direction::Short } else { Direction::Long }),
+            quantity: p.net.abs().normalize(),
+            cost: p.cost,
+            mark: p.mark.get(),
+            mark_time: Iso(ts),
+            unrealised: p.net.saturating_mul(p.mark.get()).saturating_sub(p.cost.get()).normalize(),
+        };
+        self.positions = positions.iter().map(held).collect();
+        self.equity = equity.get().normalize();
+        self.at_mark = true;
+        self
     }
 }

@@ -212,10 +212,8 @@ fn account(scene: &Scene, lines: &mut Lines) {
         format!(", {} order(s) on their way, {:.2} reserved", scene.orders.len(), scene.reserved)
     };
     let (equity, cash) = (words::amount(scene.equity), words::amount(scene.cash.get()));
-    lines.say(
-        "account",
-        format!("equity {equity} at the last prices on record, cash {cash}{start}; {open} open{reserved}"),
-    );
+    let when = if scene.at_mark { "at the prices of that instant" } else { "at the last prices on record" };
+    lines.say("account", format!("equity {equity} {when}, cash {cash}{start}; {open} open{reserved}"));
     let row = |held: &super::scene::Held| {
         vec![
             held.symbol.to_string(),
@@ -259,10 +257,11 @@ fn checks(part: &DecisionPart, lines: &mut Lines) {
     }
     let failed = part.checks.iter().filter(|check| !check.passed).count();
     lines.say("checks", format!("{} made, {failed} failed", part.checks.len()));
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), words::number);
+    let figure =
+        |what: &str, value: Option<f64>| value.map_or_else(String::new, |v| format!("{what} {}", words::number(v)));
     let row = |check: &levibot_core::record::Check| {
         let passed = if check.passed { "pass" } else { "FAIL" };
-        let (found, allowed) = (format!("found {}", number(check.value)), format!("allowed {}", number(check.limit)));
+        let (found, allowed) = (figure("found", check.value), figure("allowed", check.limit));
         vec![passed.to_owned(), words::clean(&check.name), found, allowed]
     };
     lines.table(part.checks.iter().map(row).collect(), &[]);
@@ -368,8 +367,7 @@ fn record(part: &RecordPart, lines: &mut Lines) -> String {
     lines.say("what", words::clean(&part.text));
     if let Some(day) = &part.day {
         let (start, equity) = (words::amount(day.start_equity.get()), words::amount(day.equity));
-        let when = if day.at_mark { "at the mark of that instant" } else { "at the last prices on record" };
-        lines.say("day", format!("began with {start}; equity {equity} {when}"));
+        lines.say("day", format!("began with {start}; equity {equity}"));
         let (loss, pct) = (words::amount(day.loss), words::rounded(day.loss_pct, 2));
         lines.say("loss", format!("{loss} or {pct} % (limit {} %)", words::rounded(day.limit_pct, 2)));
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::super::words::Iso;
 use super::features::Features;
-use super::scene::{HaltNote, Held, Scene};
+use super::scene::{Held, Scene};
 
 /// The story of one order, trade, decision or record.
 #[derive(Debug, Clone, Serialize)]
@@ -334,8 +334,6 @@ pub struct RecordPart {
     pub day: Option<DayPart>,
     /// The account just before.
     pub account: Option<Scene>,
-    /// The halt that was in force before.
-    pub before: Option<HaltNote>,
     /// Orders that it caused.
     pub sent: Vec<String>,
     /// Orders that it found open and that were cancelled.
@@ -347,8 +345,7 @@ pub struct RecordPart {
 pub struct DayPart {
     /// Equity from which it is counted.
     pub start_equity: Money,
-    /// Equity at the moment, at the prices of the mark of the same instant where there is one, else at the last ones on
-    /// record.
+    /// Equity at the moment, as the account part has it.
     pub equity: Decimal,
     /// Lost since the day's start; negative when gained.
     pub loss: Decimal,
@@ -356,6 +353,4 @@ pub struct DayPart {
     pub loss_pct: Decimal,
     /// The limit in percent.
     pub limit_pct: Decimal,
-    /// Whether equity is from the mark of the same instant.
-    pub at_mark: bool,
 }

@@ -11,6 +11,7 @@ use super::super::words::{self, Iso};
 use super::features::Features;
 use super::orders;
 use super::pass::{Decided, Happening, OrderStory, Pass, Terms};
+use super::scene::Scene;
 use super::story::{
     DayPart, DecisionPart, MemberVote, ModelPart, OrderPart, Planned, RecordPart, Refused, ResultPart, Section, Story,
     Term,
@@ -257,6 +258,11 @@ fn record(happening: &Happening) -> RecordPart {
     let json = serde_json::to_value(&happening.record).unwrap_or_default();
     let kind = json.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     let is_halt = matches!(happening.record, Record::Halt { .. });
+    // What halted saw the prices of its instant, which are on record right after it.
+    let scene = happening.scene.clone().map(|scene| match &happening.mark {
+        Some(mark) if is_halt => scene.marked(happening.at.ts, mark),
+        _ => scene,
+    });
     let ids = |ids: &[OrderId]| ids.iter().map(ToString::to_string).collect();
     RecordPart {
         seq: happening.at.seq,
@@ -264,27 +270,19 @@ fn record(happening: &Happening) -> RecordPart {
         kind,
         text: words_of(&happening.record),
         record: json,
-        day: if is_halt { day(happening) } else { None },
-        account: happening.scene.clone(),
-        before: happening.scene.as_ref().and_then(|scene| scene.halt.clone()),
+        day: scene.as_ref().filter(|_| is_halt).and_then(|scene| day(scene, happening.daily_loss?)),
+        account: scene,
         sent: ids(&happening.sent),
         cancelled: ids(&happening.cancelled),
     }
 }
 
-fn day(happening: &Happening) -> Option<DayPart> {
-    let scene = happening.scene.as_ref()?;
+fn day(scene: &Scene, limit: f64) -> Option<DayPart> {
     let start_equity = scene.day_start_equity?;
-    let (equity, at_mark) = match &happening.mark {
-        Some(Record::Mark { equity, .. }) => (equity.get(), true),
-        _ => (scene.equity, false),
-    };
-    let loss = start_equity.get().saturating_sub(equity);
-    let percent =
-        |part: Decimal| part.checked_mul(Decimal::ONE_HUNDRED).and_then(|p| p.checked_div(start_equity.get()));
-    let limit = Decimal::try_from(happening.daily_loss? * 100.0).ok()?;
-    let loss_pct = percent(loss)?.round_dp(4).normalize();
-    Some(DayPart { start_equity, equity, loss, loss_pct, limit_pct: limit.round_dp(4).normalize(), at_mark })
+    let loss = start_equity.get().saturating_sub(scene.equity);
+    let loss_pct = loss.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(start_equity.get())?.round_dp(4).normalize();
+    let limit_pct = Decimal::try_from(limit * 100.0).ok()?.round_dp(4).normalize();
+    Some(DayPart { start_equity, equity: scene.equity, loss, loss_pct, limit_pct })
 }
 
 /// A record in words.
