@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::prices;
-use crate::record::{of_type, records};
+use crate::record::{of_type, positions, records};
 use crate::support::{Home, eventually};
 
 const BARS: i64 = 1_500;
@@ -139,11 +139,8 @@ fn every_way_to_a_trade_leads_to_its_whole_story() {
 }
 
 #[test]
-fn what_was_refused_and_what_halted_is_told_and_what_is_not_there_is_named() {
-    let home = edited(&[
-        ["risk.yaml", "max_daily_loss_pct: 50.0", "max_daily_loss_pct: 0.1"],
-        ["risk.yaml", "max_concurrent_positions: 15", "max_concurrent_positions: 2"],
-    ]);
+fn what_was_refused_is_told_and_what_is_not_there_is_named() {
+    let home = edited(&[["risk.yaml", "max_concurrent_positions: 15", "max_concurrent_positions: 2"]]);
     let records = records(&home.data());
     let refused = records.iter().find(|r| r["verdict"]["verdict"] == "refused").unwrap();
     let told = why(&home, &format!("#{}", refused["seq"]));
@@ -152,15 +149,6 @@ fn what_was_refused_and_what_halted_is_told_and_what_is_not_there_is_named() {
     assert_eq!(decided["refused"]["reason"], refused["verdict"]["reason"]);
     assert!(decided["checks"].as_array().unwrap().iter().any(|check| check["passed"] == false));
     assert!(decided["planned"]["stop"].as_f64().unwrap() > 0.0);
-
-    let halt = of_type(&records, "halt")[0];
-    let told = why(&home, &format!("#{}", halt["seq"]));
-    let part = section(&told, "record")[0];
-    let [loss, limit] = ["loss_pct", "limit_pct"].map(|key| decimal(&part["day"][key]));
-    assert!(loss >= limit, "{part}");
-    let said = halt["reason"]["text"].as_str().unwrap().split_whitespace().nth(4).unwrap();
-    assert!((loss - said.parse::<Decimal>().unwrap()).abs() < "0.006".parse().unwrap(), "{said}: {part}");
-    assert_eq!(part["account"]["at_mark"], true);
 
     let folder = home.data();
     for (what, words) in [
@@ -203,4 +191,38 @@ fn a_running_daemon_is_explained_too() {
         section(&told, "decision")[0]["features"].get("proven").map(|_| ())
     });
     daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_halt_names_the_positions_it_found_and_the_orders_that_followed() {
+    let home = Home::simulated(6_000.0);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    eventually("an open position", || (!positions(&records(&home.data())).is_empty()).then_some(()));
+    home.ask(&["halt", "--level", "flatten", "--reason", "enough"]).ended_with(0);
+    let closed = || positions(&records(&home.data())).is_empty().then_some(());
+    eventually("everything is closed", closed);
+    daemon.stop().ended_with(0);
+
+    let records = records(&home.data());
+    let halt = of_type(&records, "halt")[0];
+    let told = why(&home, &format!("#{}", halt["seq"]));
+    let part = section(&told, "record")[0];
+    assert!(part["text"].as_str().unwrap().contains("enough"), "{part}");
+    let [start, equity, loss] = ["start_equity", "equity", "loss"].map(|key| decimal(&part["day"][key]));
+    assert_eq!(loss, start - equity);
+    assert_eq!(decimal(&part["day"]["limit_pct"]), Decimal::from(50));
+    let exits = |r: &&&Value| r["order"]["cause"]["command"]["seq"] == halt["seq"];
+    let sent: Vec<&Value> = of_type(&records, "intent").iter().filter(exits).map(|r| &r["order"]["id"]).collect();
+    assert_eq!(part["sent"].as_array().unwrap().iter().collect::<Vec<_>>(), sent);
+    assert_eq!(part["account"]["positions"].as_array().unwrap().len(), sent.len(), "{part}");
+    for id in sent {
+        let told = why(&home, id.as_str().unwrap());
+        let exit = section(&told, "order").into_iter().find(|order| order["id"] == *id).unwrap();
+        assert_eq!((&exit["asked"], &exit["cause_seq"]), (&true.into(), &halt["seq"]));
+        assert!(exit["cause"].as_str().unwrap().contains("enough"), "{exit}");
+        assert_eq!(section(&told, "record")[0]["seq"], halt["seq"]);
+        assert_eq!(section(&told, "result")[0]["ended_by"], "halt");
+        assert_eq!(section(&told, "decision").len(), 1, "that of its entry: {told}");
+    }
 }
