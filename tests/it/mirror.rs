@@ -46,7 +46,9 @@ fn damaged_tables_are_kept_aside_and_made_anew_from_the_journal() {
     let broken_pages = [&whole[..4_096], &vec![0xff; whole.len() - 4_096]].concat();
     for (round, garbage) in [b"this is no database".repeat(500), broken_pages].into_iter().enumerate() {
         // What SQLite keeps beside it may hold every page anew, and then nothing is damaged.
-        ["-wal", "-shm"].map(|end| drop(fs::remove_file(home.data().join(format!("levibot.db{end}")))));
+        for end in ["-wal", "-shm"] {
+            let _ = fs::remove_file(home.data().join(format!("levibot.db{end}")));
+        }
         fs::write(database(&home), &garbage).unwrap();
         let audit = home.ask(&["audit"]);
         for words in ["SQL tables: cannot be read", "rebuilds damaged ones", "NOT CLEAN"] {
