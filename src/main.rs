@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use levibot::app::offline::{audit, collect, replay_record, simulate};
+use levibot::app::offline::{TradesFilter, TradesForm, audit, collect, replay_record, simulate, trades, why};
 use levibot::app::{AppError, Purpose, RunRequest, run};
 use levibot::cli::{self, CliError, ClientArgs, ClientCommand, RiskCommand, SimulateArgs};
 use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
@@ -36,6 +36,10 @@ enum Command {
     Run(RunArgs),
     /// Recompute an account from its journal and compare every figure; 0 when all is as it must be, 1 when not
     Audit,
+    /// Tell the whole story of one order, trade, decision or record: why it was, what it saw, what became of it
+    Why(WhyArgs),
+    /// List every round trip with its result; open positions come last
+    Trades(TradesArgs),
     /// Run a record again from its tape and compare every decision and record; 0 when nothing differs, 1 when something does
     ReplayRecord(ReplayArgs),
     /// Train a version of the fusion model
@@ -114,6 +118,31 @@ struct ReplayArgs {
     source: SourceArgs,
 }
 
+#[derive(Debug, Args)]
+struct WhyArgs {
+    /// An order's id or its beginning (lb-6xk2...), a trade of the venue (BTCUSDT/4711 or 4711), a decision
+    /// (BTCUSDT@2022-06-14T12:00Z, the close of its bar), a record (#1234), or a symbol: its latest decision
+    #[arg(value_name = "ORDER|TRADE|DECISION|#RECORD|SYMBOL")]
+    what: String,
+}
+
+#[derive(Debug, Args)]
+struct TradesArgs {
+    /// Print CSV instead of a table
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Those of one symbol
+    #[arg(long)]
+    symbol: Option<Symbol>,
+    /// Those that ended at or after this time (UTC), and open ones
+    #[arg(long, value_name = "TIME")]
+    from: Option<Ts>,
+    /// Those that ended at or before this time (UTC), and open ones that began by then; a date alone means the end of
+    /// that day
+    #[arg(long, value_name = "TIME", value_parser = parse_to)]
+    to: Option<Ts>,
+}
+
 /// What decides the outcome of a run.
 #[derive(Debug, Args)]
 struct SourceArgs {
@@ -166,6 +195,8 @@ fn main() -> ExitCode {
     let code = match &cli.command {
         Command::Run(args) => run_daemon(args, &cli.client),
         Command::Audit => run_audit(&cli.client),
+        Command::Why(args) => run_why(args, &cli.client),
+        Command::Trades(args) => run_trades(args, &cli.client),
         Command::ReplayRecord(args) => run_again(args, &cli.client),
         Command::Collect(args) => run_collect(args, &cli.client),
         Command::Train(ModelArgs { args })
@@ -247,8 +278,35 @@ fn run_audit(client: &ClientArgs) -> u8 {
     match audit(&client.folder()) {
         Ok(outcome) => {
             say(&if client.json { format!("{:#}", outcome.json()) } else { outcome.to_string() });
-            u8::from(!outcome.is_clean())
+            outcome.exit_code()
         }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run_why(args: &WhyArgs, client: &ClientArgs) -> u8 {
+    match why(&client.folder(), &args.what) {
+        Ok(story) => {
+            say(&if client.json {
+                serde_json::to_string_pretty(&story).unwrap_or_default()
+            } else {
+                story.to_string()
+            });
+            0
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run_trades(args: &TradesArgs, client: &ClientArgs) -> u8 {
+    let form = match (args.csv, client.json) {
+        (true, _) => TradesForm::Csv,
+        (false, true) => TradesForm::Json,
+        (false, false) => TradesForm::Table,
+    };
+    let filter = TradesFilter { symbol: args.symbol, from: args.from, to: args.to };
+    match trades(&client.folder(), &filter, form, &mut std::io::stdout()) {
+        Ok(_) => 0,
         Err(error) => fail(&error),
     }
 }

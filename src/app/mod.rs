@@ -254,6 +254,52 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// The journal ends before records that were durable.
+    #[error(
+        "the journal in {dir} lacks {missing} record(s) that were durable: it ends with record {last}, and the SQL tables hold \
+         it up to {known}. Orders, fills and halts that it told of would be forgotten, so nothing was started: restore the \
+         journal from a backup; where there is none, compare with the venue, move {database} away, and start again"
+    )]
+    Cut {
+        /// The data folder.
+        dir: PathBuf,
+        /// The tables.
+        database: PathBuf,
+        /// The journal's last record.
+        last: u64,
+        /// The last record that the tables hold.
+        known: u64,
+        /// How many are missing.
+        missing: u64,
+    },
+    /// What was asked about is not on record.
+    #[error(
+        "there is no {what} among the {looked} records in {dir}: `levibot \
+         trades --data-dir {dir}` lists them; ask for an order (lb-6xk2qa), a trade (BTCUSDT/4711), a decision \
+         (BTCUSDT@2022-06-14T12:00Z), a record (#1234) or a symbol (BTCUSDT)"
+    )]
+    NotOnRecord {
+        /// What was looked for, in words.
+        what: String,
+        /// The data folder.
+        dir: PathBuf,
+        /// How many records were looked at.
+        looked: u64,
+    },
+    /// What was asked about is on record more than once.
+    #[error("`{what}` fits several: {names}; ask for one of them")]
+    SeveralOnRecord {
+        /// What was asked.
+        what: String,
+        /// Those that fit, the first few.
+        names: String,
+    },
+    /// What was asked about cannot be read.
+    #[error(transparent)]
+    Subject(#[from] offline::why::SubjectError),
+    /// What was found could not be written.
+    #[error("the output cannot be written: check that its disk has room")]
+    Output(#[source] std::io::Error),
     /// A name that could not be made.
     #[error("the run cannot be named")]
     Name(#[source] levibot_core::domain::ids::NameError),
@@ -276,10 +322,12 @@ impl AppError {
             Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
             Self::OfReplay { .. } | Self::NotItsConfiguration { .. } => 2,
             Self::OpenFiles(_) | Self::Simulate(_) => 2,
+            Self::NotOnRecord { .. } | Self::SeveralOnRecord { .. } | Self::Subject(_) => 2,
             Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
-            Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } => 5,
+            Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } | Self::Cut { .. } => 5,
+            Self::Store(crate::store::StoreError::Mismatch { .. }) => 5,
             _ => 1,
         }
     }

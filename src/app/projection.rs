@@ -1,13 +1,14 @@
 //! Keeps the SQL tables after the journal. Nothing waits for them; when they fall far behind, people are told, and in the
 //! end entries pause until they are back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use levibot_core::alerts::{Alert, Topic};
 use levibot_core::domain::{Event, FreezeCause, Ix};
 use levibot_core::driver::Input;
+use levibot_core::record::Chain;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -16,12 +17,15 @@ use crate::control::Board;
 use crate::house_link::HouseLink;
 use crate::journal::{JOURNAL_FILE, JournalWatch};
 use crate::risk_manager::Tell;
-use crate::store::{Projector, Store, StoreError};
+use crate::store::{Progress, Projector, Store, StoreError};
 use crate::telemetry::alerts::AlertChannel;
+use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
 
 /// How often the tables are brought up to date.
 const EVERY: Duration = Duration::from_millis(250);
+/// How long a start waits for a database that somebody holds; after that it is opened later.
+const OPEN_WITHIN: Duration = Duration::from_secs(1);
 /// Tables this old are worth an alert.
 const ALERT_AFTER: Duration = Duration::from_secs(60);
 /// Tables this old pause entries.
@@ -44,12 +48,20 @@ pub(super) struct Projection {
 }
 
 impl Projection {
+    /// # Errors
+    /// [`AppError::Store`] for a database that cannot be used and will not be by itself: of a newer levibot, or in a folder
+    /// that may not be written. One that somebody holds is waited for; a damaged one is set aside and made anew.
     pub(super) async fn start(database: &Path, dir: &Path, parts: Parts) -> Result<Self, AppError> {
-        let store = Store::open(&format!("sqlite://{}", database.display())).await?;
-        let projector = Projector::new(store, &dir.join(JOURNAL_FILE));
+        let tables =
+            Tables { database: database.to_owned(), journal: dir.join(JOURNAL_FILE), alerts: parts.alerts.clone() };
+        let projector = match tokio::time::timeout(OPEN_WITHIN, tables.open()).await {
+            Ok(Ok(projector)) => Some(projector),
+            Ok(Err(error)) if !error.is_busy() => return Err(error.into()),
+            Ok(Err(_)) | Err(_) => None,
+        };
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(Follower { projector, parts, behind: None, told: false, frozen: 0 }.run(stopped));
-        Ok(Self { stop, task })
+        let follower = Follower { tables, projector, parts, behind: None, told: false, replaced: false, frozen: 0 };
+        Ok(Self { stop, task: tokio::spawn(follower.run(stopped)) })
     }
 
     /// Takes what is left and ends; the last record in the tables.
@@ -62,12 +74,78 @@ impl Projection {
     }
 }
 
+/// Where the tables are and what they are made from.
+struct Tables {
+    database: PathBuf,
+    journal: PathBuf,
+    alerts: Vec<Arc<dyn AlertChannel>>,
+}
+
+impl Tables {
+    /// Opens the database; a damaged one is put out of the way.
+    async fn open(&self) -> Result<Projector, StoreError> {
+        match Store::open(&address(&self.database)).await {
+            Ok(store) => Ok(Projector::new(store, &self.journal)),
+            Err(error) if error.is_damage() => self.replace(&error).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes new tables in the place of damaged ones, and tells people.
+    async fn replace(&self, error: &StoreError) -> Result<Projector, StoreError> {
+        let (store, aside) = Store::replace(&self.database).await?;
+        let text = format!(
+            "the SQL tables in {} were damaged and are rebuilt from the journal, trading goes on: {}; the old file is kept as \
+             {}, look at the disk (until they are rebuilt, `levibot audit` cannot compare the journal's end with them)",
+            self.database.display(),
+            chain(error),
+            aside.display()
+        );
+        let alert = Alert::warning(Topic::Store, None, text);
+        self.alerts.iter().for_each(|channel| channel.send(&alert));
+        Ok(Projector::new(store, &self.journal))
+    }
+}
+
+fn address(database: &Path) -> String {
+    format!("sqlite://{}", database.display())
+}
+
+/// Compares the journal with its mirror in the tables before anything is written to it. Where there are no tables, or none
+/// that can be read now, there is nothing to compare with; whoever opens them says what is wrong.
+///
+/// # Errors
+/// [`AppError::Cut`] when the journal ends before what was durable, [`AppError::Store`] when it is another one.
+pub(super) async fn compare(database: &Path, dir: &Path, head: Chain) -> Result<(), AppError> {
+    if !database.is_file() {
+        return Ok(());
+    }
+    let Ok(Ok(store)) = tokio::time::timeout(OPEN_WITHIN, Store::open(&address(database))).await else { return Ok(()) };
+    let known = store.head().await;
+    let projector = Projector::new(store, &dir.join(JOURNAL_FILE));
+    let compared = projector.check().await;
+    projector.close().await;
+    match (known, compared) {
+        (Ok(Some((known, _))), _) if known > head.seq => {
+            let (dir, database) = (dir.to_owned(), database.to_owned());
+            Err(AppError::Cut { dir, database, last: head.seq, known, missing: known - head.seq })
+        }
+        (_, Err(error @ StoreError::Mismatch { .. })) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 struct Follower {
-    projector: Projector,
+    tables: Tables,
+    /// None while somebody else holds the database.
+    projector: Option<Projector>,
     parts: Parts,
     /// Since when the tables lack durable records that they could not take.
     behind: Option<Instant>,
     told: bool,
+    /// Whether tables that were damaged while they were in use have been made anew: once, for a disk that damages them
+    /// again needs a person.
+    replaced: bool,
     /// Symbols whose entries are frozen for it, in instrument order.
     frozen: usize,
 }
@@ -77,7 +155,7 @@ impl Follower {
         loop {
             let last = tokio::time::timeout(EVERY, stopped.changed()).await.is_ok();
             let durable = self.parts.watch.durable();
-            let result = self.projector.catch_up_to(durable.offset).await;
+            let result = self.catch_up_to(durable.offset).await;
             if last {
                 return result.map(|progress| progress.seq);
             }
@@ -88,6 +166,28 @@ impl Follower {
                     self.caught_up();
                 }
                 Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    /// Brings the tables up to a byte of the journal, and opens them first where that was not possible before.
+    async fn catch_up_to(&mut self, offset: u64) -> Result<Progress, StoreError> {
+        let mut projector = match self.projector.take() {
+            Some(projector) => projector,
+            None => self.tables.open().await?,
+        };
+        let result = projector.catch_up_to(offset).await;
+        match result {
+            Err(error) if error.is_damage() && !std::mem::replace(&mut self.replaced, true) => {
+                projector.close().await;
+                let mut fresh = self.tables.replace(&error).await?;
+                let result = fresh.catch_up_to(offset).await;
+                self.projector = Some(fresh);
+                result
+            }
+            result => {
+                self.projector = Some(projector);
+                result
             }
         }
     }

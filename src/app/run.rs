@@ -15,7 +15,7 @@ use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::latch_watch::LatchGuard;
 use super::open_files::Need;
-use super::projection::Projection;
+use super::projection::{self, Projection};
 use super::start::{Actors, Faces, Shared, first_words};
 use super::watch::Sight;
 use super::{AppError, Purpose, RunRequest, Summary, first_model, model, strategies};
@@ -100,6 +100,11 @@ impl Daemon {
         found: Option<Metadata>,
         sight: Sight,
     ) -> Result<Self, AppError> {
+        // In realtime nothing is repeated: what the journal has lost, nobody would bring back.
+        if pace(&request.config) == Pace::Realtime {
+            let durable = house.journal.durable();
+            projection::compare(&request.config.store.path(&house.dir), &house.dir, durable.head).await?;
+        }
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
         let halts = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;

@@ -27,23 +27,16 @@ pub(super) fn stop(view: &StopView, look: Look) -> String {
     format!("halted ({}) by {}\n\n", view.level, format::clean(&view.reason)) + &trimmed(&table(look, &columns, rows))
 }
 
-/// What a rebalancing would find and do, where the daemon shows it.
-fn rebalance_rows(view: &AccountView) -> Vec<RebalanceRow> {
-    let rows =
-        serde_json::to_value(view).ok().and_then(|mut view| view.get_mut("rebalance").map(serde_json::Value::take));
-    rows.and_then(|rows| serde_json::from_value(rows).ok()).unwrap_or_default()
-}
-
 /// What a rebalancing would do; `None` where it cannot be written as JSON.
 pub(super) fn rebalance(view: &AccountView, as_json: bool, look: Look) -> Option<String> {
-    let rows = rebalance_rows(view);
+    let rows = &view.rebalance;
     if as_json {
-        return json(&rows);
+        return json(rows);
     }
     if rows.is_empty() {
         return Some("no open position: there is nothing to weigh\n".to_owned());
     }
-    Some(rebalance_table(&rows, look))
+    Some(rebalance_table(rows, look))
 }
 
 fn rebalance_table(rows: &[RebalanceRow], look: Look) -> String {

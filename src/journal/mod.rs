@@ -13,13 +13,15 @@ use std::sync::Arc;
 
 use levibot_core::record::{Chain, EncodeError, LineFault};
 
+mod damage;
 mod recovery;
 pub mod tape;
 mod tape_reader;
 mod verify;
 mod writer;
 
-pub use recovery::{Recovery, TornTail, scan};
+pub use damage::Damage;
+pub use recovery::{Place, Recovery, TornTail, scan, scan_places};
 pub use tape::{TapeError, TapeOptions, TapeStatus, TapeWriter};
 pub use tape_reader::{TapeReader, TornBlock};
 pub use writer::{Journal, JournalWatch};

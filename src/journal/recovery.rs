@@ -21,6 +21,15 @@ pub struct Recovery {
     pub torn: Option<TornTail>,
 }
 
+/// Where a record ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The record and its hash.
+    pub head: Chain,
+    /// Bytes of the journal up to its end.
+    pub offset: u64,
+}
+
 /// The incomplete last line of a writer that died.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
@@ -83,16 +92,28 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
 /// # Errors
 /// [`JournalError::Io`], or [`JournalError::Damaged`] at the first line that does not follow from those before it.
 pub fn scan(path: &Path, each: &mut dyn FnMut(Envelope)) -> Result<Recovery, JournalError> {
+    scan_places(path, &mut |envelope, _| each(envelope))
+}
+
+/// [`scan`] that gives each record with the journal's head after it and its end in bytes.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_places(path: &Path, each: &mut dyn FnMut(Envelope, Place)) -> Result<Recovery, JournalError> {
     let file = File::open(path).map_err(io_error("open the journal", path))?;
     scan_file(&file, path, each)
 }
 
-pub(super) fn scan_file(file: &File, path: &Path, each: &mut dyn FnMut(Envelope)) -> Result<Recovery, JournalError> {
+pub(super) fn scan_file(
+    file: &File,
+    path: &Path,
+    each: &mut dyn FnMut(Envelope, Place),
+) -> Result<Recovery, JournalError> {
     let mut reader = JournalReader::new(BufReader::with_capacity(1 << 20, file));
     let mut torn = None;
-    for item in reader.by_ref() {
+    while let Some(item) = reader.next() {
         match item {
-            Ok((envelope, _)) => each(envelope),
+            Ok((envelope, offset)) => each(envelope, Place { head: reader.head(), offset }),
             Err(fault) if fault.is_torn_tail() => {
                 let length = file.metadata().map_err(io_error("measure", path))?.len();
                 torn = Some(length.saturating_sub(fault.offset()));

@@ -117,7 +117,7 @@ impl Journal {
     ) -> Result<(Self, Recovery), JournalError> {
         let lock = lock(dir)?;
         let (file, path) = open_file(dir)?;
-        let mut recovery = scan_file(&file, &path, each)?;
+        let mut recovery = scan_file(&file, &path, &mut |envelope, _| each(envelope))?;
         if let Some(torn) = &mut recovery.torn {
             torn.kept = Some(cut_tail(dir, &path, &file, recovery.offset, torn.seq)?);
         }

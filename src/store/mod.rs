@@ -3,7 +3,7 @@
 //! [`Projector`] applies journal records in transactions that hold rows and journal offset together, so that a row is
 //! there exactly once whenever it is killed. No decision is ever made from these tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 
 mod apply;
+mod aside;
 mod book;
 mod projector;
 mod rows;
@@ -21,6 +22,12 @@ pub use rows::{DecisionRow, EquityRow, FillRow, HaltRow, OrderRow, PositionRow, 
 
 /// How long a statement waits for another process that holds the database, such as a person's `sqlite3`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+// Result codes of SQLite, <https://www.sqlite.org/rescode.html>.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_NOTADB: i32 = 26;
 
 /// An open database with the current tables.
 #[derive(Debug, Clone)]
@@ -118,9 +125,49 @@ pub enum StoreError {
         /// The record.
         seq: u64,
     },
+    /// A damaged database could not be put out of the way.
+    #[error("the damaged database {path} cannot be set aside: move it away by hand; it is rebuilt from the journal")]
+    Aside {
+        /// The database.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
     /// The runtime is going down.
     #[error("reading the journal was interrupted: the program is ending")]
     Interrupted,
+}
+
+impl StoreError {
+    /// Whether the file is no database any more, or a damaged one: only a new one helps.
+    pub fn is_damage(&self) -> bool {
+        let code = match self {
+            Self::Corrupt { .. } => return true,
+            Self::Database { source, .. }
+            | Self::Migrate { source: sqlx::migrate::MigrateError::Execute(source), .. } => primary_code(source),
+            _ => None,
+        };
+        matches!(code, Some(SQLITE_CORRUPT | SQLITE_NOTADB))
+    }
+
+    /// Whether somebody else holds the database: it passes.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Database { source, .. }
+            | Self::Migrate { source: sqlx::migrate::MigrateError::Execute(source), .. } => {
+                let waited = matches!(source, sqlx::Error::PoolTimedOut);
+                waited || matches!(primary_code(source), Some(SQLITE_BUSY | SQLITE_LOCKED))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// SQLite's result code without what it adds in its higher bits.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
 }
 
 fn database(operation: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -176,6 +223,15 @@ impl Store {
             ok if ok == "ok" => Ok(()),
             findings => Err(StoreError::Corrupt { findings }),
         }
+    }
+
+    /// Puts a damaged database out of the way and makes a new one. Tells where the old one was put.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`StoreError::Aside`].
+    pub async fn replace(path: &Path) -> Result<(Self, PathBuf), StoreError> {
+        let aside = aside::set(path)?;
+        Ok((Self::open(&format!("sqlite://{}", path.display())).await?, aside))
     }
 
     /// Finishes what runs and closes the database.

@@ -98,6 +98,21 @@ impl Projector {
         }
     }
 
+    /// Whether the tables come from this journal, as far as they go.
+    ///
+    /// # Errors
+    /// [`StoreError::Mismatch`] when they do not, [`StoreError::Journal`], [`StoreError::Database`].
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let mut db = self.store.pool.acquire().await.map_err(database("open"))?;
+        let place = Place::load(&mut db).await?;
+        self.open(&place).map(drop)
+    }
+
+    /// Lets the database go.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+
     /// Empties the tables and fills them again from the journal's start.
     ///
     /// # Errors

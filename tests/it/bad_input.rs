@@ -103,7 +103,10 @@ fn an_altered_byte_is_found_and_the_daemon_does_not_start() {
     let place = format!("damaged at line {}", at + 1);
     let words = [path.to_str().unwrap(), place.as_str(), "restore a backup"];
     home.run(&[]).wait().refused_with(5, &words);
-    home.ask(&["audit"]).refused_with(5, &words);
+    let audit = home.ask(&["audit"]);
+    for word in [&format!("DAMAGED at line {}", at + 1), "checksum", "restore a backup"] {
+        assert!(audit.ended_with(5).contains(word), "`{word}` is missing in:\n{}", audit.out);
+    }
     assert!(fs::read(&path).unwrap() == altered.concat(), "nothing was changed");
 
     // A line that is missing in the middle is no better.

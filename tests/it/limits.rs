@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::support::Home;
+use crate::record::{assert_unique, journal_path, of_type, records};
+use crate::support::{Home, eventually};
 
 /// The limit of open files that is in force for a process.
 fn open_files(pid: u32) -> u64 {
@@ -43,4 +44,43 @@ fn symbols_that_come_and_would_need_too_many_open_files_are_refused() {
     home.ask(&["reload"]).refused_with(1, &["nothing has changed", "is 402", "5 engine(s) need", "LimitNOFILE="]);
     assert_eq!(home.ask_json(&["engines"])["total"], 4);
     daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_full_disk_stops_orders_and_loses_nothing_that_was_journaled() {
+    let home = Home::simulated(6_000.0);
+    home.set_watch(false);
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    eventually("a fill", || (!of_type(&records(&home.data()), "fill").is_empty()).then_some(()));
+    daemon.stop().ended_with(0);
+    // No file may grow any more beyond a little more than the journal; the signal that would end the program is ignored,
+    // as on a disk that is full.
+    let blocks = (fs::metadata(journal_path(&home.data())).unwrap().len() + 40_000) / 512;
+    let mut daemon = home.run_under(&format!("trap '' XFSZ; ulimit -f {blocks}"), &[]);
+    daemon.ready();
+    eventually("the journal has failed", || {
+        assert!(!daemon.is_over(), "{}", daemon.log());
+        daemon.log().contains("no order is sent any more").then_some(())
+    });
+    let left = fs::read(journal_path(&home.data())).unwrap();
+    let whole = records(&home.data());
+    // It stays and answers. Of the batch that failed some lines may stand there; nothing had been done on them.
+    assert!(home.ask_json(&["status"])["journal_seq"].as_u64().unwrap() <= whole.len() as u64);
+    assert!(!daemon.is_over());
+    let outcome = daemon.stop();
+    assert_eq!(outcome.code(), 1, "{}", outcome.err);
+    assert!(left == fs::read(journal_path(&home.data())).unwrap(), "nothing came after the failure");
+
+    let audit = home.ask(&["audit"]);
+    let is_torn = !left.ends_with(b"\n");
+    assert_eq!(audit.ended_with(0).contains("an unacknowledged tail"), is_torn, "{}", audit.out);
+    // With room again it goes on where the journal ends.
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    let after = records(&home.data());
+    assert_eq!(after[..whole.len()], whole[..]);
+    assert_unique(&after);
+    daemon.stop().ended_with(0);
+    assert_eq!(home.ask_json(&["audit"])["clean"], true);
 }

@@ -137,6 +137,10 @@ impl<R: BufRead> Iterator for JournalReader<R> {
 }
 
 #[cfg(test)]
+#[path = "damage_tests.rs"]
+mod damage_tests;
+
+#[cfg(test)]
 mod tests {
     use super::super::samples;
     use super::*;

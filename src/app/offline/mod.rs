@@ -6,11 +6,22 @@ mod replay_record;
 mod seats;
 mod simulate;
 mod stopping;
+mod trades;
+mod trips;
+pub mod why;
+mod words;
 
 use std::path::{Path, PathBuf};
 
+use levibot_core::account::ApplyError;
+use levibot_core::record::Envelope;
+
 use super::AppError;
-use crate::journal::JOURNAL_FILE;
+use super::data::progress;
+use crate::journal::{JOURNAL_FILE, Place, Recovery, scan_places};
+
+/// Records between two looks at the progress bar.
+const SHOWN_EVERY: u64 = 4_096;
 
 /// Which run a folder means: its own, or the only one in it.
 fn run_folder(dir: &Path) -> Result<PathBuf, AppError> {
@@ -31,8 +42,38 @@ fn run_folder(dir: &Path) -> Result<PathBuf, AppError> {
     }
 }
 
+/// Reads a run's journal to its end, as far as its lines are whole, with a bar of progress on a terminal. A daemon may be
+/// writing it meanwhile.
+///
+/// # Errors
+/// [`AppError::Journal`] for a damaged one, and [`AppError::Fold`] for the first record that `each` says cannot follow.
+fn read(
+    dir: &Path,
+    what: &'static str,
+    each: &mut dyn FnMut(&Envelope, Place) -> Result<(), ApplyError>,
+) -> Result<Recovery, AppError> {
+    let path = dir.join(JOURNAL_FILE);
+    let bar = progress(path.metadata().map_or(0, |file| file.len()), what);
+    let mut fault = None;
+    let recovery = scan_places(&path, &mut |envelope, place| {
+        if envelope.seq.is_multiple_of(SHOWN_EVERY) {
+            bar.set_position(place.offset);
+        }
+        if fault.is_none() {
+            fault = each(&envelope, place).err().map(|error| (envelope.seq, error));
+        }
+    });
+    bar.finish_and_clear();
+    match (recovery?, fault) {
+        (_, Some((seq, source))) => Err(AppError::Fold { seq, dir: dir.to_owned(), source }),
+        (recovery, None) => Ok(recovery),
+    }
+}
+
 pub use audit::{AuditOutcome, audit};
 pub use collect::{Collected, collect};
 pub use replay_record::{ReplayOutcome, replay_record};
 pub use simulate::simulate;
 pub use stopping::{CloseRequest, StopRequest, Stopped, Stuck, close, stop};
+pub use trades::{TradesFilter, TradesForm, trades};
+pub use why::why;

@@ -208,15 +208,7 @@ impl<'a> Again<'a> {
         let TapeEntry { ts, to, event, .. } = entry;
         match to {
             TapeTarget::Account => self.account(ts, &event, outcome),
-            TapeTarget::Engine(ix) => self.seats.step(ix, ts, event),
-            TapeTarget::History(ix) | TapeTarget::Cold(ix) => {
-                if matches!(to, TapeTarget::Cold(_)) {
-                    self.seats.begin(ix);
-                }
-                if let Event::Bar { bar, context, .. } = event {
-                    self.seats.prime(ix, bar, context);
-                }
-            }
+            TapeTarget::Engine(_) | TapeTarget::History(_) | TapeTarget::Cold(_) => self.seats.take(ts, to, event),
             TapeTarget::Remembered => {
                 if let (Some(account), Event::Bar { instrument, bar, .. }) = (&mut self.account, &event) {
                     account.remember(*instrument, bar);

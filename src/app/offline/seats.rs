@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use levibot_core::domain::{Actions, Bar, Context, Decision, Event, Ix, Timeframe, Ts};
 use levibot_core::engine::{Core, EngineAction, EngineSetup, StrategyPolicy};
+use levibot_core::features::FeatureSet;
+use levibot_core::record::TapeTarget;
 
 /// What an engine was given.
 #[expect(clippy::large_enum_variant, reason = "few wait, and not for long")]
@@ -50,18 +52,32 @@ impl Seats {
     }
 
     /// An engine's memory begins anew. What the one before it has answered and nobody has taken is nobody's.
-    pub(super) fn begin(&mut self, ix: Ix) {
+    fn begin(&mut self, ix: Ix) {
         self.0.insert(ix, Seat::default());
     }
 
-    /// A bar of the past.
-    pub(super) fn prime(&mut self, ix: Ix, bar: Bar, context: Context) {
-        self.0.entry(ix).or_default().give(Given::Past(bar, context));
+    /// Gives an engine what the tape has for it; what is for others is passed over.
+    pub(super) fn take(&mut self, ts: Ts, to: TapeTarget, event: Event) {
+        match to {
+            TapeTarget::Engine(ix) => self.give(ix, Given::Now(ts, event)),
+            TapeTarget::History(ix) | TapeTarget::Cold(ix) => {
+                if matches!(to, TapeTarget::Cold(_)) {
+                    self.begin(ix);
+                }
+                if let Event::Bar { bar, context, .. } = event {
+                    self.give(ix, Given::Past(bar, context));
+                }
+            }
+            TapeTarget::Account
+            | TapeTarget::Remembered
+            | TapeTarget::Session
+            | TapeTarget::Setup
+            | TapeTarget::Start(_) => {}
+        }
     }
 
-    /// An input.
-    pub(super) fn step(&mut self, ix: Ix, ts: Ts, event: Event) {
-        self.0.entry(ix).or_default().give(Given::Now(ts, event));
+    fn give(&mut self, ix: Ix, given: Given) {
+        self.0.entry(ix).or_default().give(given);
     }
 
     /// What the engine says to the bar of a recorded decision; `strategy` is the one that made it.
@@ -71,17 +87,32 @@ impl Seats {
         timeframe: Timeframe,
         strategy: Option<&StrategyPolicy>,
     ) -> Option<Decision> {
-        let ix = recorded.instrument;
-        let seat = self.0.entry(ix).or_default();
-        if seat.core.is_none() {
-            seat.core = Some(Core::new(EngineSetup::new(ix, timeframe, strategy?.clone())));
-            std::mem::take(&mut seat.waiting).into_iter().for_each(|given| seat.give(given));
-        }
+        let seat = self.seated(recorded.instrument, timeframe, strategy)?;
         // An engine that was replaced may have left an answer that nobody took.
         while seat.answers.front().is_some_and(|answer| answer.bar < recorded.bar) {
             seat.answers.pop_front();
         }
         seat.answers.pop_front()
+    }
+
+    /// The features that an engine has after all that it was given; `strategy` is the one it was made with.
+    pub(super) fn features(
+        &mut self,
+        ix: Ix,
+        timeframe: Timeframe,
+        strategy: Option<&StrategyPolicy>,
+    ) -> Option<&FeatureSet> {
+        self.seated(ix, timeframe, strategy)?.core.as_ref().map(Core::features)
+    }
+
+    /// A seat whose engine is there.
+    fn seated(&mut self, ix: Ix, timeframe: Timeframe, strategy: Option<&StrategyPolicy>) -> Option<&mut Seat> {
+        let seat = self.0.entry(ix).or_default();
+        if seat.core.is_none() {
+            seat.core = Some(Core::new(EngineSetup::new(ix, timeframe, strategy?.clone())));
+            std::mem::take(&mut seat.waiting).into_iter().for_each(|given| seat.give(given));
+        }
+        Some(seat)
     }
 }
 
@@ -129,20 +160,20 @@ mod tests {
         let mut seats = Seats::default();
         for policy in [strategy(26), strategy(40)] {
             seats.begin(Ix(0));
-            (0..300).for_each(|n| seats.prime(Ix(0), bar(n), Context::default()));
+            (0..300).for_each(|n| seats.take(close(n), TapeTarget::History(Ix(0)), event(n)));
             for n in [300, 301] {
-                seats.step(Ix(0), close(n), event(n));
+                seats.take(close(n), TapeTarget::Engine(Ix(0)), event(n));
             }
             // The answer to bar 300 was never taken.
             let recorded = decision(&policy, 301);
             assert_eq!(recorded.policy, policy.hash());
             assert_eq!(seats.answer(&recorded, Timeframe::HOUR, Some(&policy)), Some(recorded));
             // What the next one is given is answered too, and not taken either.
-            seats.step(Ix(0), close(302), event(302));
+            seats.take(close(302), TapeTarget::Engine(Ix(0)), event(302));
         }
         let unknown = decision(&strategy(26), 10);
         seats.begin(Ix(0));
-        seats.step(Ix(0), close(10), event(10));
+        seats.take(close(10), TapeTarget::Engine(Ix(0)), event(10));
         assert_eq!(seats.answer(&unknown, Timeframe::HOUR, None), None, "its strategy is not on record");
     }
 }

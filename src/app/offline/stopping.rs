@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use levibot_core::account::orders::OrderStage;
 use levibot_core::account::{Account, AccountView, Action, ApplyError, State};
 use levibot_core::domain::{Actions, DoneReason, Event, HaltLevel, Leg, OrderId, Reason, Report, Ts};
 use levibot_core::record::{Envelope, JournalReader, Record};
@@ -244,7 +245,7 @@ impl Alone {
     /// accept, and one that is wholly filled is over.
     fn cancelled(&self, id: OrderId) -> Option<Report> {
         let order = self.state().orders().find(|order| order.order.id == id)?;
-        let reason = match (order.accepted, order.filled == order.order.qty) {
+        let reason = match (order.stage == OrderStage::Live, order.filled == order.order.qty) {
             (_, true) => DoneReason::Filled,
             (true, false) => DoneReason::Cancelled,
             (false, false) => DoneReason::NotSent,

@@ -1,0 +1,178 @@
+use levibot_core::account::{AccountSetup, RiskPolicy};
+use levibot_core::domain::instrument::RawInstrument;
+use levibot_core::domain::{
+    AccountKind, Decision, DoneReason, Fill, HaltLevel, InstrumentId, Ix, Leg, Order, Reason, Side, Span, Timeframe,
+};
+use levibot_core::record::Verdict;
+use proptest::prelude::*;
+
+use super::*;
+
+const T0: Ts = Ts::from_secs(1_654_041_600);
+
+fn symbol() -> Symbol {
+    "BTCUSDT".parse().unwrap()
+}
+
+fn started() -> Record {
+    let raw = RawInstrument {
+        id: InstrumentId { venue: "sim".parse().unwrap(), symbol: symbol() },
+        base: "BTC".into(),
+        quote: "USDT".into(),
+        tick: "0.01".parse().unwrap(),
+        step: "0.001".parse().unwrap(),
+        min_qty: "0.001".parse().unwrap(),
+        min_notional: "5".parse().unwrap(),
+    };
+    let yaml = "risk_policy: {max_daily_loss_pct: 3.0, max_symbol_risk_pct: 0.2, max_concurrent_positions: 15, \
+                rebalance_frequency: weekly, position_sizing: {method: kelly, kelly_fraction: 0.5, min_position_usd: 10, \
+                max_position_usd: 1000}}";
+    let setup = AccountSetup {
+        name: "paper".into(),
+        kind: AccountKind::Linear,
+        currency: "USDT".into(),
+        initial_cash: "10000".parse().unwrap(),
+        instruments: vec![raw.try_into().unwrap()],
+        risk: RiskPolicy::from_yaml(yaml).unwrap(),
+        cost_per_side: 0.001,
+        resume_next_day: false,
+    };
+    let (run, setup) = ("run-1".parse().unwrap(), Box::new(setup));
+    Record::Started { run, timeframe: Timeframe::HOUR, config_hash: "ab".into(), setup }
+}
+
+/// A journal that grows by a second with each record.
+struct Rig {
+    trips: Trips,
+    seq: u64,
+    steps: Vec<Step>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let mut rig = Self { trips: Trips::default(), seq: 0, steps: Vec::new() };
+        rig.take(started());
+        rig
+    }
+
+    fn now(&self) -> Ts {
+        T0 + Span::SECOND.times(i64::try_from(self.seq).unwrap())
+    }
+
+    fn take(&mut self, record: Record) -> u64 {
+        self.seq += 1;
+        let envelope = Envelope { seq: self.seq, ts: self.now(), v: 4, record };
+        self.steps.extend(self.trips.take(&envelope).unwrap());
+        self.seq
+    }
+
+    /// An order of its own for each fill.
+    fn fill(&mut self, cause: Cause, side: Side, qty: &str, price: &str) -> OrderId {
+        let id: OrderId = format!("lb-{}", self.seq).parse().unwrap();
+        let (qty, ts) = (qty.parse().unwrap(), self.now());
+        let order =
+            Order { id, symbol: symbol(), side, leg: Leg::Entry, qty, cause, attempt: 1, trigger: None, created: ts };
+        self.take(Record::Intent { order, reserved: "0".parse().unwrap(), bracket: None });
+        let (price, fee) = (price.parse().unwrap(), "0.3".parse().unwrap());
+        let fill =
+            Fill { order: id, trade_id: self.seq, symbol: symbol(), side, price, qty, fee, commission: None, ts };
+        self.take(Record::Fill { fill });
+        self.take(Record::Done { order: id, reason: DoneReason::Filled, text: None });
+        id
+    }
+
+    fn closed(&self) -> Vec<&Trip> {
+        let closed = self.steps.iter().filter_map(|step| match step {
+            Step::Closed(trip) => Some(trip),
+            Step::Apart { .. } => None,
+        });
+        closed.collect()
+    }
+}
+
+fn decision(bar: i64) -> Cause {
+    Cause::Decision { bar: Ts::from_secs(bar) }
+}
+
+fn text(value: Option<Decimal>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[test]
+fn parts_make_one_trip_and_a_turn_makes_two() {
+    let mut rig = Rig::new();
+    let entry = rig.fill(decision(1), Side::Buy, "2", "100");
+    rig.fill(decision(2), Side::Buy, "1", "130");
+    rig.fill(decision(3), Side::Sell, "1", "120");
+    assert!(rig.closed().is_empty());
+    // Two close the rest, one opens the other side.
+    rig.fill(decision(4), Side::Sell, "3", "140");
+    let first = rig.closed()[0].clone();
+    assert_eq!((first.direction, first.orders[0], first.parts), (Direction::Long, entry, 4));
+    assert_eq!([text(first.entry_price()), text(first.exit_price())], ["110", "133.333333333333"]);
+    assert_eq!((first.entered, first.exited), (Decimal::from(3), Decimal::from(3)));
+    // 10 and 60; three fees and two thirds of the fourth.
+    assert_eq!((first.gross.to_string(), first.fees.normalize().to_string()), ("70".into(), "1.1".into()));
+    assert_eq!(first.return_pct().unwrap().to_string(), "20.8788");
+    let open = &rig.trips.open()[&symbol()];
+    assert_eq!((open.direction, open.entered, open.closed), (Direction::Short, Decimal::ONE, None));
+    assert_eq!((open.fees.normalize().to_string(), open.return_pct()), ("0.1".to_owned(), None));
+}
+
+#[test]
+fn the_reason_is_that_of_the_last_exit() {
+    let mut rig = Rig::new();
+    let decide = |rig: &mut Rig, bar: i64, intent| {
+        let bar = Ts::from_secs(bar);
+        let decision = Decision { instrument: Ix(0), bar, policy: 1, features: 2, forecast: None, intent };
+        rig.take(Record::Decision { symbol: symbol(), decision, verdict: Verdict::Unchanged });
+    };
+    let reason = || Reason { by: "me".into(), text: "why".into() };
+    let mut wanted = Vec::new();
+    let mut cycle = |rig: &mut Rig, word: &'static str, cause: Cause| {
+        rig.fill(decision(1), Side::Buy, "1", "100");
+        rig.fill(cause, Side::Sell, "1", "90");
+        wanted.push(word);
+    };
+    let entry = "lb-1".parse().unwrap();
+    cycle(&mut rig, "stop", Cause::Bracket { entry, rule: ExitReason::Stop });
+    cycle(&mut rig, "time_exit", Cause::Bracket { entry, rule: ExitReason::TimeExit });
+    let halt = rig.take(Record::Halt { level: HaltLevel::Flatten, reason: reason() });
+    cycle(&mut rig, "halt", Cause::Command { seq: halt });
+    let close = rig.take(Record::Close { symbol: symbol(), reason: reason() });
+    cycle(&mut rig, "close", Cause::Command { seq: close });
+    cycle(&mut rig, "rebalance", Cause::Rebalance { at: T0 });
+    decide(&mut rig, 50, Some(Intent::Exit));
+    cycle(&mut rig, "signal", decision(50));
+    let bracket = levibot_core::domain::BracketSpec { stop: 1.0, target: None, trailing: None, time_exit: None };
+    let (direction, probability, volatility, reference) = (Direction::Short, None, 0.1, 90.0);
+    decide(&mut rig, 60, Some(Intent::Enter { direction, probability, volatility, reference, bracket }));
+    cycle(&mut rig, "reverse", decision(60));
+    let reasons: Vec<_> = rig.closed().iter().map(|trip| trip.reason.unwrap()).collect();
+    assert_eq!(reasons, wanted);
+}
+
+proptest! {
+    #[test]
+    fn trips_add_up_to_the_ledger(fills in prop::collection::vec((any::<bool>(), 1..9_u32, 1..2_000_u32), 1..40)) {
+        let mut rig = Rig::new();
+        for (buy, qty, price) in fills {
+            let side = if buy { Side::Buy } else { Side::Sell };
+            let (qty, price) = (format!("0.00{qty}"), format!("{}.{:02}", price, price % 97));
+            rig.fill(decision(1), side, &qty, &price);
+        }
+        let state = rig.trips.state().unwrap();
+        let (mut gross, mut fees, mut net) = (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO);
+        for trip in rig.closed().into_iter().chain(rig.trips.open().values()) {
+            gross += trip.gross;
+            fees += trip.fees;
+            let left = trip.entered - trip.exited;
+            prop_assert!(trip.closed.is_none() || left.is_zero(), "{:?}", trip);
+            net += if trip.direction == Direction::Long { left } else { -left };
+        }
+        prop_assert_eq!(gross, state.realised().get());
+        prop_assert_eq!(fees, state.fees().get());
+        prop_assert_eq!(net, state.books()[0].net());
+        prop_assert!(rig.steps.iter().all(|step| matches!(step, Step::Closed(_))));
+    }
+}
