@@ -31,24 +31,24 @@ impl Desk {
 
 #[test]
 fn a_bad_tick_of_a_symbol_that_falls_silent_never_stops_and_people_are_told() {
-    let mut desk = Desk::with_positions(2, RISK);
+    let mut desk = Desk::with_positions(2, &RISK.replace("max_daily_loss_pct: 3.0", "max_daily_loss_pct: 0.5"));
     for at in 0..2 {
         desk.tick_after(1_000, at, 100.0);
     }
-    desk.tick_after(1_000, 0, 50.0);
+    desk.tick_after(1_000, 0, 92.0);
     for _ in 0..10 {
         desk.tick_after(30_000, 1, 100.0);
     }
     assert_eq!(desk.account.halt_level(), HaltLevel::None, "one tick is one tick, however old");
     assert_eq!(desk.alerts.iter().filter(|text| text.contains("never confirmed")).count(), 1, "{:?}", desk.alerts);
-    // A closed bar has many trades behind it. At 100 it denies the tick, at 50 it confirms it.
+    // A closed bar has many trades behind it. At 100 it denies the tick, at 92 it confirms it.
     desk.flat_bar(0, 100.0);
     desk.tell(&Event::FrameEnd);
     assert_eq!(desk.account.halt_level(), HaltLevel::None);
     desk.now = desk.now + Span::MINUTE;
-    desk.flat_bar(0, 50.0);
+    desk.flat_bar(0, 92.0);
     desk.now = desk.now + Span::MINUTE;
-    desk.flat_bar(0, 50.0);
+    desk.flat_bar(0, 92.0);
     desk.tell(&Event::FrameEnd);
     assert_eq!(desk.account.halt_level(), HaltLevel::ReduceOnly);
 }

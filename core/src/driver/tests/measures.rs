@@ -23,7 +23,7 @@ fn account(setup: AccountSetup, now: Ts) -> Account {
 fn sequencer(setup: AccountSetup) -> Sequencer {
     let history = frames(HISTORY);
     let now = history.last().unwrap().ts;
-    let mut sequencer = Sequencer::new(Pace::Realtime, account(setup, now), now);
+    let mut sequencer = Sequencer::new(Pace::Lockstep, account(setup, now), now);
     sequencer.remember(&history);
     sequencer
 }
