@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use self::sums::Sums;
 use crate::account::{ApplyError, State};
 use crate::domain::order::OrderKey;
-use crate::domain::{AccountKind, DoneReason, Fill, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts};
+use crate::domain::{AccountKind, Cause, DoneReason, Fill, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts};
 use crate::record::{Envelope, MarkedPosition, MarkedStock, Record};
 
 /// Something in a journal that cannot be true. Its place is the envelope's sequence number.
@@ -225,9 +225,9 @@ impl Audit {
 
     fn check_id(&self, seq: u64, order: &Order) -> Result<(), AuditFault> {
         let Some(state) = &self.state else { return Ok(()) };
-        let policy = match order.leg {
-            Leg::Entry => self.policies.get(&order.symbol).copied().unwrap_or_default(),
-            Leg::Exit => 0,
+        let policy = match (order.leg, order.cause) {
+            (Leg::Entry, Cause::Decision { .. }) => self.policies.get(&order.symbol).copied().unwrap_or_default(),
+            _ => 0,
         };
         let Order { symbol, cause, leg, attempt, .. } = *order;
         let key = OrderKey { account: &state.setup().name, run: state.run(), symbol, policy, cause, leg, attempt };

@@ -6,6 +6,7 @@ pub mod outbox;
 mod questions;
 pub mod recovery;
 pub mod sequencer;
+mod setups;
 pub mod words;
 
 #[cfg(test)]
