@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use levibot_core::account::{Account, AccountSetup, Action, RiskPolicy, State};
@@ -326,5 +327,26 @@ fn instants(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(hot_paths, accounts, ledgers, engines, instants);
+/// What one order takes, one by one: a mean hides the orders that a trader remembers.
+fn percentiles(_: &mut Criterion) {
+    const ORDERS: usize = 50_000;
+    let now = Ts::from_secs(1_654_041_600);
+    let time = |at: usize| {
+        let mut account = warm_account(now);
+        let began = Instant::now();
+        black_box(trade(&mut account, at % SYMBOLS, now));
+        began.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..ORDERS).map(time).collect();
+    times.sort_unstable();
+    let at = |share: f64| times[((ORDERS - 1) as f64 * share) as usize];
+    println!(
+        "account: one order through all checks and the ledger: p50 {:?}, p99 {:?}, p99.9 {:?} over {ORDERS}",
+        at(0.5),
+        at(0.99),
+        at(0.999)
+    );
+}
+
+criterion_group!(hot_paths, accounts, ledgers, engines, instants, percentiles);
 criterion_main!(hot_paths);
