@@ -173,7 +173,8 @@ impl Account {
     /// Equity without losses that only one tick has shown: what the stop reckons with.
     pub(super) fn confirmed_equity(&self) -> f64 {
         let price = |live: &Live| if live.quoted { live.witness.price_for(live.net) } else { live.mark };
-        self.state.flow.to_f64() + self.live.iter().map(|live| live.net * price(live)).sum::<f64>()
+        let positions: f64 = self.live.iter().map(|live| live.net * price(live)).sum();
+        self.state.flow.to_f64() + self.state.stocks.value_f64() + positions
     }
 
     /// Says once of every pause of entries that it has begun.

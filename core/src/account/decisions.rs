@@ -185,7 +185,7 @@ impl Account {
         for name in Protection::ALL.into_iter().filter(|name| name.is_on(keys)) {
             let concerns = |symbol: Option<Symbol>| symbol.is_none_or(|symbol| symbol == book.symbol());
             let pause = self.state.protections.active(now).find(|p| p.name == name && concerns(p.symbol));
-            let turns = name == Protection::Cooldown && !book.is_flat();
+            let turns = name == Protection::Cooldown && book.direction().is_some();
             checks.require(name.as_str(), pause.is_none() && !turns, || match pause {
                 Some(pause) => format!("entries are paused until {}: {}", pause.until, pause.reason),
                 None => "the position is closed first, and then its symbol cools down".to_owned(),
@@ -246,7 +246,10 @@ impl Account {
         let reserved = self.reserved();
         match self.state.setup.kind {
             AccountKind::Spot => self.state.flow.to_f64() - reserved,
-            AccountKind::Linear => self.equity() - self.gross() + freed.abs() - reserved,
+            // A stock is no margin.
+            AccountKind::Linear => {
+                self.equity() - self.state.stocks.value_f64() - self.gross() + freed.abs() - reserved
+            }
         }
     }
 

@@ -17,6 +17,8 @@ const COLLAR: f64 = 0.10;
 const CONFIRM_AFTER: Span = Span::from_millis(100);
 /// Quotes are held back no longer than this, whatever they say: a market that never comes to rest is not left unwatched.
 const HELD_AT_MOST: Span = Span::MINUTE;
+/// A stream of quotes that has said nothing for so long when a bar closes has ended.
+const QUIET_AFTER: Span = Span::MINUTE;
 /// Prices on record older than this say nothing of the first quote after a start.
 const RECENT: Span = Span::HOUR;
 
@@ -63,6 +65,17 @@ struct Held {
     at: Ts,
     /// When the first one came that no believed quote has followed.
     since: Ts,
+}
+
+/// What of a bar is news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BarHeard {
+    /// Its own quotes have told all of it.
+    Nothing,
+    /// Its close alone.
+    Close,
+    /// All of it.
+    Whole,
 }
 
 /// What became of a quote.
@@ -157,17 +170,19 @@ impl Live {
         self.near_until == Ts::MAX
     }
 
-    /// Takes a bar's last price, unless the bar's own quotes have told more: then `false`.
-    pub(super) fn hear_bar(&mut self, bar: &Bar, now: Ts) -> bool {
-        if self.quoted && self.quoted_at >= bar.open_ts {
+    /// Takes a bar's last price, unless the bar's own quotes have told as much. Where they have ended long before its
+    /// close, its close is one more price; what else it saw they have told.
+    pub(super) fn hear_bar(&mut self, bar: &Bar, now: Ts) -> BarHeard {
+        let is_told = self.quoted && self.quoted_at >= bar.open_ts;
+        if is_told && now - self.quoted_at <= QUIET_AFTER {
             self.witness.see(bar.close, now);
-            return false;
+            return BarHeard::Nothing;
         }
         // A closed bar has many trades behind it and speaks for itself.
         self.witness = Witness::sure(bar.close, now);
         (self.mark, self.priced_at) = (bar.close, now);
         (self.near, self.near_until) = (Some(Level::at(bar.close)), Ts::MAX);
-        true
+        if is_told { BarHeard::Close } else { BarHeard::Whole }
     }
 }
 
@@ -184,7 +199,13 @@ impl Account {
     /// Tells the engine what has changed for it, and refreshes what is derived from the book.
     pub(super) fn publish(&mut self, ix: Ix, out: &mut Actions<Action>) {
         let (Some(book), Some(live)) = (self.state.books.get(ix.at()), self.live.get_mut(ix.at())) else { return };
-        live.net = decimal_to_f64(book.net());
+        let net = decimal_to_f64(book.net());
+        if live.net == 0.0 && net != 0.0 && !live.is_heard() {
+            // A position that came before any price of today is worth what was paid for it.
+            live.mark = book.entry_price();
+            live.witness = Witness::sure(live.mark, Ts::EPOCH);
+        }
+        live.net = net;
         let view = book.view(ix, &self.state.orders);
         if view.direction != live.view.direction {
             // What was wanted of the position that is gone is not wanted of the next one.

@@ -56,7 +56,7 @@ impl Sent {
     }
 
     /// Orders of any kind within the last minute.
-    fn in_last_minute(&self, now: Ts) -> usize {
+    pub(super) fn in_last_minute(&self, now: Ts) -> usize {
         self.orders.len() - self.orders.partition_point(|ts| now - *ts >= Span::MINUTE)
     }
 

@@ -61,7 +61,7 @@ impl Account {
     }
 
     /// Freezes entries over a position that others have opened or turned.
-    fn freeze_unguarded(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
+    pub(super) fn freeze_unguarded(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         if book.direction().is_none() || book.bracket().is_some() {
             return;

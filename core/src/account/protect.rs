@@ -1,7 +1,7 @@
 //! Protection: brackets live here, in the daemon, and not in the engines that may die.
 
 use super::core::{Account, Draft};
-use super::live::Heard;
+use super::live::{BarHeard, Heard};
 use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
@@ -113,12 +113,17 @@ impl Account {
             returns.take(ix, bar);
         }
         let Some(live) = self.live.get_mut(ix.at()) else { return };
-        if !live.hear_bar(bar, now) || live.net == 0.0 {
+        let heard = live.hear_bar(bar, now);
+        if heard == BarHeard::Nothing || live.net == 0.0 {
             return;
         }
         // A level that was set within the bar knows nothing of what came before it: then only the bar's end counts.
         let set = self.state.book(ix).map_or(Ts::EPOCH, |book| book.bracket_at);
-        let seen = if bar.open_ts < set && set < now { Seen::Price(bar.close) } else { Seen::Bar(bar) };
+        let seen = if heard == BarHeard::Close || (bar.open_ts < set && set < now) {
+            Seen::Price(bar.close)
+        } else {
+            Seen::Bar(bar)
+        };
         self.guard(ix, seen, now, out);
     }
 

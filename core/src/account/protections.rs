@@ -97,6 +97,8 @@ pub(super) struct Protections {
     counted: BTreeMap<(Protection, Option<Symbol>), Ts>,
     /// Pauses begun so far.
     begun: u64,
+    /// What had been paid in when the last transfer was seen.
+    contributed: Money,
 }
 
 impl Protections {
@@ -108,6 +110,7 @@ impl Protections {
         keys: &RawProtections,
         books: &[Book],
         orders: &BTreeMap<OrderId, OrderState>,
+        contributed: Money,
     ) {
         match record {
             Record::Fill { fill } => {
@@ -116,7 +119,10 @@ impl Protections {
             }
             Record::Foreign { fill, .. } => self.on_change(ts, fill.symbol, None, keys, books),
             Record::Dust { symbol, .. } => self.on_change(ts, *symbol, None, keys, books),
-            Record::Transfer { transfer } => self.curve.shift(transfer.value.to_f64()),
+            Record::Transfer { .. } => {
+                let moved = contributed - std::mem::replace(&mut self.contributed, contributed);
+                self.curve.shift(moved.to_f64());
+            }
             Record::Mark { equity, .. } => self.on_mark(ts, equity.to_f64(), keys),
             Record::Started { .. } | Record::Setup { .. } => self.adopt(keys, books),
             _ => {}

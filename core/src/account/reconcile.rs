@@ -61,15 +61,19 @@ impl State {
             return None;
         }
         let mut held = self.books.iter().filter(|book| book.instrument().base() == asset.as_str()).map(Book::net);
-        held.next().map(|first| held.fold(first, |sum, net| sum + net))
+        let first = held.next();
+        let stock = self.stocks.get(asset).amount;
+        (first.is_some() || !stock.is_zero())
+            .then(|| held.fold(first.unwrap_or_default() + stock, |sum, net| sum + net))
     }
 
     /// The assets that the ledger reckons with, each once.
     fn assets(&self) -> Vec<Asset> {
         let bases = self.books.iter().map(|book| book.instrument().base());
-        let of_spot = bases.filter(|_| self.setup.kind == AccountKind::Spot);
-        let names = std::iter::once(self.setup.currency.as_str()).chain(of_spot);
+        let is_spot = self.setup.kind == AccountKind::Spot;
+        let names = std::iter::once(self.setup.currency.as_str()).chain(bases.filter(|_| is_spot));
         let mut assets: Vec<Asset> = names.filter_map(|name| name.parse().ok()).collect();
+        assets.extend(self.stocks().map(|(asset, _)| asset).filter(|_| is_spot));
         assets.sort_unstable();
         assets.dedup();
         assets
@@ -306,6 +310,10 @@ impl Account {
             self.commit(Record::Freeze { symbol, cause, reason: None }, now, out);
             let text = format!("ledger and venue agree again: entries of {symbol} are free");
             out.push(Action::Alert(Alert::info(Topic::Venue, symbol, text)));
+            // What others have left unguarded meanwhile stays frozen, for that reason.
+            if let Some(ix) = self.ix(symbol) {
+                self.freeze_unguarded(ix, now, out);
+            }
         }
     }
 

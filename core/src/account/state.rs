@@ -265,7 +265,7 @@ impl State {
         }
         let risk = &self.setup.risk;
         self.sent.follow(ts, record, risk);
-        self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders);
+        self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders, self.contributed);
         self.seq += 1;
         self.ts = ts;
         Ok(())
@@ -301,7 +301,8 @@ impl State {
             };
             self.books.push(book);
         }
-        let mut next = setup.clone();
+        // What the journal began with stays what it was, whatever the configuration says now.
+        let mut next = AccountSetup { initial_cash: self.setup.initial_cash, ..setup.clone() };
         for book in old.extract_if(.., |book| book.is_flat() && book.live.is_empty()) {
             self.past.realised += book.realised();
             self.past.fees += book.fees();

@@ -63,7 +63,8 @@ impl Account {
             return;
         }
         self.added = Some(at);
-        if now - last.made > ADD_WITHIN {
+        let rate = self.state.sent.in_last_minute(now);
+        if now - last.made > ADD_WITHIN || rate >= self.state.setup.risk.orders_per_minute_max() as usize {
             return;
         }
         let wanted: Vec<(Ix, f64)> = last.adds.iter().filter_map(|(symbol, to)| self.missing(*symbol, *to)).collect();
@@ -83,6 +84,7 @@ impl Account {
         let ix = self.ix(symbol).filter(|ix| self.may_add(*ix))?;
         let live = self.live.get(ix.at())?;
         let amount = target.min(self.position_cap(symbol)) - (live.net * live.mark).abs();
+        let amount = amount.min(self.state.setup.risk.limits(symbol).max_order_usd);
         (amount > 0.0).then_some((ix, amount))
     }
 

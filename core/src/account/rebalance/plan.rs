@@ -136,7 +136,7 @@ impl Account {
             let volatility = volatility.filter(|v| *v > 0.0 && notional > 0.0);
             let limit = self.position_cap(book.symbol());
             let cap = if self.may_add(ix) { limit } else { limit.min(notional) };
-            let is_heard = live.is_heard();
+            let is_heard = self.is_priced(live);
             all.push(Weighed { ix, book, direction, mark, notional, volatility, cap, is_heard });
         }
         all
@@ -153,13 +153,19 @@ impl Account {
         (self.equity() * limits.symbol_fraction).min(limits.max_position_usd).max(0.0)
     }
 
+    /// Whether a symbol's price is fresh enough to trade on.
+    fn is_priced(&self, live: &Live) -> bool {
+        let age = self.state.ts - live.priced_at;
+        live.is_heard() && age <= self.state.setup.risk.data_age_max(self.state.timeframe)
+    }
+
     /// Whether a position may be enlarged: entries are allowed, its price is known, nothing else is under way, and a
     /// bracket guards it.
     pub(super) fn may_add(&self, ix: Ix) -> bool {
         self.fault.is_none()
             && self.halt_level() < HaltLevel::EntryHalt
             && self.venue_refusal(ix).is_none()
-            && self.live.get(ix.at()).is_some_and(Live::is_heard)
+            && self.live.get(ix.at()).is_some_and(|live| self.is_priced(live))
             && self.state.book(ix).is_some_and(|b| {
                 let paused = self.state.protections.holds_up(b.symbol(), self.state.ts);
                 !paused && b.frozen.is_empty() && b.live.is_empty() && b.bracket.is_some()

@@ -356,12 +356,17 @@ fn bars_take_over_when_quotes_end() {
     desk.fill("100", 1);
     desk.now = desk.now + Span::MINUTE;
     desk.quote(0, 100.0);
+    desk.now = desk.now + Span::SECOND.times(59);
+    desk.bar(0, 100.0, 100.0, 90.0, 91.0);
+    assert!(desk.orders.is_empty(), "its own quotes have told all of it");
+    desk.quote(0, 100.0);
+    desk.now = desk.now + Span::MINUTE.times(59);
+    desk.bar(0, 100.0, 100.0, 90.0, 99.0);
+    assert!(desk.orders.is_empty(), "what the bar saw while there were quotes they have told");
+    desk.quote(0, 100.0);
     desk.now = desk.now + Span::MINUTE.times(59);
     desk.bar(0, 100.0, 100.0, 90.0, 91.0);
-    assert!(desk.orders.is_empty(), "its own quotes have told more than the bar");
-    desk.now = desk.now + Span::HOUR;
-    desk.bar(0, 91.0, 92.0, 90.0, 91.0);
-    assert_eq!(desk.orders.len(), 1, "an hour without a quote is told by its bar");
+    assert_eq!(desk.orders.len(), 1, "quotes that ended long before its close do not hide it");
 }
 
 #[test]

@@ -138,11 +138,15 @@ fn an_entry_on_old_prices_is_refused() {
 
 #[test]
 fn a_decision_that_comes_late_is_refused_and_bars_do_not_renew_quotes() {
-    let mut desk = Desk::with_keys("orders: {max_data_age: 90s}");
+    let mut desk = Desk::with_keys("orders: {max_data_age: 30s}");
     desk.tick(0, 100.0);
-    desk.now = desk.now + Span::SECOND.times(91);
+    desk.now = desk.now + Span::SECOND.times(31);
     desk.flat_bar(0, 100.0);
-    assert_eq!(Desk::check(&desk.enter(0, Direction::Long, 100.0)), "stale_data", "the last price is a quote's");
+    assert_eq!(
+        Desk::check(&desk.enter(0, Direction::Long, 100.0)),
+        "stale_data",
+        "the last price is a quote's, which is not long ago enough to have ended"
+    );
     desk.now = desk.now + Span::SECOND;
     desk.tick(0, 100.0);
     assert_eq!(Desk::check(&desk.enter(0, Direction::Long, 100.0)), "");

@@ -160,6 +160,21 @@ fn a_withdrawal_is_no_loss_and_a_deposit_hides_none() {
     }
 }
 
+#[test]
+fn what_is_held_besides_is_neither_a_loss_of_the_day_nor_capital() {
+    let mut desk = held(AccountKind::Linear);
+    let free = desk.account.available(0.0);
+    transfer(&mut desk, "t-1", "BNB", "1", "500");
+    assert!((desk.account.available(0.0) - free).abs() < 1e-9, "a stock is no margin");
+    for _ in 0..2 {
+        desk.next_hour();
+        desk.flat_bar(0, 100.0);
+        desk.tell(&Event::FrameEnd);
+    }
+    assert_eq!(desk.account.halt_level(), HaltLevel::None, "{:?}", desk.alerts);
+    desk.assert_folds();
+}
+
 fn at(desk: &Desk, price: f64) -> Bar {
     Bar { open_ts: desk.now - Span::HOUR, open: price, high: price, low: price, close: price, volume: 1e6 }
 }

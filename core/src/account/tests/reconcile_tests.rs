@@ -304,6 +304,25 @@ fn what_is_missing_in_lists_that_are_not_whole_is_not_flat() {
 }
 
 #[test]
+fn on_spot_what_a_person_holds_is_a_part_of_the_balance() {
+    let (mut desk, _) = Desk::holding(AccountKind::Spot);
+    for (asset, name) in [("AAA", "t-1"), ("BNB", "t-2")] {
+        let (id, amount, value) = (name.to_owned(), "2".parse().unwrap(), "200".parse().unwrap());
+        let transfer = Transfer { id, asset: asset.parse().unwrap(), amount, value, ts: desk.now };
+        desk.tell(&Event::Report(Report::Transfer(transfer)));
+    }
+    desk.now = desk.now + Span::SECOND;
+    desk.compare(ReconcileCause::Periodic);
+    let mut venue = VenueState { balances: Vec::new(), ..desk.agreeing() };
+    for (asset, amount) in [("USDT", "9000"), ("AAA", "12"), ("BNB", "2")] {
+        venue.balances.push((asset.parse().unwrap(), amount.parse().unwrap()));
+    }
+    desk.answer(venue);
+    assert!((0..3).all(|at| !desk.is_frozen(at)), "{:?}", desk.alerts);
+    desk.assert_folds();
+}
+
+#[test]
 fn on_spot_assets_are_compared() {
     let (mut desk, _) = Desk::holding(AccountKind::Spot);
     let state = desk.account.state();

@@ -54,6 +54,22 @@ fn a_bad_tick_of_a_symbol_that_falls_silent_never_stops_and_people_are_told() {
 }
 
 #[test]
+fn a_position_that_came_before_any_price_is_worth_what_was_paid_for_it() {
+    let mut desk = Desk::new();
+    desk.flat_bar(0, 100.0);
+    desk.tell(&Event::FrameEnd);
+    desk.enter(0, Direction::Long, 100.0);
+    let order = desk.orders.pop().unwrap();
+    desk.restart();
+    desk.fill_part(&order, order.qty, 100.0);
+    desk.tick(1, 50.0);
+    desk.tell(&Event::FrameEnd);
+    assert_eq!(desk.account.halt_level(), HaltLevel::None, "{:?}", desk.alerts);
+    assert!((desk.account.equity() - 10_000.0).abs() < 1.0);
+    desk.assert_folds();
+}
+
+#[test]
 fn a_loss_in_many_symbols_needs_a_second_quote_of_each() {
     let mut desk = Desk::with_positions(2, RISK);
     for price in [100.0, 84.0] {
