@@ -75,9 +75,21 @@ fn lost_tables_cost_the_mirror_and_come_back() {
         let _ = fs::remove_file(home.data().join(format!("levibot.db{end}")));
     }
     let audit = home.ask(&["audit"]);
-    assert!(audit.ended_with(0).contains("SQL tables: none; the chain is checked all the same"), "{}", audit.out);
+    assert!(audit.ended_with(0).contains("SQL tables: none at "), "{}", audit.out);
+    assert!(audit.ended_with(0).contains("the chain is checked all the same"), "{}", audit.out);
     home.run(&["--for", "10ms"]).wait().ended_with(0);
     assert_eq!(home.ask_json(&["audit"])["tables"]["agree"]["seq"], records(&home.data()).len());
+    // Elsewhere they are found by the configuration.
+    let elsewhere = home.data().join("elsewhere.db");
+    fs::rename(database(&home), &elsewhere).unwrap();
+    home.configure(|config| {
+        let url = toml::Value::from(format!("sqlite://{}", elsewhere.display()));
+        config.insert("store".to_owned(), toml::Table::from_iter([("url".to_owned(), url)]).into());
+    });
+    assert_eq!(home.ask_json(&["audit"])["tables"], "absent");
+    let config = home.config();
+    let audit = home.ask_json(&["audit", "--config", config.to_str().unwrap()]);
+    assert_eq!(audit["tables"]["agree"]["seq"], records(&home.data()).len(), "{audit}");
 }
 
 #[test]
