@@ -40,26 +40,26 @@ pub(crate) fn ask(command: &ClientCommand, client: &ClientArgs) -> u8 {
                 return ended(outcome.and(written));
             }
         };
-        if error.is_absent() {
-            absent_since.get_or_insert_with(Instant::now);
-        }
-        let is_late = || absent_since.is_none_or(|since| since.elapsed() >= LISTENS_WITHIN);
         let by = user_of(nix::unistd::Uid::effective().as_raw());
         let reason = Reason { by, text: reason.to_owned() };
         let database = named_database(command, client);
         match stop(&StopRequest { dir: client.folder(), wish, reason: reason.clone(), database }) {
             // Whoever holds the folder may be about to listen, or to leave it.
-            Ok(Stopped::Stuck(_)) if error.is_absent() && !is_late() => {
+            Ok(Stopped::Stuck(_)) if error.is_absent() && waits(&mut absent_since) => {
                 std::thread::sleep(Duration::from_millis(50));
             }
-            outcome => {
-                let outcome = stopped(outcome, &error, command, client, reason, &mut log);
-                if let Some(code) = outcome.or_else(|| is_late().then_some(cli::exit::LOCKED)) {
-                    return code;
-                }
-            }
+            outcome => match stopped(outcome, &error, command, client, reason, &mut log) {
+                Some(code) => return code,
+                None if waits(&mut absent_since) => {}
+                None => return cli::exit::LOCKED,
+            },
         }
     }
+}
+
+/// Whether it is still worth asking again; the first question begins it.
+fn waits(since: &mut Option<Instant>) -> bool {
+    since.get_or_insert_with(Instant::now).elapsed() < LISTENS_WITHIN
 }
 
 /// Where the configuration that is named has the tables. One that cannot be read is told when prices are needed.

@@ -45,6 +45,15 @@ impl Source {
         }
     }
 
+    /// The same without those configured symbols that have no price files, for a run that only closes.
+    pub(super) fn open_priced(config: &Config) -> Result<Self, AppError> {
+        let (Some(symbols), Ok(found)) = (&config.symbols, Self::found(config)) else { return Self::open(config) };
+        let priced: Vec<Symbol> = symbols.iter().copied().filter(|symbol| found.contains(symbol)).collect();
+        // Where there is none at all, the first that is missed is named.
+        let symbols = if priced.is_empty() { symbols.clone() } else { priced };
+        Self::open(&Config { symbols: Some(symbols), ..config.clone() })
+    }
+
     fn read(config: &Config, path: Option<&Path>, from: Option<Ts>, to: Option<Ts>) -> Result<Self, AppError> {
         let path = path.ok_or(AppError::NoData)?;
         let mut found = files::discover(path)?;

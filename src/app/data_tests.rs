@@ -76,6 +76,11 @@ fn a_symbol_of_files_that_is_carried_on_is_read_or_its_file_is_missed() {
     let mut source = Source::open(&config).unwrap();
     let error = source.carry(&config, &account, &[]).unwrap_err().to_string();
     assert!(error.contains("no price file for ADAUSDT"), "{error}");
+    let configured = config.symbols.clone();
+    config.symbols = Some(symbols(&["BTCUSDT", "ADAUSDT"]));
+    assert!(matches!(Source::open(&config), Err(AppError::NoPriceFile { .. })));
+    assert_eq!(Source::open_priced(&config).unwrap().symbols(), symbols(&["BTCUSDT"]));
+    config.symbols = configured;
     let mut closing = Source::open(&config).unwrap();
     let unpriced = closing.unpriced(&config, &account);
     closing.carry(&config, &account, &unpriced).unwrap();

@@ -35,7 +35,8 @@ pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
     request.purpose.narrow(&mut request.config);
     // What changes while a first model is trained counts too.
     let sight = Sight::of(request.config.watched_files());
-    let mut source = Source::open(&request.config)?;
+    let open = if request.purpose.is_closing() { Source::open_priced } else { Source::open };
+    let mut source = open(&request.config)?;
     Need::of(&request.config, source.setup.instruments.len()).ensure()?;
     let metadata = if request.purpose.is_closing() { None } else { first_model::ensure(&request.config, &source)? };
     let link = HouseLink::default();
