@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use levibot::app::offline::{TradesFilter, TradesForm, audit, collect, replay_record, simulate, trades, why};
 use levibot::app::{AppError, Purpose, RunRequest, run};
 use levibot::cli::{self, CliError, ClientArgs, ClientCommand, RiskCommand, SimulateArgs};
-use levibot::config::{Config, Overrides, PaceKey, arguments, environment, model_binary, parse_to};
+use levibot::config::{Config, Overrides, PaceKey, StoreConfig, arguments, environment, model_binary, parse_to};
 use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
@@ -35,7 +35,7 @@ enum Command {
     /// Run the daemon until the market ends, the time is over, or Ctrl-C
     Run(RunArgs),
     /// Recompute an account from its journal and compare every figure; 0 when all is as it must be, 1 when not
-    Audit,
+    Audit(AuditArgs),
     /// Tell the whole story of one order, trade, decision or record: why it was, what it saw, what became of it
     Why(WhyArgs),
     /// List every round trip with its result; open positions come last
@@ -119,6 +119,13 @@ struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
+struct AuditArgs {
+    /// The configuration, whose `store.url` says where the SQL tables are [default: levibot.db in the data folder]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct WhyArgs {
     /// An order's id or its beginning (lb-6xk2...), a trade of the venue (BTCUSDT/4711 or 4711), a decision
     /// (BTCUSDT@2022-06-14T12:00Z, the close of its bar), a record (#1234), or a symbol: its latest decision
@@ -194,7 +201,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let code = match &cli.command {
         Command::Run(args) => run_daemon(args, &cli.client),
-        Command::Audit => run_audit(&cli.client),
+        Command::Audit(args) => run_audit(args, &cli.client),
         Command::Why(args) => run_why(args, &cli.client),
         Command::Trades(args) => run_trades(args, &cli.client),
         Command::ReplayRecord(args) => run_again(args, &cli.client),
@@ -274,8 +281,10 @@ fn run_engine(args: &EngineArgs) -> u8 {
     }
 }
 
-fn run_audit(client: &ClientArgs) -> u8 {
-    match audit(&client.folder()) {
+fn run_audit(args: &AuditArgs, client: &ClientArgs) -> u8 {
+    let file = args.config.as_deref();
+    let store = file.map_or(Ok(StoreConfig::InDataDir), |file| Ok(load(Some(file), &Overrides::default())?.store));
+    match store.and_then(|store| audit(&client.folder(), &store)) {
         Ok(outcome) => {
             say(&if client.json { format!("{:#}", outcome.json()) } else { outcome.to_string() });
             outcome.exit_code()

@@ -45,6 +45,15 @@ impl Source {
         }
     }
 
+    /// The same without those configured symbols that have no price files, for a run that only closes.
+    pub(super) fn open_priced(config: &Config) -> Result<Self, AppError> {
+        let (Some(symbols), Ok(found)) = (&config.symbols, Self::found(config)) else { return Self::open(config) };
+        let priced: Vec<Symbol> = symbols.iter().copied().filter(|symbol| found.contains(symbol)).collect();
+        // Where there is none at all, the first that is missed is named.
+        let symbols = if priced.is_empty() { symbols.clone() } else { priced };
+        Self::open(&Config { symbols: Some(symbols), ..config.clone() })
+    }
+
     fn read(config: &Config, path: Option<&Path>, from: Option<Ts>, to: Option<Ts>) -> Result<Self, AppError> {
         let path = path.ok_or(AppError::NoData)?;
         let mut found = files::discover(path)?;
@@ -90,13 +99,40 @@ impl Source {
         })
     }
 
+    /// What the account holds besides its configured symbols and has no prices.
+    pub(super) fn unpriced(&self, config: &Config, account: &AccountSetup) -> Vec<Symbol> {
+        let symbols = account.instruments.iter().map(|instrument| instrument.id().symbol);
+        let carried = symbols.filter(|symbol| self.setup.ix(*symbol).is_none());
+        match &self.kind {
+            Kind::Simulated(_) => {
+                let simulator = config.market.simulator_setup(account);
+                let has_price = |symbol: &Symbol| {
+                    simulator.as_ref().is_some_and(|setup| setup.symbols.iter().any(|one| one.symbol == *symbol))
+                };
+                carried.filter(|symbol| !has_price(symbol)).collect()
+            }
+            Kind::Files { path, .. } => {
+                let found = files::discover(path).unwrap_or_default();
+                carried.filter(|symbol| !found.contains_key(symbol)).collect()
+            }
+        }
+    }
+
     /// Takes in what the account holds besides its configured symbols, behind those: their positions need prices. Rules are
-    /// those of the account.
+    /// those of the account. What is `unpriced` is taken in without prices.
     ///
     /// # Errors
-    /// [`AppError`] where there are no prices of one.
-    pub(super) fn carry(&mut self, config: &Config, account: &AccountSetup) -> Result<(), AppError> {
-        let is_carried = |instrument: &&Instrument| self.setup.ix(instrument.id().symbol).is_none();
+    /// [`AppError`] where there are no prices of another one.
+    pub(super) fn carry(
+        &mut self,
+        config: &Config,
+        account: &AccountSetup,
+        unpriced: &[Symbol],
+    ) -> Result<(), AppError> {
+        let is_carried = |instrument: &&Instrument| {
+            let symbol = instrument.id().symbol;
+            self.setup.ix(symbol).is_none() && !unpriced.contains(&symbol)
+        };
         let carried: Vec<&Instrument> = account.instruments.iter().filter(is_carried).collect();
         let symbols: Vec<Symbol> = carried.iter().map(|instrument| instrument.id().symbol).collect();
         match &mut self.kind {
@@ -107,6 +143,7 @@ impl Source {
                     return Err(AppError::NoStartPrice { symbol });
                 }
             }
+            Kind::Files { .. } if symbols.is_empty() => {}
             Kind::Files { path, series, from, to } => {
                 let mut config = Config { symbols: Some(symbols), ..config.clone() };
                 config.market.take_rules(carried);

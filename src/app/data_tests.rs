@@ -43,15 +43,22 @@ fn a_simulated_symbol_that_is_carried_on_has_a_start_price_or_is_named() {
     };
     let mut source = Source::open(&config).unwrap();
     assert!(source.carried(&config).is_empty());
-    source.carry(&config, &account(&config)).unwrap();
+    source.carry(&config, &account(&config), &[]).unwrap();
     assert_eq!(source.carried(&config), account(&config).instruments[2..]);
     assert_eq!(source.traded(&config).collect::<Vec<_>>(), symbols(&["BTCUSDT", "ETHUSDT"]));
     assert_eq!(first_frames(source), [3, 3]);
     if let MarketSource::Simulator { prices, .. } = &mut config.market.source {
         prices.retain(|symbol, _| config.symbols.as_ref().unwrap().contains(symbol));
     }
-    let error = Source::open(&config).unwrap().carry(&config, &account(&config)).unwrap_err();
+    let error = Source::open(&config).unwrap().carry(&config, &account(&config), &[]).unwrap_err();
     assert!(matches!(error, AppError::NoStartPrice { symbol } if symbol.as_str() == "ADAUSDT"), "{error}");
+    // Who only closes takes it in without.
+    let mut source = Source::open(&config).unwrap();
+    let unpriced = source.unpriced(&config, &account(&config));
+    assert_eq!(unpriced, symbols(&["ADAUSDT"]));
+    source.carry(&config, &account(&config), &unpriced).unwrap();
+    assert_eq!(source.symbols(), symbols(&["BTCUSDT", "ETHUSDT", "ADAUSDT"]));
+    assert_eq!(first_frames(source), [2, 2]);
 }
 
 #[test]
@@ -67,9 +74,18 @@ fn a_symbol_of_files_that_is_carried_on_is_read_or_its_file_is_missed() {
     // The rules are those of the account, whatever the file knows by now.
     config.market.instruments.retain(|symbol, _| config.symbols.as_ref().unwrap().contains(symbol));
     let mut source = Source::open(&config).unwrap();
-    let error = source.carry(&config, &account).unwrap_err().to_string();
+    let error = source.carry(&config, &account, &[]).unwrap_err().to_string();
     assert!(error.contains("no price file for ADAUSDT"), "{error}");
+    let configured = config.symbols.clone();
+    config.symbols = Some(symbols(&["BTCUSDT", "ADAUSDT"]));
+    assert!(matches!(Source::open(&config), Err(AppError::NoPriceFile { .. })));
+    assert_eq!(Source::open_priced(&config).unwrap().symbols(), symbols(&["BTCUSDT"]));
+    config.symbols = configured;
+    let mut closing = Source::open(&config).unwrap();
+    let unpriced = closing.unpriced(&config, &account);
+    closing.carry(&config, &account, &unpriced).unwrap();
+    assert_eq!((unpriced, first_frames(closing)), (symbols(&["ADAUSDT"]), vec![2, 2]));
     std::fs::write(dir.path().join("ADAUSDT.csv"), &text).unwrap();
-    source.carry(&config, &account).unwrap();
+    source.carry(&config, &account, &[]).unwrap();
     assert_eq!(first_frames(source), [3, 3]);
 }

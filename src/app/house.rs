@@ -13,12 +13,12 @@ use levibot_core::record::{Envelope, Record};
 
 use super::data::Source;
 use super::first_model::Metadata;
-use super::{AppError, model};
+use super::{AppError, RunRequest, model, projection};
 use crate::config::{Config, PaceKey};
 use crate::forecaster::Known;
 use crate::house_link::HouseLink;
 use crate::journal::{
-    Durability, JOURNAL_FILE, Journal, Notify, Options, TapeOptions, TapeReader, TapeWriter, WhenFull, scan,
+    Durability, JOURNAL_FILE, Journal, Notify, Options, Recovery, TapeOptions, TapeReader, TapeWriter, WhenFull, scan,
 };
 use crate::risk_manager::{Counts, Tell, opening_records};
 use crate::telemetry::chain;
@@ -59,14 +59,14 @@ impl House {
     /// # Errors
     /// [`AppError`]; among them [`AppError::Abandoned`] where there are no prices of such a symbol.
     pub(super) fn open(
-        config: &Config,
+        request: &RunRequest,
         source: &mut Source,
         model: Option<&Metadata>,
         link: &HouseLink,
     ) -> Result<Self, AppError> {
-        match pace(config) {
-            Pace::Lockstep => Self::replay(config, source, model, link),
-            Pace::Realtime => Self::recover(config, source, link),
+        match pace(&request.config) {
+            Pace::Lockstep => Self::replay(&request.config, source, model, link),
+            Pace::Realtime => Self::recover(request, source, link),
         }
     }
 
@@ -109,7 +109,8 @@ impl House {
     }
 
     /// Folds the journal, rebuilds the venue from it, and asks the venue for orders that were on their way.
-    fn recover(config: &Config, source: &mut Source, link: &HouseLink) -> Result<Self, AppError> {
+    fn recover(request: &RunRequest, source: &mut Source, link: &HouseLink) -> Result<Self, AppError> {
+        let config = &request.config;
         let dir = config.run.data_dir.clone();
         make_dir(&dir)?;
         let (mut fold, mut counts) = (Fold::default(), Counts::default());
@@ -117,7 +118,9 @@ impl House {
             fold.take(&envelope);
             counts.take(&envelope.record);
         };
-        let (journal, recovery) = Journal::open(&dir, Options::default(), notify(link), &mut take)?;
+        // In realtime nothing is repeated: what the journal has lost, nobody would bring back.
+        let agrees = |found: &Recovery| projection::compare(&config.store.path(&dir), &dir, found.head);
+        let (journal, recovery) = Journal::open_if(&dir, Options::default(), notify(link), &mut take, agrees)?;
         let past = fold.finish().map_err(|(seq, source)| AppError::Fold { seq, dir: dir.clone(), source })?;
         let torn = recovery.torn.map(|t| format!("a line cut off by a crash ({} bytes) was set aside; ", t.bytes));
         let mut actions = Actions::new();
@@ -135,7 +138,7 @@ impl House {
                 (account, now, Some(now), Some(text))
             }
         };
-        carry(account.state(), config, source)?;
+        carry(account.state(), request, source)?;
         let setup = account.state().setup();
         let mut venue = PaperVenue::new(config.paper, &PaperAccount::from(setup), &setup.instruments);
         scan(&dir.join(JOURNAL_FILE), &mut |e: Envelope| venue.recover(&e.record, e.ts))?;
@@ -159,15 +162,22 @@ impl House {
 }
 
 /// A symbol that left the configuration while it has a position or an order goes on with prices: without them it would have
-/// no protection.
-fn carry(state: &State, config: &Config, source: &mut Source) -> Result<(), AppError> {
+/// no protection. A run that only closes takes what has prices; the rest stays open, and is named at the end.
+fn carry(state: &State, request: &RunRequest, source: &mut Source) -> Result<(), AppError> {
     let gone = state.books().iter().filter(|book| source.setup.ix(book.symbol()).is_none());
     let names: Vec<String> = gone.map(|book| book.symbol().to_string()).collect();
     if names.is_empty() {
         return Ok(());
     }
     let refused = |error: AppError| AppError::Abandoned { symbols: names.join(", "), reason: chain(&error) };
-    source.carry(config, state.setup()).map_err(refused)
+    let unpriced =
+        if request.purpose.is_closing() { source.unpriced(&request.config, state.setup()) } else { Vec::new() };
+    source.carry(&request.config, state.setup(), &unpriced).map_err(refused)?;
+    if !unpriced.is_empty() {
+        let names = unpriced.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        tracing::warn!("there are no prices of {names}: what is open of it stays open, the rest is closed");
+    }
+    Ok(())
 }
 
 fn started(config: &Config, source: &Source, run: RunId) -> Record {

@@ -231,7 +231,8 @@ pub enum AppError {
     /// Symbols that left the configuration with open positions or orders, and for which no prices can be had.
     #[error(
         "{symbols}: not configured any more, but with an open position or order, which would be without protection: \
-         {reason}; or put them back into `market.symbols` or --symbols (`levibot halt --level flatten` closes everything)"
+         {reason}; or put them back into `market.symbols` or --symbols (`levibot flatten --config FILE` closes what has prices, \
+         and names the rest)"
     )]
     Abandoned {
         /// Which.

@@ -111,15 +111,22 @@ fn address(database: &Path) -> String {
     format!("sqlite://{}", database.display())
 }
 
-/// Compares the journal with its mirror in the tables before anything is written to it. Where there are no tables, or none
+/// Compares the journal, whose last whole record is `head`, with its mirror in the tables: before anything of it is
+/// changed, its torn tail too, so that what was found stays as it is. Where there are no tables, or none
 /// that can be read now, there is nothing to compare with; whoever opens them says what is wrong.
 ///
 /// # Errors
 /// [`AppError::Cut`] when the journal ends before what was durable, [`AppError::Store`] when it is another one.
-pub(super) async fn compare(database: &Path, dir: &Path, head: Chain) -> Result<(), AppError> {
+pub(super) fn compare(database: &Path, dir: &Path, head: Chain) -> Result<(), AppError> {
     if !database.is_file() {
         return Ok(());
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| AppError::Fatal(format!("the SQL tables cannot be asked: {error}")))?;
+    runtime.block_on(compare_open(database, dir, head))
+}
+
+async fn compare_open(database: &Path, dir: &Path, head: Chain) -> Result<(), AppError> {
     let Ok(Ok(store)) = tokio::time::timeout(OPEN_WITHIN, Store::open(&address(database))).await else { return Ok(()) };
     let known = store.head().await;
     let projector = Projector::new(store, &dir.join(JOURNAL_FILE));

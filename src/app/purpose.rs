@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use levibot_core::account::State;
-use levibot_core::domain::{Event, HaltLevel, Ix, Reason, Symbol};
+use levibot_core::domain::{Event, FreezeCause, HaltLevel, Ix, Reason, Symbol};
 use levibot_core::driver::Input;
 use levibot_core::record::Record;
 
@@ -43,12 +43,20 @@ impl Purpose {
         }
     }
 
-    /// What the account is told at the start because of it.
-    pub(super) fn first_words(&self, state: &State) -> Option<Tell> {
-        let Self::Close { only: Some(symbol), reason } = self else { return None };
-        let place = state.books().iter().position(|book| book.symbol() == *symbol)?;
-        let event = Event::Close { instrument: Ix::from_usize(place)?, reason: reason.clone() };
-        Some(Tell::Input(Input::Control(event)))
+    /// What the account is told at the start because of it. Entries are frozen first, as where an engine is away, so that
+    /// nothing is added to a position on the way; an engine that runs again lifts it.
+    pub(super) fn first_words(&self, state: &State) -> Vec<Tell> {
+        let Self::Close { only, reason } = self else { return Vec::new() };
+        let books = || state.books().iter().enumerate().filter_map(|(at, book)| Some((Ix::from_usize(at)?, book)));
+        let freeze = |(instrument, _)| Event::Freeze {
+            instrument,
+            cause: FreezeCause::Engine,
+            reason: Some("no engine runs: positions are only closed".to_owned()),
+        };
+        let meant = books().filter(|(_, book)| *only == Some(book.symbol()));
+        let close = |(instrument, _)| Event::Close { instrument, reason: reason.clone() };
+        let events = books().map(freeze).chain(meant.map(close));
+        events.map(|event| Tell::Input(Input::Control(event))).collect()
     }
 
     /// Waits until all of it is done. Never ends for a run that trades.

@@ -15,7 +15,7 @@ use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::latch_watch::LatchGuard;
 use super::open_files::Need;
-use super::projection::{self, Projection};
+use super::projection::Projection;
 use super::start::{Actors, Faces, Shared, first_words};
 use super::watch::Sight;
 use super::{AppError, Purpose, RunRequest, Summary, first_model, model, strategies};
@@ -35,11 +35,12 @@ pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
     request.purpose.narrow(&mut request.config);
     // What changes while a first model is trained counts too.
     let sight = Sight::of(request.config.watched_files());
-    let mut source = Source::open(&request.config)?;
+    let open = if request.purpose.is_closing() { Source::open_priced } else { Source::open };
+    let mut source = open(&request.config)?;
     Need::of(&request.config, source.setup.instruments.len()).ensure()?;
     let metadata = if request.purpose.is_closing() { None } else { first_model::ensure(&request.config, &source)? };
     let link = HouseLink::default();
-    let house = House::open(&request.config, &mut source, metadata.as_ref(), &link)?;
+    let house = House::open(&request, &mut source, metadata.as_ref(), &link)?;
     // Also what a symbol that is not configured any more goes by is in force.
     let carried = source.carried(&request.config);
     request.config.market.take_rules(&carried);
@@ -100,11 +101,6 @@ impl Daemon {
         found: Option<Metadata>,
         sight: Sight,
     ) -> Result<Self, AppError> {
-        // In realtime nothing is repeated: what the journal has lost, nobody would bring back.
-        if pace(&request.config) == Pace::Realtime {
-            let durable = house.journal.durable();
-            projection::compare(&request.config.store.path(&house.dir), &house.dir, durable.head).await?;
-        }
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
         let halts = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;

@@ -26,7 +26,7 @@ pub(super) type Absences = BTreeMap<Symbol, Vec<(Ts, Ts)>>;
 pub(super) fn facts(config: &Config, symbols: &[Symbol], away: &Absences, from: Ts, ended: bool) -> RecordFacts {
     let dir = &config.run.data_dir;
     let mut facts = RecordFacts { doubled: doubled(dir), ..RecordFacts::default() };
-    facts.audit = Some(match audit(dir) {
+    facts.audit = Some(match audit(dir, &config.store) {
         Ok(outcome) if outcome.is_clean() => Ok(format!("{} records, the audit is clean", outcome.report.records)),
         Ok(outcome) => Err(outcome.fault.as_ref().map_or_else(|| outcome.to_string(), ToString::to_string)),
         Err(error) => Err(chain(&error)),

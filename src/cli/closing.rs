@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use levibot_core::domain::{HaltLevel, Symbol};
 
 use super::{CliError, ClosingArgs, STOPPED_WITHIN, format, json, write};
-use crate::control::{AccountView, Answer, Client, Command, FlatView, Question, Request, flat};
+use crate::control::{AccountView, Answer, Client, Command, FlatView, Question, Request, SymbolView, flat};
 
 /// How often the daemon is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ pub(super) fn flatten(
         // What the account shows may be of a moment before the halt.
         let is_over = view.flat && account.halt == HaltLevel::Flatten;
         if is_over || began.elapsed() >= args.limit {
-            return tell(&FlatView { flat: is_over, ..view }, as_json, out);
+            return tell(&if is_over { view } else { view.halt_lifted() }, as_json, out);
         }
         progress.tell(&view);
         sleep(LOOK_EVERY);
@@ -47,7 +47,7 @@ pub(super) fn close(
     let trips = |account: &AccountView| account.symbols.iter().find(|one| one.symbol == symbol).map(|one| one.trades);
     let before = account(client)?;
     done(client, Command::Close { symbol, reason: args.reason.clone() })?;
-    let had_position = before.symbols.iter().any(|one| one.symbol == symbol && one.position.is_some());
+    let had_position = before.symbols.iter().any(|one| one.symbol == symbol && has_position(one));
     let mut progress = Progress::default();
     loop {
         let account = account(client)?;
@@ -62,6 +62,10 @@ pub(super) fn close(
         progress.tell(&view);
         sleep(LOOK_EVERY);
     }
+}
+
+fn has_position(symbol: &SymbolView) -> bool {
+    symbol.position.as_ref().is_some_and(|position| !position.dust)
 }
 
 fn done(client: &mut Client, command: Command) -> Result<(), CliError> {

@@ -27,7 +27,7 @@ use serde::Serialize;
 pub use stop_test::run_stop_test;
 pub use tables::show_simulation;
 
-use crate::control::{Answer, Client, ClientError, Question, Request, Wish, socket_path};
+use crate::control::{Answer, Client, ClientError, ENDED, Question, Request, Wish, socket_path};
 use render::Look;
 
 /// Exit codes, as in [`AFTER_HELP`].
@@ -74,13 +74,17 @@ pub enum CliError {
 
 impl CliError {
     /// Whether a command that stops something is to be done without the daemon.
-    pub const fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Client(_) | Self::Confused | Self::UnderWay(_))
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::Confused | Self::UnderWay(_)) || self.is_absent()
     }
 
     /// Whether nobody listens at all: no daemon runs, or one is about to begin or to end.
-    pub const fn is_absent(&self) -> bool {
-        matches!(self, Self::Client(ClientError::NoDaemon { .. } | ClientError::Closed { .. }))
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Self::Client(error) => matches!(error, ClientError::NoDaemon { .. } | ClientError::Closed { .. }),
+            Self::Refused(why) => why == ENDED,
+            _ => false,
+        }
     }
 
     /// What the process should end with.
@@ -134,7 +138,11 @@ fn connect(command: &ClientCommand, args: &ClientArgs) -> Result<Client, ClientE
     }
 }
 
-fn write(out: &mut impl Write, text: &str) -> Result<(), CliError> {
+/// Prints `text`. A reader that has gone away is no error.
+///
+/// # Errors
+/// [`CliError::Output`].
+pub fn write(out: &mut impl Write, text: &str) -> Result<(), CliError> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(e)),
         _ => Ok(()),

@@ -84,7 +84,8 @@ fn lacking(found: Option<&StopView>, engines: &EnginesView) -> Vec<String> {
     let Some(found) = found else {
         return vec![format!(
             "the account did not stop within {within} s: the loss is confirmed by market data, which must come in \
-             (`levibot status` shows whether bars do)"
+             (`levibot status` shows whether bars do). The drill stands: the next market data stop the account; `levibot \
+             resume` lifts it"
         )];
     };
     let mut reasons = Vec::new();

@@ -168,3 +168,11 @@ fn a_reader_that_left_is_no_error() {
     let error = write(&mut Broken(io::ErrorKind::StorageFull), "text").unwrap_err();
     assert_eq!(error.exit_code(), exit::REFUSED);
 }
+
+#[test]
+fn a_daemon_that_ends_before_it_answers_is_absent() {
+    let ended = CliError::Refused(ENDED.to_owned());
+    assert!(ended.is_absent() && ended.is_unanswered());
+    let refused = CliError::Refused("no".to_owned());
+    assert!(!refused.is_absent() && !refused.is_unanswered());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use levibot_core::domain::{Direction, HaltLevel, Symbol};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountView, SymbolView};
+use super::{AccountView, OpenPosition, SymbolView};
 
 /// What a command that closes positions has come to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct FlatView {
     pub halt: HaltLevel,
     /// What is left, in instrument order.
     pub left: Vec<Left>,
+    /// What is too small to be closed and counts as no position, in instrument order.
+    #[serde(default)]
+    pub dust: Vec<Left>,
     /// How long it took, real time.
     pub seconds: f64,
 }
@@ -33,27 +36,61 @@ pub struct Left {
     pub orders: u32,
 }
 
+fn in_words(position: &OpenPosition) -> String {
+    let word = if position.direction == Direction::Long { "long" } else { "short" };
+    format!("{word} {}", position.qty)
+}
+
 /// What is left of a symbol, if anything.
 fn left(symbol: &SymbolView) -> Option<Left> {
-    let position = symbol.position.as_ref().map(|position| {
-        let word = if position.direction == Direction::Long { "long" } else { "short" };
-        format!("{word} {}", position.qty)
-    });
+    let position = symbol.position.as_ref().filter(|position| !position.dust).map(in_words);
     (position.is_some() || symbol.orders > 0).then_some(Left { symbol: symbol.symbol, position, orders: symbol.orders })
+}
+
+/// What of a symbol is too small to be closed.
+fn dust(symbol: &SymbolView) -> Option<Left> {
+    let position = symbol.position.as_ref().filter(|position| position.dust)?;
+    Some(Left { symbol: symbol.symbol, position: Some(in_words(position)), orders: 0 })
 }
 
 impl FlatView {
     /// What `account` has open, of one symbol or of all.
     pub fn of(account: &AccountView, only: Option<Symbol>, took: Duration) -> Self {
-        let meant = account.symbols.iter().filter(|symbol| only.is_none_or(|only| symbol.symbol == only));
-        let left: Vec<Left> = meant.filter_map(left).collect();
+        let meant = || account.symbols.iter().filter(|symbol| only.is_none_or(|only| symbol.symbol == only));
+        let (left, dust): (Vec<Left>, Vec<Left>) =
+            (meant().filter_map(left).collect(), meant().filter_map(dust).collect());
         let seconds = (took.as_secs_f64() * 1e3).round() / 1e3;
-        let outcome = match (only, left.is_empty()) {
+        let mut outcome = match (only, left.is_empty()) {
             (None, true) => format!("flat: no position and no order is open, after {seconds} s"),
             (Some(symbol), true) => format!("{symbol} is flat, after {seconds} s"),
             (_, false) => format!("not closed after {seconds} s: {}", words(&left)),
         };
-        Self { flat: left.is_empty(), outcome, halt: account.halt, left, seconds }
+        if !dust.is_empty() {
+            outcome = format!("{outcome}; too small to be closed: {}", words(&dust));
+        }
+        Self { flat: left.is_empty(), outcome, halt: account.halt, left, dust, seconds }
+    }
+
+    /// The same where the account does not show the halt, or not any more. What is open is told as it is.
+    #[must_use]
+    pub fn halt_lifted(mut self) -> Self {
+        if self.flat && self.halt < HaltLevel::Flatten {
+            self.flat = false;
+            self.outcome = format!(
+                "nothing is open, but the account is not halted at flatten (its halt is {}): somebody may have resumed it \
+                 meanwhile; `levibot flatten` halts it again",
+                self.halt
+            );
+        }
+        self
+    }
+
+    /// The same where the record is not whole: what was closed is not all on it.
+    #[must_use]
+    pub fn not_on_record(mut self, failure: &str) -> Self {
+        self.flat = false;
+        self.outcome = format!("{}; but not all of it is on record: {failure}", self.outcome);
+        self
     }
 
     /// The same for a symbol that was closed and is open again.
@@ -93,7 +130,27 @@ mod tests {
         let sol = samples::symbol("SOLUSDT");
         assert_eq!(FlatView::of(&account, Some(sol), took).outcome, "SOLUSDT is flat, after 1.234 s");
         account.symbols[1].orders = 0;
+        account.symbols[0].position.as_mut().unwrap().dust = true;
+        let dust = FlatView::of(&account, None, took);
+        assert!(dust.flat && dust.left.is_empty(), "{dust:?}");
+        assert!(dust.outcome.ends_with("; too small to be closed: BTCUSDT long 0.015"), "{}", dust.outcome);
         account.symbols[0].position = None;
         assert!(FlatView::of(&account, None, took).flat);
+    }
+
+    #[test]
+    fn what_is_not_on_record_or_not_halted_is_not_done() {
+        let mut account = samples::account();
+        account.symbols.clear();
+        let view = || FlatView::of(&account, None, Duration::ZERO);
+        let lost = view().not_on_record("the journal is lost");
+        assert!(!lost.flat && lost.outcome.ends_with("not all of it is on record: the journal is lost"), "{lost:?}");
+        let lifted = view().halt_lifted();
+        assert!(!lifted.flat && lifted.outcome.starts_with("nothing is open, but"), "{lifted:?}");
+        let open = FlatView::of(&samples::account(), None, Duration::ZERO);
+        assert_eq!(open.clone().halt_lifted(), open);
+        account.halt = HaltLevel::Flatten;
+        let halted = FlatView::of(&account, None, Duration::ZERO);
+        assert_eq!(halted.clone().halt_lifted(), halted);
     }
 }

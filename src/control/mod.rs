@@ -25,6 +25,9 @@ pub use server::{ControlError, ServerHandle, serve, socket_path, user_of};
 pub use stops::{EngineStop, StopView, StopWatch};
 pub use words::{Answer, Command, Question, Request, Scope, Wish};
 
+/// The refusal of a command whose daemon has ended before it could be carried out, as far as is known.
+pub const ENDED: &str = "the daemon ended before it answered";
+
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -111,7 +114,7 @@ impl Desk {
         if self.orders.try_send(Order { command, by: by.to_owned(), outcome }).is_err() {
             return Err("the daemon is busy or about to end: try again".to_owned());
         }
-        waiting.await.unwrap_or_else(|_| Err("the daemon ended before it answered".to_owned()))
+        waiting.await.unwrap_or_else(|_| Err(ENDED.to_owned()))
     }
 }
 

@@ -101,15 +101,7 @@ pub fn scan(path: &Path, each: &mut dyn FnMut(Envelope)) -> Result<Recovery, Jou
 /// As [`scan`].
 pub fn scan_places(path: &Path, each: &mut dyn FnMut(Envelope, Place)) -> Result<Recovery, JournalError> {
     let file = File::open(path).map_err(io_error("open the journal", path))?;
-    scan_file(&file, path, each)
-}
-
-pub(super) fn scan_file(
-    file: &File,
-    path: &Path,
-    each: &mut dyn FnMut(Envelope, Place),
-) -> Result<Recovery, JournalError> {
-    let mut reader = JournalReader::new(BufReader::with_capacity(1 << 20, file));
+    let mut reader = JournalReader::new(BufReader::with_capacity(1 << 20, &file));
     let mut torn = None;
     while let Some(item) = reader.next() {
         match item {

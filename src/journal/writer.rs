@@ -13,9 +13,9 @@ use levibot_core::domain::Ts;
 use levibot_core::record::{Chain, Envelope, Record};
 use nix::fcntl::Flock;
 
-use super::recovery::{Recovery, cut_tail, io_error, lock, open_file, scan_file};
+use super::recovery::{Recovery, cut_tail, io_error, lock, open_file, scan};
 use super::verify::{Compared, Verifier};
-use super::{Durability, Durable, JournalError, Notice, Notify, Options, WhenFull};
+use super::{Durability, Durable, JOURNAL_FILE, JournalError, Notice, Notify, Options, WhenFull};
 
 /// Most bytes that one commit gathers before it looks at the disk again.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
@@ -115,9 +115,26 @@ impl Journal {
         notify: Notify,
         each: &mut dyn FnMut(Envelope),
     ) -> Result<(Self, Recovery), JournalError> {
+        Self::open_if(dir, options, notify, each, |_| Ok(()))
+    }
+
+    /// [`Self::open`] that asks, before anything of the journal is changed, whether it may be: `may` is given what was found.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and what `may` says.
+    pub fn open_if<E: From<JournalError>>(
+        dir: &Path,
+        options: Options,
+        notify: Notify,
+        each: &mut dyn FnMut(Envelope),
+        may: impl FnOnce(&Recovery) -> Result<(), E>,
+    ) -> Result<(Self, Recovery), E> {
         let lock = lock(dir)?;
+        let path = dir.join(JOURNAL_FILE);
+        let mut recovery =
+            if path.exists() { scan(&path, each)? } else { Recovery { head: Chain::default(), offset: 0, torn: None } };
+        may(&recovery)?;
         let (file, path) = open_file(dir)?;
-        let mut recovery = scan_file(&file, &path, &mut |envelope, _| each(envelope))?;
         if let Some(torn) = &mut recovery.torn {
             torn.kept = Some(cut_tail(dir, &path, &file, recovery.offset, torn.seq)?);
         }

@@ -96,12 +96,18 @@ impl Book {
         Ok(book)
     }
 
-    /// Follows a setup. What has left it and is held still belongs to the account.
+    /// Follows a setup. What has left it and is held or has an order still belongs to the account.
     pub(super) async fn adopt(&mut self, db: &mut SqliteConnection, setup: &AccountSetup) -> Result<(), StoreError> {
         let failed = "write the account to";
         (self.kind, self.currency) = (setup.kind, setup.currency.clone());
         let is_held = |p: &Position| !p.holding.net.is_zero();
-        self.traded.retain(|symbol| self.positions.get(symbol).is_some_and(is_held));
+        let select = "SELECT DISTINCT symbol FROM orders WHERE status IN ('intent', 'accepted', 'unknown')";
+        let mut ordered = BTreeSet::new();
+        for row in sqlx::query(select).fetch_all(&mut *db).await.map_err(database("read the orders of"))? {
+            ordered.insert(required::<Symbol>(&row, 0)?);
+        }
+        let stays = |symbol: &Symbol| self.positions.get(symbol).is_some_and(is_held) || ordered.contains(symbol);
+        self.traded.retain(stays);
         for instrument in &setup.instruments {
             let symbol = instrument.id().symbol;
             self.traded.insert(symbol);
@@ -178,7 +184,7 @@ impl Book {
                 ledger::foreign(self, fill).map(Option::unwrap_or_default)
             } else {
                 // Our orders are booked whatever the last setup says.
-                self.positions.entry(fill.symbol).or_default();
+                self.traded.insert(fill.symbol);
                 ledger::fill(self, fill)
             };
             self.post(posting, at)?;
@@ -239,8 +245,9 @@ impl Shelf for Book {
     }
 
     fn holding(&self, symbol: Symbol) -> Option<Holding> {
-        let position = self.positions.get(&symbol).map(|p| p.holding);
-        position.or_else(|| self.traded.contains(&symbol).then(Holding::default))
+        // The row of a symbol that has left stays.
+        let position = || self.positions.get(&symbol).map(|p| p.holding).unwrap_or_default();
+        self.traded.contains(&symbol).then(position)
     }
 
     fn base(&self, symbol: Symbol) -> Option<Asset> {

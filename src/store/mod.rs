@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use levibot_core::record::LineFault;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
 
@@ -57,7 +58,7 @@ pub enum StoreError {
         url: String,
         /// The driver's words.
         #[source]
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// The database refused. Busy, full and input/output errors may pass: try again later.
     #[error("cannot {operation} the database: check that its disk has room and that nothing holds it")]
@@ -142,24 +143,25 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the file is no database any more, or a damaged one: only a new one helps.
     pub fn is_damage(&self) -> bool {
-        let code = match self {
-            Self::Corrupt { .. } => return true,
-            Self::Database { source, .. }
-            | Self::Migrate { source: sqlx::migrate::MigrateError::Execute(source), .. } => primary_code(source),
-            _ => None,
-        };
-        matches!(code, Some(SQLITE_CORRUPT | SQLITE_NOTADB))
+        let code = self.driver_error().and_then(primary_code);
+        matches!(self, Self::Corrupt { .. }) || matches!(code, Some(SQLITE_CORRUPT | SQLITE_NOTADB))
     }
 
     /// Whether somebody else holds the database: it passes.
     pub fn is_busy(&self) -> bool {
+        let Some(source) = self.driver_error() else { return false };
+        let waited = matches!(source, sqlx::Error::PoolTimedOut);
+        waited || matches!(primary_code(source), Some(SQLITE_BUSY | SQLITE_LOCKED))
+    }
+
+    /// What the driver said of a statement, one that makes the tables too.
+    const fn driver_error(&self) -> Option<&sqlx::Error> {
         match self {
             Self::Database { source, .. }
-            | Self::Migrate { source: sqlx::migrate::MigrateError::Execute(source), .. } => {
-                let waited = matches!(source, sqlx::Error::PoolTimedOut);
-                waited || matches!(primary_code(source), Some(SQLITE_BUSY | SQLITE_LOCKED))
-            }
-            _ => false,
+            | Self::Migrate {
+                source: MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _), ..
+            } => Some(source),
+            _ => None,
         }
     }
 }
@@ -237,5 +239,22 @@ impl Store {
     /// Finishes what runs and closes the database.
     pub async fn close(self) {
         self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_one_migration_are_known_for_what_they_are() {
+        let migrate = |source| StoreError::Migrate { url: "x".into(), source };
+        for source in [
+            MigrateError::Execute(sqlx::Error::PoolTimedOut),
+            MigrateError::ExecuteMigration(sqlx::Error::PoolTimedOut, 3),
+        ] {
+            assert!(migrate(source).is_busy());
+        }
+        assert!(!migrate(MigrateError::VersionMissing(3)).is_busy());
     }
 }

@@ -462,3 +462,35 @@ async fn tables_of_an_earlier_version_know_the_account_they_belong_to() {
     assert!(dumped.contains(&r#"account ["spot","USDT"]"#.to_owned()), "{dumped:?}");
     assert!(dumped.contains(&r#"instruments ["BTCUSDT","BTC",1]"#.to_owned()), "{dumped:?}");
 }
+
+#[tokio::test]
+async fn what_is_traded_elsewhere_of_a_symbol_that_has_left_is_booked_by_neither() {
+    let Record::Started { run, timeframe, config_hash, setup } = money().remove(0) else { unreachable!() };
+    let start = |kept: usize| {
+        let mut setup = setup.clone();
+        setup.kind = AccountKind::Linear;
+        setup.instruments.truncate(kept);
+        Record::Started { run, timeframe, config_hash: config_hash.clone(), setup }
+    };
+    let Record::Fill { fill: foreign } = fill(9, 3, Side::Buy, "90") else { unreachable!() };
+    let done = |n| Record::Done { order: id(n), reason: DoneReason::Filled, text: None };
+    let records = [
+        start(1),
+        order(1, Side::Buy, Leg::Entry),
+        fill(1, 1, Side::Buy, "100"),
+        done(1),
+        order(2, Side::Sell, Leg::Exit),
+        fill(2, 2, Side::Sell, "110"),
+        done(2),
+        start(0),
+        Record::Foreign { fill: foreign, name: "web".into() },
+    ];
+    let mut state = State::open(Ts::EPOCH, &records[0]).unwrap();
+    records[1..].iter().for_each(|record| state.apply(Ts::EPOCH, record).unwrap());
+    let folder = Folder::new(&lines(&records));
+    let (store, mut projector) = folder.projector().await;
+    projector.catch_up().await.unwrap();
+    let position = store.positions().await.unwrap().remove(0);
+    assert!(state.books().is_empty());
+    assert_eq!((position.net.as_str(), position.realised), ("0", state.realised().to_string()));
+}

@@ -135,6 +135,11 @@ fn without_prices_for_an_open_position_a_start_is_refused() {
     let refused = home.run(&[]).wait();
     refused.refused_with(2, &[&symbol, "not configured any more", "market.simulator.prices", "`market.symbols`"]);
     assert_eq!(records(&home.data()).len(), before, "nothing is on record of it");
+    // What has prices can be closed all the same, and the rest is named.
+    let config = home.config();
+    let flatten = home.ask(&["flatten", "--config", config.to_str().unwrap(), "--for", "5s"]);
+    flatten.refused_with(1, &["not closed after", &symbol]);
+    assert_eq!(positions(&records(&home.data())).into_keys().collect::<Vec<_>>(), [symbol]);
     home.trade(&SYMBOLS);
     let mut daemon = home.run(&[]);
     daemon.ready();

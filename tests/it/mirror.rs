@@ -75,9 +75,21 @@ fn lost_tables_cost_the_mirror_and_come_back() {
         let _ = fs::remove_file(home.data().join(format!("levibot.db{end}")));
     }
     let audit = home.ask(&["audit"]);
-    assert!(audit.ended_with(0).contains("SQL tables: none; the chain is checked all the same"), "{}", audit.out);
+    assert!(audit.ended_with(0).contains("SQL tables: none at "), "{}", audit.out);
+    assert!(audit.ended_with(0).contains("the chain is checked all the same"), "{}", audit.out);
     home.run(&["--for", "10ms"]).wait().ended_with(0);
     assert_eq!(home.ask_json(&["audit"])["tables"]["agree"]["seq"], records(&home.data()).len());
+    // Elsewhere they are found by the configuration.
+    let elsewhere = home.data().join("elsewhere.db");
+    fs::rename(database(&home), &elsewhere).unwrap();
+    home.configure(|config| {
+        let url = toml::Value::from(format!("sqlite://{}", elsewhere.display()));
+        config.insert("store".to_owned(), toml::Table::from_iter([("url".to_owned(), url)]).into());
+    });
+    assert_eq!(home.ask_json(&["audit"])["tables"], "absent");
+    let config = home.config();
+    let audit = home.ask_json(&["audit", "--config", config.to_str().unwrap()]);
+    assert_eq!(audit["tables"]["agree"]["seq"], records(&home.data()).len(), "{audit}");
 }
 
 #[test]
@@ -95,8 +107,13 @@ fn a_daemon_does_not_start_on_a_journal_that_has_lost_what_was_durable() {
         let audit = audit.json();
         assert_eq!(audit["tables"]["disagree"]["missing"], missing, "{audit}");
         let words = [format!("lacks {missing} record(s)"), format!("ends with record {}", last - 3)];
-        home.run(&[]).wait().refused_with(5, &[&words[0], &words[1], "restore the journal", "levibot.db"]);
-        assert!(whole.starts_with(&fs::read(&path).unwrap()), "nothing was written");
+        let remedies = [words[0].as_str(), &words[1], "restore the journal", "levibot.db"];
+        home.run(&[]).wait().refused_with(5, &remedies);
+        // Commands without a daemon stop what they can, and leave it as it is too.
+        home.ask(&["resume"]).refused_with(5, &remedies);
+        home.ask(&["halt"]).refused_with(5, &remedies);
+        fs::remove_file(home.data().join("HALT")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole[..cut], "nothing was written and nothing cut");
     }
     fs::write(&path, &whole).unwrap();
     home.run(&["--for", "10ms"]).wait().ended_with(0);

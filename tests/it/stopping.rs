@@ -198,6 +198,9 @@ fn an_account_without_a_daemon_is_flattened_by_a_run_that_does_nothing_else() {
     let after = records(&home.data());
     assert!(of_type(&after[before..], "intent").iter().all(|intent| intent["order"]["leg"] == "exit"));
     assert!(of_type(&after[before..], "decision").is_empty(), "no engine runs");
+    let frozen = of_type(&after[before..], "freeze");
+    assert!(frozen.iter().all(|freeze| freeze["cause"] == "engine" && freeze["reason"].is_string()), "{frozen:?}");
+    assert_eq!(frozen.len(), SYMBOLS.len(), "nothing may be added");
     let command = of_type(&after, "command").last().unwrap().to_owned();
     assert!(command["outcome"].as_str().unwrap().contains("without a daemon; flat"), "{command}");
     assert_eq!(audited(&home)["open_orders"], 0);

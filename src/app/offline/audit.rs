@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{read, run_folder};
 use crate::app::AppError;
+use crate::config::StoreConfig;
 use crate::journal::{Damage, JournalError};
 use crate::store::{Store, StoreError};
 
@@ -31,13 +32,15 @@ pub struct AuditOutcome {
     pub damage: Option<Damage>,
     /// How the SQL tables stand to the journal.
     pub tables: Tables,
+    /// Where they were looked for.
+    pub database: PathBuf,
 }
 
 /// How the SQL tables stand to the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tables {
-    /// There are none.
+    /// There are none where they were looked for.
     Absent,
     /// They hold the journal up to this record, hash included.
     Agree {
@@ -97,14 +100,16 @@ impl AuditOutcome {
     }
 }
 
-/// Audits a data folder, or the only run in it. The daemon may be running. A damaged journal is audited up to the damage.
+/// Audits a data folder, or the only run in it, with the tables that `store` names. The daemon may be running. A damaged
+/// journal is audited up to the damage.
 ///
 /// # Errors
 /// [`AppError`] when there is no journal, or it cannot be read.
-pub fn audit(dir: &Path) -> Result<AuditOutcome, AppError> {
+pub fn audit(dir: &Path, store: &StoreConfig) -> Result<AuditOutcome, AppError> {
     let dir = run_folder(dir)?;
+    let database = store.path(&dir);
     // Asked first, so that a daemon that goes on writing puts the journal ahead of them and never behind.
-    let known = mirrored(&dir);
+    let known = mirrored(&database);
     let (mut audit, mut fault) = (Audit::default(), None);
     let (mut head, mut offset, mut at_known) = (Chain::default(), 0, None);
     let scanned = read(&dir, "auditing the journal", &mut |envelope, place| {
@@ -131,7 +136,7 @@ pub fn audit(dir: &Path) -> Result<AuditOutcome, AppError> {
         Ok(Some((seq, _))) if damage.is_some() && seq > head.seq => Tables::Beyond { seq },
         Ok(Some((seq, hash))) => compare(seq, &hash, head, at_known),
     };
-    Ok(AuditOutcome { dir, head, torn_bytes, report: audit.finish(), fault, damage, tables })
+    Ok(AuditOutcome { dir, head, torn_bytes, report: audit.finish(), fault, damage, tables, database })
 }
 
 /// Why nothing is known of the tables.
@@ -141,8 +146,7 @@ enum Missing {
 }
 
 /// Asks the tables for the head they mirror.
-fn mirrored(dir: &Path) -> Result<Option<(u64, String)>, Missing> {
-    let path = dir.join("levibot.db");
+fn mirrored(path: &Path) -> Result<Option<(u64, String)>, Missing> {
     if !path.is_file() {
         return Err(Missing::Absent);
     }
@@ -218,8 +222,9 @@ impl fmt::Display for AuditOutcome {
         match &self.tables {
             Tables::Absent => writeln!(
                 f,
-                "SQL tables: none; the chain is checked all the same, but whether whole lines were cut off at the journal's end \
-                 only they could tell. The next start makes them anew from the journal"
+                "SQL tables: none at {} (`store.url` may name another place: `levibot audit --config FILE` looks there); the \
+                 chain is checked all the same, but whether whole lines were cut off at the journal's end only they could tell",
+                self.database.display()
             )?,
             Tables::Agree { seq } => writeln!(f, "SQL tables: agree up to record {seq}")?,
             Tables::Beyond { seq } => {

@@ -16,10 +16,11 @@ use levibot_core::account::{Account, AccountView, Action, ApplyError, State};
 use levibot_core::domain::{Actions, DoneReason, Event, HaltLevel, Leg, OrderId, Reason, Report, Ts};
 use levibot_core::record::{Envelope, JournalReader, Record};
 
+use crate::app::projection::compare;
 use crate::app::{AppError, Purpose, RunRequest, Summary, run};
-use crate::config::{Config, Overrides, PaceKey};
+use crate::config::{Config, Overrides, PaceKey, StoreConfig};
 use crate::control::Wish;
-use crate::journal::{JOURNAL_FILE, Journal, JournalError, Options};
+use crate::journal::{JOURNAL_FILE, Journal, JournalError, Options, Recovery};
 use crate::latch::LatchFile;
 
 /// How the names of replays begin.
@@ -34,6 +35,8 @@ pub struct StopRequest {
     pub wish: Wish,
     /// By whom and why.
     pub reason: Reason,
+    /// The account's SQL tables, where they are not in its folder.
+    pub database: Option<PathBuf>,
 }
 
 /// What came of it.
@@ -88,10 +91,11 @@ impl Stuck {
 /// Does what can be done without the daemon.
 ///
 /// # Errors
-/// [`AppError`]: no account in the folder, a replay, a latch file or a journal that cannot be written, a damaged record. The
+/// [`AppError`]: no account in the folder, a replay, a latch file or a journal that cannot be written, a damaged or cut
+/// record, which is left as it is. The
 /// latch file, where one is wanted, is written before the record is looked at.
 pub fn stop(request: &StopRequest) -> Result<Stopped, AppError> {
-    let StopRequest { dir, wish, reason } = request;
+    let StopRequest { dir, wish, reason, database } = request;
     if !dir.join(JOURNAL_FILE).is_file() {
         return Err(AppError::NoRun { dir: dir.clone() });
     }
@@ -105,7 +109,8 @@ pub fn stop(request: &StopRequest) -> Result<Stopped, AppError> {
     if let Some(level) = level {
         latch.raise(level, reason)?;
     }
-    let mut alone = match Alone::open(dir) {
+    let database = database.clone().unwrap_or_else(|| StoreConfig::InDataDir.path(dir));
+    let mut alone = match Alone::open(dir, &database) {
         Err(AppError::Journal(JournalError::Locked { pid, .. })) => return stuck(&latch, pid, *wish, reason),
         opened => opened?,
     };
@@ -188,11 +193,14 @@ impl Past {
 }
 
 impl Alone {
-    /// Takes the folder and folds its journal, whose torn tail is set aside as at a start.
-    fn open(dir: &Path) -> Result<Self, AppError> {
+    /// Takes the folder and folds its journal, whose torn tail is set aside as at a start: not before the tables have
+    /// said that nothing durable is missing.
+    fn open(dir: &Path, database: &Path) -> Result<Self, AppError> {
         let mut past = Past::default();
         let nobody = Arc::new(|_| {});
-        let (journal, _) = Journal::open(dir, Options::default(), nobody, &mut |envelope| past.take(&envelope))?;
+        let agrees = |found: &Recovery| compare(database, dir, found.head);
+        let mut take = |envelope| past.take(&envelope);
+        let (journal, _) = Journal::open_if(dir, Options::default(), nobody, &mut take, agrees)?;
         let fold = |(seq, source)| AppError::Fold { seq, dir: dir.to_owned(), source };
         if let Some(fault) = past.fault {
             return Err(fold(fault));
@@ -258,7 +266,7 @@ impl Alone {
     }
 
     fn has_positions(&self) -> bool {
-        self.state().books().iter().any(|book| !book.is_flat())
+        self.state().books().iter().any(|book| book.direction().is_some())
     }
 
     /// Halts on record. Positions are closed by a run alone, which has prices: until then the record holds what can be kept.
@@ -314,7 +322,7 @@ impl Alone {
     /// What is left of these symbols.
     fn left(self, is_meant: impl Fn(&levibot_core::account::book::Book) -> bool) -> Stopped {
         let mut meant = self.state().books().iter().filter(|book| is_meant(book));
-        if meant.all(|book| book.is_flat() && book.live().is_empty()) {
+        if meant.all(|book| book.direction().is_none() && book.live().is_empty()) {
             Stopped::Flat(Box::new(self.account.view()))
         } else {
             Stopped::Open { configurations: self.configurations }

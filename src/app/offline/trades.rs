@@ -1,5 +1,5 @@
-//! `levibot trades`: every round trip of an account, as a table, CSV or JSON. CSV and JSON are written as the journal is
-//! read, so that a long one needs no more memory than a short one.
+//! `levibot trades`: every round trip of an account, as a table, CSV or JSON. Nothing is written before the whole journal
+//! is read, so that nobody takes the trades before a damage for all of them.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -163,34 +163,28 @@ fn quoted(cell: &str) -> String {
 struct Sheet<'a> {
     form: TradesForm,
     out: &'a mut dyn Write,
+    /// What is to be written.
+    text: String,
     rows: Vec<Row>,
     written: u64,
-    /// The first failure; nothing is written after it.
-    failed: Option<io::Error>,
 }
 
 impl Sheet<'_> {
-    fn text(&mut self, text: &str) {
-        if self.failed.is_none() {
-            self.failed = self.out.write_all(text.as_bytes()).err();
-        }
-    }
-
     fn begin(&mut self) {
         match self.form {
-            TradesForm::Csv => self.text(&format!("{HEADER}\n")),
-            TradesForm::Json => self.text("{\"trades\": ["),
+            TradesForm::Csv => self.text.push_str(&format!("{HEADER}\n")),
+            TradesForm::Json => self.text.push_str("{\"trades\": ["),
             TradesForm::Table => {}
         }
     }
 
     fn row(&mut self, row: Row) {
         match self.form {
-            TradesForm::Csv => self.text(&format!("{}\n", row.csv())),
+            TradesForm::Csv => self.text.push_str(&format!("{}\n", row.csv())),
             TradesForm::Json => {
                 let comma = if self.written == 0 { "" } else { "," };
                 let json = serde_json::to_string(&row).unwrap_or_default();
-                self.text(&format!("{comma}\n  {json}"));
+                self.text.push_str(&format!("{comma}\n  {json}"));
             }
             TradesForm::Table => self.rows.push(row),
         }
@@ -202,20 +196,14 @@ impl Sheet<'_> {
             TradesForm::Csv => {}
             TradesForm::Json => {
                 let totals = serde_json::to_string(totals).unwrap_or_default();
-                self.text(&format!("\n], \"totals\": {totals}}}\n"));
+                self.text.push_str(&format!("\n], \"totals\": {totals}}}\n"));
             }
-            TradesForm::Table => {
-                let text = table(&self.rows, totals);
-                self.text(&text);
-            }
+            TradesForm::Table => self.text.push_str(&table(&self.rows, totals)),
         }
-        match self.failed {
+        match self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush()) {
             // Whoever reads may have gone away: that is no failure of ours.
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => self.out.flush().or_else(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe => Ok(()),
-                _ => Err(error),
-            }),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
         }
     }
 }
@@ -224,11 +212,11 @@ impl Sheet<'_> {
 /// are open come last. The daemon may be running.
 ///
 /// # Errors
-/// [`AppError`] when there is no journal, one that is damaged, or `out` cannot be written.
+/// [`AppError`] when there is no journal, one that is damaged (nothing is written then), or `out` cannot be written.
 pub fn trades(dir: &Path, filter: &TradesFilter, form: TradesForm, out: &mut dyn Write) -> Result<PathBuf, AppError> {
     let dir = run_folder(dir)?;
     let (mut trips, mut totals) = (Trips::default(), TradesTotals::default());
-    let mut sheet = Sheet { form, out: &mut io::BufWriter::new(out), rows: Vec::new(), written: 0, failed: None };
+    let mut sheet = Sheet { form, out, text: String::new(), rows: Vec::new(), written: 0 };
     sheet.begin();
     let whole = filter.symbol.is_none() && filter.from.is_none() && filter.to.is_none();
     let mut keep = |trip: &Trip, totals: &mut TradesTotals| {

@@ -22,7 +22,7 @@ fn trip(symbol: &str, closed: Option<i64>, gross: i64) -> Trip {
 
 fn written(form: TradesForm, trips: &[Trip]) -> String {
     let mut out = Vec::new();
-    let mut sheet = Sheet { form, out: &mut out, rows: Vec::new(), written: 0, failed: None };
+    let mut sheet = Sheet { form, out: &mut out, text: String::new(), rows: Vec::new(), written: 0 };
     let mut totals = TradesTotals::default();
     sheet.begin();
     for trip in trips {
@@ -75,4 +75,15 @@ fn the_table_says_how_it_went() {
         assert!(text.contains(words), "`{words}` is missing in:\n{text}");
     }
     assert_eq!(written(TradesForm::Table, &[]), "0 closed, 0 open; gross 0.00, fees 0.00, net 0.00\n");
+}
+
+#[test]
+fn nothing_is_written_of_a_damaged_record() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(crate::journal::JOURNAL_FILE), "no record\n").unwrap();
+    for form in [TradesForm::Csv, TradesForm::Json, TradesForm::Table] {
+        let mut out = Vec::new();
+        let error = trades(folder.path(), &TradesFilter::default(), form, &mut out).unwrap_err();
+        assert_eq!((error.exit_code(), out.as_slice()), (5, &b""[..]));
+    }
 }

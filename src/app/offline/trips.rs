@@ -154,35 +154,57 @@ impl Trips {
             self.state = Some(State::open(*ts, record)?);
             return Ok(Vec::new());
         };
-        let before = touched(state, record);
-        let cause = order_of(record).and_then(|id| state.orders().find(|o| o.order.id == id)).map(|o| o.order.cause);
+        if !moves_money(record) {
+            state.apply(*ts, record)?;
+            return Ok(self.dusted(*ts, record).map(Step::Closed).into_iter().collect());
+        }
+        let before: Vec<_> =
+            state.books().iter().filter_map(|b| Some((b.symbol(), holding(state, b.symbol())?))).collect();
+        let cause = order_of(record).and_then(|id| cause_of(state, id));
+        let sums = [state.realised().get(), state.fees().get()];
         state.apply(*ts, record)?;
         let mut steps = Vec::new();
+        // What no book knows of is what remains.
+        let mut apart = [state.realised().get().saturating_sub(sums[0]), state.fees().get().saturating_sub(sums[1])];
         for (symbol, before) in before {
             let after = holding(state, symbol).unwrap_or(before);
             if after != before {
                 let by_order = |cause| reason(&self.asked, &self.decided, symbol, cause);
-                let reason = cause.map_or_else(|| unordered(record), by_order);
+                let reason = cause.filter(|_| trades(record, symbol)).map_or_else(|| unordered(record), by_order);
+                apart[0] = apart[0].saturating_sub(after.realised.saturating_sub(before.realised));
+                apart[1] = apart[1].saturating_sub(after.fees.saturating_sub(before.fees));
                 let moved = Moved { symbol, before, after };
                 move_trip(&mut self.open, &moved, record, happened(record, *ts), reason, &mut steps);
             }
         }
-        if let Record::Dust { symbol, .. } = record {
-            // What is left counts as no position any more.
-            steps.extend(self.open.remove(symbol).map(|trip| Step::Closed(Trip { closed: Some(*ts), ..trip })));
+        let [gross, fees] = apart;
+        if !(gross.is_zero() && fees.is_zero()) {
+            steps.push(Step::Apart { gross, fees });
         }
         Ok(steps)
     }
+
+    /// The trip whose rest counts as no position any more.
+    fn dusted(&mut self, ts: Ts, record: &Record) -> Option<Trip> {
+        let Record::Dust { symbol, .. } = record else { return None };
+        self.open.remove(symbol).map(|trip| Trip { closed: Some(ts), ..trip })
+    }
 }
 
-/// The books that a record may change, as they are.
-fn touched(state: &State, record: &Record) -> Vec<(Symbol, Holding)> {
-    let one = |symbol| holding(state, symbol).map(|holding| (symbol, holding));
-    match record {
-        Record::Fill { fill } | Record::Foreign { fill, .. } => one(fill.symbol).into_iter().collect(),
-        Record::Transfer { .. } => state.books().iter().filter_map(|book| one(book.symbol())).collect(),
-        _ => Vec::new(),
-    }
+/// Whether a record may change what is held, of any symbol: a commission may come out of another position.
+const fn moves_money(record: &Record) -> bool {
+    matches!(record, Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. })
+}
+
+/// Whether a record is a trade of this symbol.
+fn trades(record: &Record, symbol: Symbol) -> bool {
+    matches!(record, Record::Fill { fill } | Record::Foreign { fill, .. } if fill.symbol == symbol)
+}
+
+/// Why an order of ours existed, one that is over too: a fill may come late.
+fn cause_of(state: &State, id: OrderId) -> Option<Cause> {
+    let open = state.orders().find(|open| open.order.id == id).map(|open| open.order.cause);
+    open.or_else(|| state.finished().get(id).map(|over| over.cause))
 }
 
 fn holding(state: &State, symbol: Symbol) -> Option<Holding> {
@@ -210,6 +232,7 @@ const fn happened(record: &Record, ts: Ts) -> Ts {
 const fn unordered(record: &Record) -> &'static str {
     match record {
         Record::Transfer { .. } => "transfer",
+        Record::Fill { .. } => "commission",
         _ => "manual",
     }
 }
@@ -270,7 +293,7 @@ fn move_trip(
     let change = after.net.saturating_sub(before.net);
     let split = Split::of(&before, change, after.fees.saturating_sub(before.fees));
     let gross = after.realised.saturating_sub(before.realised);
-    let (price, order) = (price_of(record, moved, change), order_of(record));
+    let (price, order) = (price_of(record, moved, change), order_of(record).filter(|_| trades(record, symbol)));
     match open.get_mut(&symbol) {
         Some(trip) => {
             trip.gross = trip.gross.saturating_add(gross);
@@ -298,13 +321,14 @@ fn move_trip(
     }
 }
 
-/// What a base unit was paid with; for what came by no trade, what the ledger took it for.
+/// What a base unit was paid with; for what came by no trade of the symbol, what the ledger took it for.
 fn price_of(record: &Record, moved: &Moved, change: Decimal) -> Decimal {
     match record {
-        Record::Fill { fill } | Record::Foreign { fill, .. } => fill.price.get(),
+        Record::Fill { fill } | Record::Foreign { fill, .. } if trades(record, moved.symbol) => fill.price.get(),
         _ => {
             let cost = moved.after.cost.saturating_sub(moved.before.cost);
-            cost.checked_div(change).unwrap_or_default().abs()
+            let paid = cost.saturating_sub(moved.after.realised.saturating_sub(moved.before.realised));
+            paid.checked_div(change).unwrap_or_default().abs()
         }
     }
 }

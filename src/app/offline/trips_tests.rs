@@ -15,9 +15,13 @@ fn symbol() -> Symbol {
 }
 
 fn started() -> Record {
-    let raw = RawInstrument {
-        id: InstrumentId { venue: "sim".parse().unwrap(), symbol: symbol() },
-        base: "BTC".into(),
+    started_as(AccountKind::Linear, &["BTC"])
+}
+
+fn started_as(kind: AccountKind, bases: &[&str]) -> Record {
+    let raw = |base: &&str| RawInstrument {
+        id: InstrumentId { venue: "sim".parse().unwrap(), symbol: format!("{base}USDT").parse().unwrap() },
+        base: (*base).into(),
         quote: "USDT".into(),
         tick: "0.01".parse().unwrap(),
         step: "0.001".parse().unwrap(),
@@ -29,10 +33,10 @@ fn started() -> Record {
                 max_position_usd: 1000}}";
     let setup = AccountSetup {
         name: "paper".into(),
-        kind: AccountKind::Linear,
+        kind,
         currency: "USDT".into(),
         initial_cash: "10000".parse().unwrap(),
-        instruments: vec![raw.try_into().unwrap()],
+        instruments: bases.iter().map(|base| raw(base).try_into().unwrap()).collect(),
         risk: RiskPolicy::from_yaml(yaml).unwrap(),
         cost_per_side: 0.001,
         resume_next_day: false,
@@ -50,8 +54,12 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::begun(started())
+    }
+
+    fn begun(started: Record) -> Self {
         let mut rig = Self { trips: Trips::default(), seq: 0, steps: Vec::new() };
-        rig.take(started());
+        rig.take(started);
         rig
     }
 
@@ -150,6 +158,75 @@ fn the_reason_is_that_of_the_last_exit() {
     cycle(&mut rig, "reverse", decision(60));
     let reasons: Vec<_> = rig.closed().iter().map(|trip| trip.reason.unwrap()).collect();
     assert_eq!(reasons, wanted);
+}
+
+#[test]
+fn a_fill_that_comes_late_has_the_reason_of_its_order() {
+    let mut rig = Rig::new();
+    rig.fill(decision(1), Side::Buy, "1", "100");
+    let (id, entry): (OrderId, OrderId) = ("lb-x".parse().unwrap(), "lb-1".parse().unwrap());
+    let (symbol, side, qty, ts) = (symbol(), Side::Sell, "1".parse().unwrap(), rig.now());
+    let cause = Cause::Bracket { entry, rule: ExitReason::Stop };
+    let order = Order { id, symbol, side, leg: Leg::Exit, qty, cause, attempt: 1, trigger: None, created: ts };
+    rig.take(Record::Intent { order, reserved: "0".parse().unwrap(), bracket: None });
+    rig.take(Record::Done { order: id, reason: DoneReason::Cancelled, text: None });
+    let (price, fee) = ("90".parse().unwrap(), "0.3".parse().unwrap());
+    rig.take(Record::Fill {
+        fill: Fill { order: id, trade_id: 99, symbol, side, price, qty, fee, commission: None, ts },
+    });
+    assert_eq!(rig.closed()[0].reason, Some("stop"));
+}
+
+#[test]
+fn sums_are_the_ledgers_whatever_no_book_knows_of() {
+    let mut rig = Rig::begun(started_as(AccountKind::Spot, &["BTC", "BNB"]));
+    let trade = |rig: &Rig, order: OrderId, name: &str, side, [qty, price]: [&str; 2], commission| {
+        let (symbol, qty, price) = (name.parse().unwrap(), qty.parse().unwrap(), price.parse().unwrap());
+        let (trade_id, fee, ts) = (rig.seq, "0".parse().unwrap(), rig.now());
+        Fill { order, trade_id, symbol, side, price, qty, fee, commission, ts }
+    };
+    let entry = |rig: &mut Rig, name: &str, figures: [&str; 2], commission| {
+        let id: OrderId = format!("lb-{}", rig.seq).parse().unwrap();
+        let fill = trade(rig, id, name, Side::Buy, figures, commission);
+        let (symbol, side, leg, qty, created) = (fill.symbol, fill.side, Leg::Entry, fill.qty, fill.ts);
+        let order = Order { id, symbol, side, leg, qty, cause: decision(1), attempt: 1, trigger: None, created };
+        rig.take(Record::Intent { order, reserved: "0".parse().unwrap(), bracket: None });
+        rig.take(Record::Fill { fill });
+        rig.take(Record::Done { order: id, reason: DoneReason::Filled, text: None });
+    };
+    entry(&mut rig, "BNBUSDT", ["2", "300"], None);
+    // Its commission comes out of the other position.
+    let amount = "0.5".parse().unwrap();
+    let bnb = levibot_core::domain::Commission::Other { asset: "BNB".parse().unwrap(), amount };
+    entry(&mut rig, "BTCUSDT", ["1", "100"], Some(bnb));
+    let trip = &rig.trips.open()[&"BNBUSDT".parse().unwrap()];
+    assert_eq!((trip.exited, trip.proceeds, trip.reason), (amount, Decimal::from(150), Some("commission")));
+    assert_eq!(trip.orders.len(), 1, "the order is another symbol's");
+    // Somebody else buys and sells what the account does not trade.
+    for (side, price) in [(Side::Buy, "10"), (Side::Sell, "12")] {
+        let fill = trade(&rig, "lb-9".parse().unwrap(), "SOLUSDT", side, ["3", price], None);
+        rig.take(Record::Foreign { fill, name: "web".into() });
+    }
+    let (asset, value, ts) = ("BTC".parse().unwrap(), "-60".parse().unwrap(), rig.now());
+    let transfer =
+        levibot_core::domain::Transfer { id: "t-1".into(), asset, amount: "-0.5".parse().unwrap(), value, ts };
+    rig.take(Record::Transfer { transfer });
+    let (mut gross, mut fees) = (Decimal::ZERO, Decimal::ZERO);
+    for trip in rig.closed().into_iter().chain(rig.trips.open().values()) {
+        gross += trip.gross;
+        fees += trip.fees;
+    }
+    assert_eq!((gross, fees), (Decimal::ZERO, Decimal::from(150)));
+    for step in &rig.steps {
+        if let Step::Apart { gross: more, fees: paid } = step {
+            gross += more;
+            fees += paid;
+        }
+    }
+    let state = rig.trips.state().unwrap();
+    assert_eq!((gross, fees), (state.realised().get(), state.fees().get()));
+    // Six of the coins that others have traded, ten of what was taken out.
+    assert_eq!(gross, Decimal::from(16));
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use super::super::words::{self, Iso};
 /// The account just before a record.
 #[derive(Debug, Clone, Serialize)]
 pub struct Scene {
-    /// Equity at the prices of `positions`.
+    /// Equity at the prices of `positions`, other assets as they were booked.
     pub equity: Decimal,
     /// Whether prices are those of the mark of the same instant; else they are the last ones on record.
     pub at_mark: bool,
@@ -73,7 +73,9 @@ pub(super) struct Prices(BTreeMap<Symbol, (Decimal, Ts)>);
 impl Prices {
     pub(super) fn take(&mut self, ts: Ts, record: &Record) {
         match record {
-            Record::Fill { fill } => drop(self.0.insert(fill.symbol, (fill.price.get(), ts))),
+            Record::Fill { fill } | Record::Foreign { fill, .. } => {
+                self.0.insert(fill.symbol, (fill.price.get(), ts));
+            }
             Record::Mark { positions, .. } => {
                 self.0.extend(positions.iter().map(|p| (p.symbol, (p.mark.get(), ts))));
             }
@@ -82,7 +84,7 @@ impl Prices {
     }
 
     pub(super) fn held(&self, book: &Book) -> Option<Held> {
-        let direction = words::direction(book.direction()?);
+        let direction = words::direction(book.held()?);
         let (mark, at) = *self.0.get(&book.symbol())?;
         let unrealised = book.net().saturating_mul(mark).saturating_sub(book.cost().get()).normalize();
         let (symbol, quantity, cost) = (book.symbol(), book.size().get().normalize(), book.cost());
@@ -107,7 +109,7 @@ impl Scene {
             seq: halt.seq,
         };
         Self {
-            equity: state.cash().get().saturating_add(value).normalize(),
+            equity: state.cash().get().saturating_add(state.stocks_value().get()).saturating_add(value).normalize(),
             at_mark: false,
             cash: state.cash(),
             day_start_equity: state.day().map(|day| day.start_equity),
@@ -138,5 +140,44 @@ impl Scene {
         self.equity = equity.get().normalize();
         self.at_mark = true;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use levibot_core::account::{AccountSetup, RiskPolicy};
+    use levibot_core::domain::{Fill, Side, Timeframe, Transfer};
+
+    use super::*;
+
+    #[test]
+    fn equity_has_other_assets_and_prices_are_of_any_trade() {
+        let yaml = "risk_policy: {max_daily_loss_pct: 3.0, max_symbol_risk_pct: 0.2, max_concurrent_positions: 15, \
+                    rebalance_frequency: weekly, position_sizing: {method: kelly, kelly_fraction: 0.5, \
+                    min_position_usd: 10, max_position_usd: 1000}}";
+        let setup = AccountSetup {
+            name: "paper".into(),
+            kind: AccountKind::Spot,
+            currency: "USDT".into(),
+            initial_cash: "10000".parse().unwrap(),
+            instruments: Vec::new(),
+            risk: RiskPolicy::from_yaml(yaml).unwrap(),
+            cost_per_side: 0.001,
+            resume_next_day: false,
+        };
+        let (run, setup) = ("run-1".parse().unwrap(), Box::new(setup));
+        let started = Record::Started { run, timeframe: Timeframe::HOUR, config_hash: "ab".into(), setup };
+        let mut state = State::open(Ts::EPOCH, &started).unwrap();
+        let (asset, amount, value) = ("BNB".parse().unwrap(), Decimal::from(2), "600".parse().unwrap());
+        let transfer = Transfer { id: "t-1".into(), asset, amount, value, ts: Ts::EPOCH };
+        state.apply(Ts::EPOCH, &Record::Transfer { transfer }).unwrap();
+        let mut prices = Prices::default();
+        assert_eq!(Scene::of(&state, &prices, None).equity, Decimal::from(10_600));
+        let (symbol, side): (Symbol, _) = ("BNBUSDT".parse().unwrap(), Side::Buy);
+        let (order, price, qty, fee) =
+            ("lb-9".parse().unwrap(), "310".parse().unwrap(), "1".parse().unwrap(), "0".parse().unwrap());
+        let fill = Fill { order, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts: Ts::EPOCH };
+        prices.take(Ts::EPOCH, &Record::Foreign { fill, name: "web".into() });
+        assert_eq!(prices.0[&symbol].0, Decimal::from(310));
     }
 }
