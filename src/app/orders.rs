@@ -8,14 +8,14 @@ use actix::Addr;
 use levibot_core::domain::{Event, HaltLevel, Ix, Reason, Symbol};
 use levibot_core::driver::Input;
 use levibot_core::record::Record;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Purpose;
 use super::reload::Reloads;
 use crate::control::{Board, Command, FlatView, Order, Scope};
 use crate::forecaster::{Forecaster, RestartModel};
 use crate::house_link::HouseLink;
-use crate::risk_manager::Tell;
+use crate::risk_manager::{Stand, Tell};
 use crate::supervisor::{EngineCommand, Supervisor, Wish};
 
 /// How long the account may take to show what was asked for.
@@ -34,7 +34,7 @@ const fn is_reload(order: &Order) -> bool {
     matches!(order.command, Command::Reload | Command::ReloadDryRun)
 }
 
-/// A drill is for accounts that can lose nothing. Every daemon of this version trades on the paper venue.
+/// A drill is for accounts that can lose nothing.
 fn paper_alone(venue: &str) -> Result<(), String> {
     if venue == crate::venue::paper::NAME {
         return Ok(());
@@ -177,17 +177,18 @@ impl Clerk {
         if level == HaltLevel::None {
             return Err("a halt needs a level; `resume` lifts one".to_owned());
         }
-        let account = self.board.account();
-        let now = account.halt;
-        let is_open = !FlatView::of(&account, None, Duration::ZERO).flat;
-        // One that was told and has left something open is told again, so that this is tried again.
-        if now > level || (now == level && !(level == HaltLevel::Flatten && is_open)) {
-            return Ok(format!("already halted at {now}"));
-        }
+        let before = self.board.account().halt;
+        // Told also where the account shows as much: a resume may be on its way to it, and something may be left open.
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.tell(Input::Control(Event::Halt { level, reason }))?;
-        self.settled(|halt| halt >= level).await?;
-        Ok(format!("halted at {level}; `levibot resume` lifts it"))
+        let now = self.stand().await?.halt;
+        if now < level {
+            return Err(format!("not halted at {level} any more, but at {now}: somebody has resumed it meanwhile"));
+        }
+        if before >= level {
+            return Ok(format!("already halted at {now}"));
+        }
+        Ok(format!("halted at {now}; `levibot resume` lifts it"))
     }
 
     /// The place of a symbol in the account's table.
@@ -221,7 +222,7 @@ impl Clerk {
     }
 
     fn drill(&self, loss: f64, by: &str, reason: &str) -> Result<String, String> {
-        paper_alone(crate::venue::paper::NAME)?;
+        paper_alone(&self.board.info().venue)?;
         let limit = self.reloads.live.load().account.risk.daily_loss();
         if !loss.is_finite() || loss <= limit || loss > 1.0 {
             let (loss, limit) = (100.0 * loss, 100.0 * limit);
@@ -232,8 +233,8 @@ impl Clerk {
             ));
         }
         let halt = self.board.account().halt;
-        if halt >= HaltLevel::ReduceOnly {
-            return Err(format!("the account is halted ({halt}), so that no engine runs: `levibot resume` first"));
+        if halt > HaltLevel::None {
+            return Err(format!("the account is halted ({halt}) already: `levibot resume` first"));
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.board.stops().drilled();
@@ -247,19 +248,26 @@ impl Clerk {
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.tell(Input::Control(Event::Resume { reason }))?;
-        self.settled(|halt| halt == HaltLevel::None).await?;
+        let stand = self.stand().await?;
+        if stand.halt > HaltLevel::None {
+            let why = stand.latch_stays.map_or_else(
+                || "somebody has asked for a halt meanwhile; look at the status".to_owned(),
+                |why| format!("{why}; remove the latch file by hand, and ask again"),
+            );
+            return Err(format!("resumed, and halted again at once ({}): {why}", stand.halt));
+        }
+        if let Some(why) = stand.latch_stays {
+            return Err(format!("resumed, but the next start will be halted: {why}"));
+        }
         Ok("resumed; the day's loss counts from the present equity on".to_owned())
     }
 
-    /// Waits until the account shows the level.
-    async fn settled(&self, is: impl Fn(HaltLevel) -> bool) -> Result<(), String> {
-        let look = async {
-            while !is(self.board.account().halt) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(SETTLE, look)
-            .await
-            .map_err(|_| "asked for, but not yet in force: look at the status".to_owned())
+    /// Waits until the account has worked off what it was told; the board shows it then.
+    async fn stand(&self) -> Result<Stand, String> {
+        let (done, stand) = oneshot::channel();
+        self.send(Tell::Stand { done })?;
+        let stand = tokio::time::timeout(SETTLE, stand).await;
+        let stand = stand.map_err(|_| "asked for, but not yet in force: look at the status".to_owned())?;
+        stand.map_err(|_| "the account has closed: this daemon is about to end".to_owned())
     }
 }
