@@ -56,6 +56,14 @@ impl FlatView {
         Self { flat: left.is_empty(), outcome, halt: account.halt, left, seconds }
     }
 
+    /// The same where the record is not whole: what was closed is not all on it.
+    #[must_use]
+    pub fn not_on_record(mut self, failure: &str) -> Self {
+        self.flat = false;
+        self.outcome = format!("{}; but not all of it is on record: {failure}", self.outcome);
+        self
+    }
+
     /// The same for a symbol that was closed and is open again.
     #[must_use]
     pub fn closed_meanwhile(mut self, symbol: Symbol) -> Self {
@@ -94,6 +102,9 @@ mod tests {
         assert_eq!(FlatView::of(&account, Some(sol), took).outcome, "SOLUSDT is flat, after 1.234 s");
         account.symbols[1].orders = 0;
         account.symbols[0].position = None;
-        assert!(FlatView::of(&account, None, took).flat);
+        let flat = FlatView::of(&account, None, took);
+        assert!(flat.flat);
+        let lost = flat.not_on_record("the disk is full");
+        assert!(!lost.flat && lost.outcome.ends_with("; but not all of it is on record: the disk is full"), "{lost:?}");
     }
 }
