@@ -312,7 +312,7 @@ fn the_latch_file_halts_by_hand_and_lifts_nothing_by_hand() {
 #[test]
 fn a_signal_that_comes_while_the_daemon_starts_halts_it() {
     let home = Home::simulated(QUICK);
-    let mut daemon = home.run(&[]);
+    let daemon = home.run(&[]);
     eventually("it has begun", || home.data().join("levibot.lock").exists().then_some(()));
     daemon.signal(Signal::SIGUSR1);
     eventually("it halts", || (latched(&home).as_deref() == Some("reduce_only")).then_some(()));
@@ -329,6 +329,10 @@ fn a_signal_that_comes_while_the_daemon_starts_halts_it() {
     fs::remove_dir(&latch).unwrap();
     home.ask(&["resume"]).ended_with(0);
     assert_eq!(halt_of(&home), "none");
+    // Any halt in force keeps drills away: what one makes could not be told from it.
+    home.ask(&["halt", "--level", "entry-halt"]).ended_with(0);
+    home.ask(&["risk", "test-stop", "--daily-loss", "-60"]).refused_with(1, &["halted (entry-halt)", "levibot resume"]);
+    assert_eq!(of_type(&records(&home.data()), "drill").len(), 0);
     daemon.stop().ended_with(0);
     audited(&home);
 }
