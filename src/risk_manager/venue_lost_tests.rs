@@ -293,7 +293,7 @@ async fn a_latch_file_that_nobody_can_read_or_replace_halts_and_is_told_of_once(
     let stand = scene.stand().await;
     assert!(stand.latch_stays.is_some_and(|why| why.contains("cannot remove the latch file")));
     assert_eq!(stand.halt, HaltLevel::ReduceOnly, "it stands, and so does the halt");
-    let of_latch = || scene.criticals().iter().filter(|text| text.contains("its latch file")).count();
+    let of_latch = || scene.criticals().iter().filter(|text| text.contains("the latch file /")).count();
     assert_eq!(of_latch(), 1);
     scene.control(Event::Halt { level: HaltLevel::Flatten, reason: by("all") }).await;
     for _ in 0..20 {
