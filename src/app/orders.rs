@@ -20,6 +20,8 @@ use crate::supervisor::{EngineCommand, Supervisor, Wish};
 
 /// How long the account may take to show what was asked for.
 const SETTLE: Duration = Duration::from_secs(3);
+/// The account takes nothing any more. In the words of a desk whose daemon is gone: whoever asks may ask the next one.
+const CLOSED: &str = "the daemon ended before it answered";
 
 #[cfg(feature = "fault-injection")]
 #[path = "faults.rs"]
@@ -181,10 +183,12 @@ impl Clerk {
         // Told also where the account shows as much: a resume may be on its way to it, and something may be left open.
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.tell(Input::Control(Event::Halt { level, reason }))?;
-        let now = self.stand().await?.halt;
-        if now < level {
-            return Err(format!("not halted at {level} any more, but at {now}: somebody has resumed it meanwhile"));
-        }
+        let now = match self.settled(|stand| stand.halt >= level).await {
+            Ok(stand) => stand.halt,
+            // What it showed last is on record, and nobody lifts it any more.
+            Err(why) if why == CLOSED && self.board.account().halt >= level => self.board.account().halt,
+            Err(why) => return Err(why),
+        };
         if before >= level {
             return Ok(format!("already halted at {now}"));
         }
@@ -247,8 +251,9 @@ impl Clerk {
             return Ok("nothing was halted".to_owned());
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
+        let before = self.stand().await?.lifted;
         self.tell(Input::Control(Event::Resume { reason }))?;
-        let stand = self.stand().await?;
+        let stand = self.settled(|stand| stand.halt == HaltLevel::None || stand.lifted > before).await?;
         if stand.halt > HaltLevel::None {
             let why = stand.latch_stays.map_or_else(
                 || "somebody has asked for a halt meanwhile; look at the status".to_owned(),
@@ -262,12 +267,27 @@ impl Clerk {
         Ok("resumed; the day's loss counts from the present equity on".to_owned())
     }
 
-    /// Waits until the account has worked off what it was told; the board shows it then.
+    /// Waits until the account stands so. In the middle of an instant, and before the first one, it keeps what it was told.
+    async fn settled(&self, is: impl Fn(&Stand) -> bool) -> Result<Stand, String> {
+        let look = async {
+            loop {
+                let stand = self.stand().await?;
+                if is(&stand) {
+                    return Ok(stand);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let late = |_| Err("asked for, but not yet in force: look at the status".to_owned());
+        tokio::time::timeout(SETTLE, look).await.unwrap_or_else(late)
+    }
+
+    /// Waits until the account has taken what it was told; the board shows the same then.
     async fn stand(&self) -> Result<Stand, String> {
         let (done, stand) = oneshot::channel();
         self.send(Tell::Stand { done })?;
         let stand = tokio::time::timeout(SETTLE, stand).await;
         let stand = stand.map_err(|_| "asked for, but not yet in force: look at the status".to_owned())?;
-        stand.map_err(|_| "the account has closed: this daemon is about to end".to_owned())
+        stand.map_err(|_| CLOSED.to_owned())
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Halts {
     retry: Retry,
     /// Why the file of the halt that was lifted last is still there.
     stays: Option<String>,
+    /// How many were lifted.
+    lifted: u64,
     /// When the input came that is being worked off.
     since: Instant,
     /// Whether cancels of a halt are on their way to the venue.
@@ -62,6 +64,7 @@ impl Halts {
             due: None,
             retry: Retry::default(),
             stays: None,
+            lifted: 0,
             since: Instant::now(),
             cancels_wait: false,
         }
@@ -99,6 +102,7 @@ impl RiskManager {
             }
         } else {
             self.lift_latch(&reason);
+            self.halts.lifted += 1;
         }
         self.publish(true);
     }
@@ -195,7 +199,8 @@ impl RiskManager {
     /// How the account stands when it has worked off all that it was told before; the board shows the same.
     pub(super) fn stand(&mut self) -> Stand {
         self.publish(true);
-        Stand { halt: self.parts.sequencer.account().halt_level(), latch_stays: self.halts.stays.clone() }
+        let halt = self.parts.sequencer.account().halt_level();
+        Stand { halt, lifted: self.halts.lifted, latch_stays: self.halts.stays.clone() }
     }
 }
 

@@ -74,6 +74,8 @@ impl fmt::Debug for Tell {
 pub struct Stand {
     /// Its halt.
     pub halt: HaltLevel,
+    /// Halts that were lifted since the daemon started.
+    pub lifted: u64,
     /// Why the latch file of the halt that was lifted last is still there, if so.
     pub latch_stays: Option<String>,
 }

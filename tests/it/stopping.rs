@@ -312,11 +312,12 @@ fn the_latch_file_halts_by_hand_and_lifts_nothing_by_hand() {
 #[test]
 fn a_signal_that_comes_while_the_daemon_starts_halts_it() {
     let home = Home::simulated(QUICK);
-    let daemon = home.run(&[]);
+    let mut daemon = home.run(&[]);
     eventually("it has begun", || home.data().join("levibot.lock").exists().then_some(()));
     daemon.signal(Signal::SIGUSR1);
     eventually("it halts", || (latched(&home).as_deref() == Some("reduce_only")).then_some(()));
     eventually("on record too", || of_type(&records(&home.data()), "halt").len().eq(&1).then_some(()));
+    daemon.ready();
     daemon.stop().ended_with(0);
     // A file that cannot be read halts the next one, and does not keep it from starting.
     let latch = home.data().join("HALT");
