@@ -24,10 +24,9 @@ fn permitted(market: &str, venue: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the daemon that says this of itself takes faults; `Err` holds why not. Every daemon of this version trades on
-/// the paper venue.
+/// Whether the daemon that says this of itself takes faults; `Err` holds why not.
 pub(crate) fn faults_permitted(info: &RunInfo) -> Result<(), String> {
-    permitted(&info.market, crate::venue::paper::NAME)
+    permitted(&info.market, &info.venue)
 }
 
 impl Clerk {

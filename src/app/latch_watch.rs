@@ -9,7 +9,7 @@ use levibot_core::domain::HaltLevel;
 
 use crate::control::Board;
 use crate::house_link::HouseLink;
-use crate::latch::LatchFile;
+use crate::latch::{LatchFile, Mark};
 use crate::risk_manager::Tell;
 use crate::supervisor::AlertChannels;
 
@@ -36,7 +36,7 @@ pub(super) fn watch(
 ) -> std::io::Result<LatchGuard> {
     let alive = Arc::new(());
     let watched = Arc::downgrade(&alive);
-    let mut watch = LatchWatch { latch, board, house, alerts, since: None, is_told: false };
+    let mut watch = LatchWatch { latch, board, house, alerts, told: None, since: None, is_told: false };
     std::thread::Builder::new().name("latch".to_owned()).spawn(move || watch.run(&watched))?;
     Ok(LatchGuard { _alive: alive })
 }
@@ -46,6 +46,8 @@ struct LatchWatch {
     board: Board,
     house: HouseLink,
     alerts: AlertChannels,
+    /// The writing of the file that the account was told of.
+    told: Option<Mark>,
     /// Since when the file demands more than the account shows.
     since: Option<Instant>,
     /// Whether people were told that it does not follow.
@@ -62,13 +64,13 @@ impl LatchWatch {
 
     /// The account's own thread compares again and acts: it alone knows what was resumed meanwhile.
     fn look(&mut self, now: Instant) {
-        // What cannot be read is for the account's thread to say.
-        let file =
-            self.latch.get().map_or(HaltLevel::ReduceOnly, |found| found.map_or(HaltLevel::None, |(level, _)| level));
+        let found = self.latch.look();
+        let file = found.as_ref().map_or(HaltLevel::None, |found| found.level);
+        let mark = found.map(|found| found.mark);
         let shown = self.board.account().halt;
-        if file != shown {
-            // A full mailbox is tried again at the next look.
-            drop(self.house.try_send(Tell::LookAtLatch));
+        // A full mailbox is tried again at the next look.
+        if (file != shown || mark != self.told) && self.house.try_send(Tell::LookAtLatch).is_ok() {
+            self.told = mark;
         }
         if file <= shown {
             (self.since, self.is_told) = (None, false);
@@ -106,6 +108,7 @@ mod tests {
             board: board.clone(),
             house: HouseLink::default(),
             alerts: AlertChannels(vec![Arc::clone(&alarms) as _]),
+            told: None,
             since: None,
             is_told: false,
         };

@@ -8,18 +8,20 @@ use actix::Addr;
 use levibot_core::domain::{Event, HaltLevel, Ix, Reason, Symbol};
 use levibot_core::driver::Input;
 use levibot_core::record::Record;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Purpose;
 use super::reload::Reloads;
 use crate::control::{Board, Command, FlatView, Order, Scope};
 use crate::forecaster::{Forecaster, RestartModel};
 use crate::house_link::HouseLink;
-use crate::risk_manager::Tell;
+use crate::risk_manager::{Stand, Tell};
 use crate::supervisor::{EngineCommand, Supervisor, Wish};
 
 /// How long the account may take to show what was asked for.
 const SETTLE: Duration = Duration::from_secs(3);
+/// The account takes nothing any more. In the words of a desk whose daemon is gone: whoever asks may ask the next one.
+const CLOSED: &str = crate::control::ENDED;
 
 #[cfg(feature = "fault-injection")]
 #[path = "faults.rs"]
@@ -34,7 +36,7 @@ const fn is_reload(order: &Order) -> bool {
     matches!(order.command, Command::Reload | Command::ReloadDryRun)
 }
 
-/// A drill is for accounts that can lose nothing. Every daemon of this version trades on the paper venue.
+/// A drill is for accounts that can lose nothing.
 fn paper_alone(venue: &str) -> Result<(), String> {
     if venue == crate::venue::paper::NAME {
         return Ok(());
@@ -177,17 +179,20 @@ impl Clerk {
         if level == HaltLevel::None {
             return Err("a halt needs a level; `resume` lifts one".to_owned());
         }
-        let account = self.board.account();
-        let now = account.halt;
-        let is_open = !FlatView::of(&account, None, Duration::ZERO).flat;
-        // One that was told and has left something open is told again, so that this is tried again.
-        if now > level || (now == level && !(level == HaltLevel::Flatten && is_open)) {
-            return Ok(format!("already halted at {now}"));
-        }
+        let before = self.board.account().halt;
+        // Told also where the account shows as much: a resume may be on its way to it, and something may be left open.
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.tell(Input::Control(Event::Halt { level, reason }))?;
-        self.settled(|halt| halt >= level).await?;
-        Ok(format!("halted at {level}; `levibot resume` lifts it"))
+        let now = match self.settled(|stand| stand.halt >= level).await {
+            Ok(stand) => stand.halt,
+            // What it showed last is on record, and nobody lifts it any more.
+            Err(why) if why == CLOSED && self.board.account().halt >= level => self.board.account().halt,
+            Err(why) => return Err(why),
+        };
+        if before >= level {
+            return Ok(format!("already halted at {now}"));
+        }
+        Ok(format!("halted at {now}; `levibot resume` lifts it"))
     }
 
     /// The place of a symbol in the account's table.
@@ -221,7 +226,7 @@ impl Clerk {
     }
 
     fn drill(&self, loss: f64, by: &str, reason: &str) -> Result<String, String> {
-        paper_alone(crate::venue::paper::NAME)?;
+        paper_alone(&self.board.info().venue)?;
         let limit = self.reloads.live.load().account.risk.daily_loss();
         if !loss.is_finite() || loss <= limit || loss > 1.0 {
             let (loss, limit) = (100.0 * loss, 100.0 * limit);
@@ -232,8 +237,8 @@ impl Clerk {
             ));
         }
         let halt = self.board.account().halt;
-        if halt >= HaltLevel::ReduceOnly {
-            return Err(format!("the account is halted ({halt}), so that no engine runs: `levibot resume` first"));
+        if halt > HaltLevel::None {
+            return Err(format!("the account is halted ({halt}) already: `levibot resume` first"));
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
         self.board.stops().drilled();
@@ -246,20 +251,43 @@ impl Clerk {
             return Ok("nothing was halted".to_owned());
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };
+        let before = self.stand().await?.lifted;
         self.tell(Input::Control(Event::Resume { reason }))?;
-        self.settled(|halt| halt == HaltLevel::None).await?;
+        let stand = self.settled(|stand| stand.halt == HaltLevel::None || stand.lifted > before).await?;
+        if stand.halt > HaltLevel::None {
+            let why = stand.latch_stays.map_or_else(
+                || "somebody has asked for a halt meanwhile; look at the status".to_owned(),
+                |why| format!("{why}; remove the latch file by hand, and ask again"),
+            );
+            return Err(format!("resumed, and halted again at once ({}): {why}", stand.halt));
+        }
+        if let Some(why) = stand.latch_stays {
+            return Err(format!("resumed, but the next start will be halted: {why}"));
+        }
         Ok("resumed; the day's loss counts from the present equity on".to_owned())
     }
 
-    /// Waits until the account shows the level.
-    async fn settled(&self, is: impl Fn(HaltLevel) -> bool) -> Result<(), String> {
+    /// Waits until the account stands so. In the middle of an instant, and before the first one, it keeps what it was told.
+    async fn settled(&self, is: impl Fn(&Stand) -> bool) -> Result<Stand, String> {
         let look = async {
-            while !is(self.board.account().halt) {
+            loop {
+                let stand = self.stand().await?;
+                if is(&stand) {
+                    return Ok(stand);
+                }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(SETTLE, look)
-            .await
-            .map_err(|_| "asked for, but not yet in force: look at the status".to_owned())
+        let late = |_| Err("asked for, but not yet in force: look at the status".to_owned());
+        tokio::time::timeout(SETTLE, look).await.unwrap_or_else(late)
+    }
+
+    /// Waits until the account has taken what it was told; the board shows the same then.
+    async fn stand(&self) -> Result<Stand, String> {
+        let (done, stand) = oneshot::channel();
+        self.send(Tell::Stand { done })?;
+        let stand = tokio::time::timeout(SETTLE, stand).await;
+        let stand = stand.map_err(|_| "asked for, but not yet in force: look at the status".to_owned())?;
+        stand.map_err(|_| CLOSED.to_owned())
     }
 }

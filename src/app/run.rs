@@ -7,7 +7,7 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 use levibot_core::domain::Ts;
 use levibot_core::driver::{Input, Pace, WARM_UP_BARS};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::data::{Source, progress};
@@ -32,6 +32,9 @@ use crate::telemetry::alerts::SlowGuard;
 /// # Errors
 /// [`AppError`] when it could not begin, or could not go on.
 pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
+    // Before anything else: from here on it halts the account, once there is one, and ends the program no more.
+    let system = System::new();
+    let halts = system.block_on(async { signal(SignalKind::user_defined1()) }).map_err(AppError::Signals)?;
     request.purpose.narrow(&mut request.config);
     // What changes while a first model is trained counts too.
     let sight = Sight::of(request.config.watched_files());
@@ -48,7 +51,7 @@ pub fn run(mut request: RunRequest) -> Result<Summary, AppError> {
         let first = house.resume_at.unwrap_or(source.start);
         first_model::check_in_sample(&request.config, &source, metadata, first)?;
     }
-    System::new().block_on(Daemon::start_and_serve(request, source, house, link, metadata, sight))
+    system.block_on(Daemon::start_and_serve(request, source, house, link, metadata, (sight, halts)))
 }
 
 /// Everything that runs.
@@ -67,7 +70,7 @@ struct Daemon {
     data: (Ts, Option<Ts>),
     began: Instant,
     purpose: Purpose,
-    _latch: Option<LatchGuard>,
+    latch: Option<LatchGuard>,
 }
 
 /// Why a run ends.
@@ -86,9 +89,9 @@ impl Daemon {
         house: House,
         link: HouseLink,
         found: Option<Metadata>,
-        sight: Sight,
+        watched: (Sight, Signal),
     ) -> Result<Summary, AppError> {
-        let mut daemon = Self::start(&request, source, house, &link, found, sight).await?;
+        let mut daemon = Self::start(&request, source, house, &link, found, watched).await?;
         let end = daemon.serve(request.limit).await?;
         daemon.end(end).await
     }
@@ -99,17 +102,16 @@ impl Daemon {
         house: House,
         link: &HouseLink,
         found: Option<Metadata>,
-        sight: Sight,
+        (sight, halts): (Sight, Signal),
     ) -> Result<Self, AppError> {
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
-        let halts = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
         let latch = LatchFile::new(&house.dir);
         let mut notes = vec![strategies::note(&request.config, source.traded(&request.config))];
         notes.extend(model::thawed(&request.config, house.sequencer.account().state()));
         notes.extend(model::first_note(&request.config, found.as_ref()));
         notes.extend(request.purpose.first_words(house.sequencer.account().state()));
-        let first = first_words(&house, &latch, notes)?;
+        let first = first_words(&house, &latch, notes);
         let mut shared = Shared::new(request, &source, &house, link)?;
         let data = (source.start, source.end());
         let mut feed = source.feed(house.resume_at)?;
@@ -146,7 +148,7 @@ impl Daemon {
             data,
             began,
             purpose,
-            _latch: latch,
+            latch,
         })
     }
 
@@ -185,6 +187,8 @@ impl Daemon {
     /// Ends in order: no new market data and no new entries, everything durable, engines stopped, tables filled.
     async fn end(self, end: End) -> Result<Summary, AppError> {
         let took = self.began.elapsed();
+        // An account that is about to close follows nobody any more.
+        drop(self.latch);
         actix_rt::spawn(end_at_once_when_told_again());
         let reason = match &end {
             End::Finished => "end of data".to_owned(),

@@ -37,9 +37,10 @@ use crate::registry::Registry;
 use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};
 use crate::supervisor::{self, AlertChannels, Supervisor};
 use crate::telemetry::alerts::{AlertChannel, CountChannel, LogChannel, SlowGuard};
+use crate::telemetry::chain;
 use crate::telemetry::clock::wall_now;
 use crate::telemetry::metrics::Metrics;
-use crate::venue::Venue;
+use crate::venue::{Broker, Venue};
 
 /// What everybody who is started gets a part of.
 pub(super) struct Shared<'a> {
@@ -79,23 +80,26 @@ pub(super) struct Faces {
 /// What the account is told before anything else: what became of orders on their way, and the halt that the latch file or
 /// the journal remembers. Where they disagree, halt wins: one that only the journal remembers is written to the file. One
 /// that stands already is told again, so that entries are cancelled whose cancels were lost.
-pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) -> Result<Vec<Tell>, AppError> {
+pub(super) fn first_words(house: &House, latch: &LatchFile, notes: Vec<Tell>) -> Vec<Tell> {
     let mut first = notes;
     if !house.settled.is_empty() {
         first.push(Tell::Input(Input::Venue { reports: house.settled.clone() }));
     }
     let remembered = house.sequencer.account().state().halt().map(|halt| (halt.level, halt.reason.clone()));
     // The higher one stands; of two alike the record's words do.
-    let stands = match (latch.get()?, remembered) {
+    let stands = match (latch.get(), remembered) {
         (Some(file), Some(record)) => Some(if file.0 > record.0 { file } else { record }),
         (file, record) => file.or(record),
     };
     if let Some((level, reason)) = stands {
-        latch.raise(level, &reason)?;
+        if let Err(error) = latch.keep(level, &reason) {
+            // The halt is told all the same, and the account's thread tries again.
+            tracing::error!(error = chain(&error), "the latch file of the halt in force cannot be written");
+        }
         first.push(Tell::Input(Input::Control(Event::Halt { level, reason })));
     }
     first.push(Tell::Begin);
-    Ok(first)
+    first
 }
 
 /// The halt level that holds once the first words are said.
@@ -257,7 +261,7 @@ impl<'a> Shared<'a> {
         if pace(config) == Pace::Realtime {
             actix_rt::spawn(watch::files(sight, Arc::clone(&self.live), desk.clone(), alerts.clone()));
         }
-        actix_rt::spawn(watch::halts(halts, desk.clone()));
+        actix_rt::spawn(watch::halts(halts, LatchFile::new(dir), desk.clone()));
         actix_rt::spawn(watch::hang_ups(hang_ups, desk, alerts));
         if let Some(model) = config.model.as_ref().filter(|_| actors.model.is_some()) {
             let nights = Nights::begin(&model.dir, Arc::clone(&self.metrics), self.alerts.clone());
@@ -321,6 +325,7 @@ fn run_info(config: &Config, house: &House) -> RunInfo {
         currency: config.account.currency.clone(),
         data_dir: house.dir.display().to_string(),
         started: Stamp(wall_now()),
+        venue: house.venue.name().to_owned(),
     }
 }
 

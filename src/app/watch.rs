@@ -12,15 +12,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use levibot_core::alerts::{Alert, Topic};
-use levibot_core::domain::HaltLevel;
 use levibot_core::domain::hash::sha256;
+use levibot_core::domain::{HaltLevel, Reason};
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use super::apart::apart;
 use crate::config::Config;
 use crate::control::{Command, Desk};
+use crate::latch::LatchFile;
 use crate::supervisor::AlertChannels;
+use crate::telemetry::chain;
 
 /// How often watched files are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -181,11 +183,20 @@ pub(super) async fn hang_ups(mut signals: Signal, desk: Desk, alerts: AlertChann
 }
 
 /// Halts the account at each SIGUSR1, so far that positions are only reduced.
-pub(super) async fn halts(mut signals: Signal, desk: Desk) {
+///
+/// The latch file is written besides, on a thread of its own: it halts the account also where the clerk hangs.
+pub(super) async fn halts(mut signals: Signal, latch: LatchFile, desk: Desk) {
+    const BY: &str = "SIGUSR1";
     while signals.recv().await.is_some() {
-        let reason = "the signal SIGUSR1".to_owned();
-        let halt = Command::Halt { level: HaltLevel::ReduceOnly, reason };
-        if let Err(why) = desk.see_through(halt, "SIGUSR1").await {
+        let (level, text) = (HaltLevel::ReduceOnly, "the signal SIGUSR1".to_owned());
+        let (latch, reason) = (latch.clone(), Reason { by: BY.to_owned(), text: text.clone() });
+        let raise = apart(move || latch.raise(level, &reason).map_err(|error| chain(&error)));
+        let told = desk.see_through(Command::Halt { level, reason: text }, BY);
+        let (raised, told) = tokio::join!(raise, told);
+        if let Err(why) = raised.and_then(|raised| raised) {
+            tracing::error!(why, "the latch file of the halt that SIGUSR1 asked for is not written");
+        }
+        if let Err(why) = told {
             tracing::error!(why, "the halt that SIGUSR1 asked for is not in force");
         }
     }

@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 use levibot_core::domain::{HaltLevel, Symbol};
 
 use super::{CliError, ClosingArgs, STOPPED_WITHIN, format, json, write};
-use crate::control::{AccountView, Answer, Client, Command, FlatView, Question, Request, SymbolView, flat};
+use crate::control::{AccountView, Answer, Client, Command, FlatView, Question, Request, StatusView, SymbolView, flat};
 
 /// How often the daemon is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Said of a daemon that lives on without its record.
+const NO_RECORD: &str = "the daemon cannot write its record any more and sends no order; its log says why. Stop it, and ask \
+                         again";
 
 /// Halts at `Flatten` and waits until nothing is open.
 pub(super) fn flatten(
@@ -23,8 +27,11 @@ pub(super) fn flatten(
     done(client, Command::Halt { level: HaltLevel::Flatten, reason: args.reason.clone() })?;
     let mut progress = Progress::default();
     loop {
-        let account = account(client)?;
+        let StatusView { account, journal_failed, .. } = *status(client)?;
         let view = FlatView::of(&account, None, began.elapsed());
+        if journal_failed {
+            return tell(&view.not_on_record(NO_RECORD), as_json, out);
+        }
         // What the account shows may be of a moment before the halt.
         let is_over = view.flat && account.halt == HaltLevel::Flatten;
         if is_over || began.elapsed() >= args.limit {
@@ -45,13 +52,16 @@ pub(super) fn close(
 ) -> Result<(), CliError> {
     let began = Instant::now();
     let trips = |account: &AccountView| account.symbols.iter().find(|one| one.symbol == symbol).map(|one| one.trades);
-    let before = account(client)?;
+    let before = status(client)?.account;
     done(client, Command::Close { symbol, reason: args.reason.clone() })?;
     let had_position = before.symbols.iter().any(|one| one.symbol == symbol && has_position(one));
     let mut progress = Progress::default();
     loop {
-        let account = account(client)?;
+        let StatusView { account, journal_failed, .. } = *status(client)?;
         let view = FlatView::of(&account, Some(symbol), began.elapsed());
+        if journal_failed {
+            return tell(&view.not_on_record(NO_RECORD), as_json, out);
+        }
         // Its engine may have entered again between two looks.
         if !view.flat && had_position && trips(&account) > trips(&before) {
             return tell(&view.closed_meanwhile(symbol), as_json, out);
@@ -77,9 +87,9 @@ fn done(client: &mut Client, command: Command) -> Result<(), CliError> {
     }
 }
 
-fn account(client: &mut Client) -> Result<Box<AccountView>, CliError> {
-    match client.request_within(&Request::Ask(Question::Positions), STOPPED_WITHIN)? {
-        Answer::Account(view) => Ok(view),
+fn status(client: &mut Client) -> Result<Box<StatusView>, CliError> {
+    match client.request_within(&Request::Ask(Question::Status), STOPPED_WITHIN)? {
+        Answer::Status(view) => Ok(view),
         _ => Err(CliError::Confused),
     }
 }

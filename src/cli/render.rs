@@ -163,6 +163,14 @@ pub fn status(view: &StatusView, look: Look) -> String {
         HaltLevel::None => Cell::new("none"),
         level => Cell::new(level).fg(Color::Red),
     };
+    let journal = format!("record {}{lag}", format::count(view.journal_seq));
+    let journal = match view.journal_failed {
+        false => Cell::new(journal),
+        true => {
+            Cell::new(format!("{journal}; nothing is put on record any more, and no order is sent: the log says why"))
+                .fg(Color::Red)
+        }
+    };
     let mut rows = vec![
         ("levibot", plain(format!("{}, run {}", info.version, info.run))),
         ("state", ready),
@@ -171,7 +179,7 @@ pub fn status(view: &StatusView, look: Look) -> String {
         ("started", Cell::new(format!("{} UTC", format::time(info.started.0)))),
         ("trading time", Cell::new(format!("{} UTC", format::time(view.trading_time.0)))),
         ("bars", Cell::new(format::count(view.bars))),
-        ("journal", Cell::new(format!("record {}{lag}", format::count(view.journal_seq)))),
+        ("journal", journal),
         ("engines", Cell::new(engine_counts(view.engines))),
         ("account", plain(format!("{kind}, {}", info.currency))),
         ("equity", Cell::new(format::money(account.equity))),

@@ -131,6 +131,11 @@ fn the_status_tells_whether_it_is_ready() {
     assert_eq!(cells(&text, "day PnL"), ["day PnL", "+25.15 (+0.29 %)"]);
     board.beat(|pulse| pulse.ready = false);
     assert_eq!(cells(&status(&board.status(), Look::PLAIN), "state"), ["state", "starting"]);
+    assert!(!text.contains("on record"));
+    board.beat(|pulse| pulse.journal_failed = true);
+    let lost = status(&board.status(), Look::PLAIN);
+    assert_fits(&lost);
+    assert!(lost.contains("nothing is put on record any more"), "{lost}");
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub struct RunInfo {
     pub data_dir: String,
     /// Wall time of the start.
     pub started: Stamp,
+    /// Where orders go, such as `paper`; empty where the daemon does not say.
+    #[serde(default)]
+    pub venue: String,
 }
 
 /// The daemon as a whole.
@@ -130,6 +133,9 @@ pub struct StatusView {
     pub model: Option<ModelView>,
     /// The account.
     pub account: AccountView,
+    /// Whether what happens cannot be put on record any more, so that no order is sent.
+    #[serde(default)]
+    pub journal_failed: bool,
 }
 
 /// The fusion model.
@@ -228,6 +234,7 @@ impl Board {
             engines: [engines.total, engines.running, engines.stopped, engines.crashed],
             model: self.model.load().as_deref().cloned(),
             account: (*self.account()).clone(),
+            journal_failed: pulse.journal_failed,
         }
     }
 

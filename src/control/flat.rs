@@ -93,6 +93,14 @@ impl FlatView {
         self
     }
 
+    /// The same where the record is not whole: what was closed is not all on it.
+    #[must_use]
+    pub fn not_on_record(mut self, failure: &str) -> Self {
+        self.flat = false;
+        self.outcome = format!("{}; but not all of it is on record: {failure}", self.outcome);
+        self
+    }
+
     /// The same for a symbol that was closed and is open again.
     #[must_use]
     pub fn closed_meanwhile(mut self, symbol: Symbol) -> Self {
@@ -135,7 +143,10 @@ mod tests {
         assert!(dust.flat && dust.left.is_empty(), "{dust:?}");
         assert!(dust.outcome.ends_with("; too small to be closed: BTCUSDT long 0.015"), "{}", dust.outcome);
         account.symbols[0].position = None;
-        assert!(FlatView::of(&account, None, took).flat);
+        let flat = FlatView::of(&account, None, took);
+        assert!(flat.flat);
+        let lost = flat.not_on_record("the disk is full");
+        assert!(!lost.flat && lost.outcome.ends_with("; but not all of it is on record: the disk is full"), "{lost:?}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) fn info() -> RunInfo {
         currency: "USDT".to_owned(),
         data_dir: "data/test".to_owned(),
         started: Stamp(NOON),
+        venue: "paper".to_owned(),
     }
 }
 

@@ -57,6 +57,16 @@ impl Comparisons {
         Some(cause)
     }
 
+    /// Whether the process slept or starved since the last look: what it does before it looks again waits already. The look
+    /// asks.
+    pub(super) fn notice_gap(&mut self, now: Ts) -> bool {
+        let is_gap = self.looked.is_some_and(|looked| now - looked > GAP);
+        if is_gap {
+            self.hold = Hold::Question;
+        }
+        is_gap
+    }
+
     /// A question has gone to the venue.
     pub(super) fn sent(&mut self) {
         self.sent += 1;
@@ -99,6 +109,14 @@ impl RiskManager {
         }
         if let Some(cause) = due {
             self.input(Input::Control(Event::Reconcile { cause }));
+        }
+    }
+
+    /// After a gap the mailbox is worked off before the clock is looked at: nothing that comes of it leaves before the venue
+    /// was asked.
+    pub(super) fn hold_after_gap(&mut self) {
+        if self.parts.pace == Pace::Realtime && self.begun && self.comparisons.notice_gap(monotonic_now()) {
+            self.outbox.hold(true);
         }
     }
 
@@ -150,6 +168,19 @@ mod tests {
         assert!(comparisons.holds());
         comparisons.answered(at(5_010));
         assert!(!comparisons.holds());
+    }
+
+    #[test]
+    fn a_gap_is_noticed_before_it_is_looked_at() {
+        let mut comparisons = Comparisons::default();
+        assert!(!comparisons.notice_gap(at(9_000)), "nothing was looked at yet");
+        comparisons.look(at(0));
+        comparisons.sent();
+        assert!(!comparisons.notice_gap(at(2_000)) && !comparisons.holds());
+        assert!(comparisons.notice_gap(at(2_001)) && comparisons.holds());
+        comparisons.answered(at(2_002));
+        assert!(comparisons.holds(), "the answer was made before");
+        assert_eq!(comparisons.look(at(2_005)), Some(ReconcileCause::Gap), "it is asked all the same");
     }
 
     #[test]

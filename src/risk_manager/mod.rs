@@ -46,7 +46,7 @@ use measures::Measures;
 use questions::Questions;
 pub use trading_log::TARGET as TRADING_TARGET;
 use venue_watch::VenueWatch;
-pub use words::{Closed, HouseEvent, Tell};
+pub use words::{Closed, HouseEvent, Stand, Tell};
 
 /// Inputs that may wait.
 const MAILBOX: usize = 16_384;
@@ -320,6 +320,7 @@ impl RiskManager {
     }
 
     fn send_waiting(&mut self, durable: u64) {
+        self.hold_after_gap();
         let sealed = self.sealed.is_some();
         if self.venue.is_lost() {
             return;
@@ -450,6 +451,8 @@ impl Handler<Tell> for RiskManager {
             }
             Tell::JournalMoved => self.release(),
             Tell::LookAtLatch => self.look_at_latch(),
+            // The asker may have given up waiting.
+            Tell::Stand { done } => drop(done.send(self.stand())),
             Tell::Begin => {
                 self.write();
                 let mut outputs = std::mem::take(&mut self.outputs);

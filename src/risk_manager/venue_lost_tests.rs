@@ -20,7 +20,7 @@ use crate::journal::{Journal, Options};
 use crate::latch::LatchFile;
 use crate::market::Pull;
 use crate::risk_manager::venue_watch::VenueWatch;
-use crate::risk_manager::{Counts, Parts, Tell, opening_records};
+use crate::risk_manager::{Counts, Parts, Stand, Tell, opening_records};
 use crate::supervisor::AccountSays;
 use crate::telemetry::alerts::AlertChannel;
 use crate::telemetry::alerts::samples::Alarms;
@@ -45,6 +45,10 @@ struct Bad {
 }
 
 impl Broker for Bad {
+    fn name(&self) -> &'static str {
+        "bad"
+    }
+
     fn set_instruments(&mut self, _: &[levibot_core::domain::Instrument]) {}
 
     fn submit(&mut self, _: Approved<Order>, _: Ts, _: &mut Actions<Report>) {}
@@ -109,6 +113,14 @@ impl Drop for Scene {
 
 impl Scene {
     fn new(fault: Fault, pace: Pace) -> Self {
+        let (house, link, scene) = Self::before(fault, pace);
+        let house = house.start();
+        link.bind(house.clone().recipient());
+        scene(house)
+    }
+
+    /// A risk manager that is not started, the way to it, and what makes a scene of it.
+    fn before(fault: Fault, pace: Pace) -> (RiskManager, HouseLink, impl FnOnce(Addr<RiskManager>) -> Self) {
         let dir = tempfile::tempdir().unwrap();
         let config = Config::load_default(&Overrides::default(), &BTreeMap::new()).unwrap();
         let setup = Box::new(config.account_setup(&["BTCUSDT".parse().unwrap()]).unwrap());
@@ -140,9 +152,7 @@ impl Scene {
             counts: Counts::default(),
         });
         house.venue = VenueWatch::new(Span::from_millis(500));
-        let house = house.start();
-        link.bind(house.clone().recipient());
-        Self { house, events, alarms, over, dir }
+        (house, link, move |house| Self { house, events, alarms, over, dir })
     }
 
     /// Begins, and gives the venue something to fail at.
@@ -174,6 +184,16 @@ impl Scene {
         alarms.iter().filter(|a| a.severity == Severity::Critical).map(|a| a.text.clone()).collect()
     }
 
+    async fn control(&self, event: Event) {
+        self.house.send(Tell::Input(Input::Control(event))).await.unwrap();
+    }
+
+    async fn stand(&self) -> Stand {
+        let (done, stand) = oneshot::channel();
+        self.house.send(Tell::Stand { done }).await.unwrap();
+        stand.await.unwrap()
+    }
+
     async fn closed_whole(&self) {
         let (done, last_word) = oneshot::channel();
         self.house.send(Tell::Close { ended: None, done }).await.unwrap();
@@ -199,7 +219,7 @@ async fn a_lost_venue_halts_the_account_for_good_and_ends_the_daemon() {
             panic!("{:?}", scene.records());
         };
         assert_eq!((reason.by.as_str(), reason.text.as_str()), ("venue", fatal.as_str()));
-        assert_eq!(LatchFile::new(scene.dir.path()).get().unwrap(), Some((HaltLevel::EntryHalt, reason)));
+        assert_eq!(LatchFile::new(scene.dir.path()).get(), Some((HaltLevel::EntryHalt, reason)));
         let criticals = scene.criticals();
         assert!(criticals[0].starts_with("halt (") && criticals[1].starts_with("no order is sent"), "{criticals:?}");
         assert_eq!(criticals.len(), 2);
@@ -215,7 +235,7 @@ async fn in_lockstep_a_lost_venue_ends_the_run_and_changes_no_record() {
     assert!(scene.fatal().await.contains("panicked: on purpose"));
     scene.closed_whole().await;
     assert!(scene.records().iter().all(|record| !matches!(record, Record::Halt { .. })));
-    assert!(LatchFile::new(scene.dir.path()).get().unwrap().is_none());
+    assert!(LatchFile::new(scene.dir.path()).get().is_none());
 
     // It waits for one that takes its time.
     let mut scene = Scene::new(Fault::Hangs, Pace::Lockstep);
@@ -224,5 +244,75 @@ async fn in_lockstep_a_lost_venue_ends_the_run_and_changes_no_record() {
     while Instant::now() < end {
         actix_rt::time::sleep(Duration::from_millis(20)).await;
         assert!(scene.events.try_recv().is_err());
+    }
+}
+
+fn by(text: &str) -> Reason {
+    Reason { by: "somebody".into(), text: text.into() }
+}
+
+#[actix_rt::test]
+async fn a_resume_lifts_no_halt_that_was_asked_for_since() {
+    let scene = Scene::new(Fault::Hangs, Pace::Realtime);
+    let latch = LatchFile::new(scene.dir.path());
+    scene.house.send(Tell::Begin).await.unwrap();
+    let halt = |text| Event::Halt { level: HaltLevel::ReduceOnly, reason: by(text) };
+    scene.control(halt("first")).await;
+    assert_eq!(
+        (scene.stand().await.halt, latch.get()),
+        (HaltLevel::ReduceOnly, Some((HaltLevel::ReduceOnly, by("first"))))
+    );
+    // Past the account, and at the same level: it has not heard of it when it is resumed.
+    latch.raise(HaltLevel::ReduceOnly, &by("second")).unwrap();
+    scene.control(Event::Resume { reason: by("seen") }).await;
+    assert_eq!(scene.stand().await.halt, HaltLevel::ReduceOnly);
+    assert_eq!(latch.get(), Some((HaltLevel::ReduceOnly, by("second"))));
+    // A third one it hears of, and so it is lifted with the others.
+    latch.raise(HaltLevel::ReduceOnly, &by("third")).unwrap();
+    scene.house.send(Tell::LookAtLatch).await.unwrap();
+    scene.control(Event::Resume { reason: by("seen") }).await;
+    let stand = scene.stand().await;
+    assert_eq!((stand.halt, stand.latch_stays, latch.get()), (HaltLevel::None, None, None));
+    scene.closed_whole().await;
+    let halts = scene.records().into_iter().filter_map(|record| match record {
+        Record::Halt { reason, .. } => Some(reason.text),
+        _ => None,
+    });
+    assert_eq!(halts.collect::<Vec<_>>(), ["first", "second"], "one that stands already is no second one");
+}
+
+#[actix_rt::test]
+async fn a_latch_file_that_nobody_can_read_or_replace_halts_and_is_told_of_once() {
+    let scene = Scene::new(Fault::Hangs, Pace::Realtime);
+    scene.house.send(Tell::Begin).await.unwrap();
+    let path = scene.dir.path().join(crate::latch::LATCH_FILE);
+    std::fs::create_dir(&path).unwrap();
+    scene.house.send(Tell::LookAtLatch).await.unwrap();
+    assert_eq!(scene.stand().await.halt, HaltLevel::ReduceOnly);
+    scene.control(Event::Resume { reason: by("seen") }).await;
+    let stand = scene.stand().await;
+    assert!(stand.latch_stays.is_some_and(|why| why.contains("cannot remove the latch file")));
+    assert_eq!(stand.halt, HaltLevel::ReduceOnly, "it stands, and so does the halt");
+    let of_latch = || scene.criticals().iter().filter(|text| text.contains("the latch file /")).count();
+    assert_eq!(of_latch(), 1);
+    scene.control(Event::Halt { level: HaltLevel::Flatten, reason: by("all") }).await;
+    for _ in 0..20 {
+        scene.house.send(Tell::LookAtLatch).await.unwrap();
+    }
+    assert_eq!(of_latch(), 2, "once more: that it cannot be written");
+    std::fs::remove_dir(&path).unwrap();
+    scene.control(Event::Resume { reason: by("seen") }).await;
+    let stand = scene.stand().await;
+    assert_eq!((stand.halt, stand.latch_stays), (HaltLevel::None, None));
+}
+
+#[actix_rt::test]
+async fn what_waits_when_the_process_wakes_up_waits_for_a_comparison() {
+    for (pace, holds) in [(Pace::Realtime, true), (Pace::Lockstep, false)] {
+        let (mut house, _link, _scene) = Scene::before(Fault::Hangs, pace);
+        house.begun = true;
+        house.comparisons.look(crate::telemetry::clock::monotonic_now() - Span::from_secs(3));
+        house.send_waiting(0);
+        assert_eq!(house.comparisons.holds(), holds, "{pace:?}");
     }
 }

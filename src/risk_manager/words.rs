@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix::prelude::*;
-use levibot_core::domain::Ix;
+use levibot_core::domain::{HaltLevel, Ix};
 use levibot_core::driver::Input;
 use levibot_core::record::Chain;
 use tokio::sync::oneshot;
@@ -31,6 +31,11 @@ pub enum Tell {
     JournalMoved,
     /// The latch file does not hold the halt in force: look.
     LookAtLatch,
+    /// Say how the account stands, when all that was told before is worked off.
+    Stand {
+        /// Where the answer goes.
+        done: oneshot::Sender<Stand>,
+    },
     /// Ask for the first market data.
     Begin,
     /// The venue cannot be trusted any more.
@@ -55,12 +60,24 @@ impl fmt::Debug for Tell {
             }
             Self::JournalMoved => f.write_str("JournalMoved"),
             Self::LookAtLatch => f.write_str("LookAtLatch"),
+            Self::Stand { .. } => f.write_str("Stand"),
             Self::Begin => f.write_str("Begin"),
             Self::VenueLost(text) => f.debug_tuple("VenueLost").field(text).finish(),
             Self::Fatal(text) => f.debug_tuple("Fatal").field(text).finish(),
             Self::Close { ended, .. } => f.debug_struct("Close").field("ended", ended).finish(),
         }
     }
+}
+
+/// How the account stands.
+#[derive(Debug)]
+pub struct Stand {
+    /// Its halt.
+    pub halt: HaltLevel,
+    /// Halts that were lifted since the daemon started.
+    pub lifted: u64,
+    /// Why the latch file of the halt that was lifted last is still there, if so.
+    pub latch_stays: Option<String>,
 }
 
 /// What the risk manager tells the daemon.

@@ -16,6 +16,8 @@ use crate::risk_manager::Tell;
 
 /// Something that executes orders. It takes [`Approved`] orders only, and only the account can make one.
 pub trait Broker: std::fmt::Debug + Send + Unpin + 'static {
+    /// What it is called.
+    fn name(&self) -> &'static str;
     /// Takes an order. A known id is never a second order.
     fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>);
     /// Cancels an order, as far as it is not filled.

@@ -10,6 +10,10 @@ use super::Broker;
 pub const NAME: &str = "paper";
 
 impl Broker for PaperVenue {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
     fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>) {
         Self::submit(self, order, now, out);
     }

@@ -313,6 +313,35 @@ fn the_latch_file_halts_by_hand_and_lifts_nothing_by_hand() {
 }
 
 #[test]
+fn a_signal_that_comes_while_the_daemon_starts_halts_it() {
+    let home = Home::simulated(QUICK);
+    let mut daemon = home.run(&[]);
+    eventually("it has begun", || home.data().join("levibot.lock").exists().then_some(()));
+    daemon.signal(Signal::SIGUSR1);
+    eventually("it halts", || (latched(&home).as_deref() == Some("reduce_only")).then_some(()));
+    eventually("on record too", || of_type(&records(&home.data()), "halt").len().eq(&1).then_some(()));
+    daemon.ready();
+    daemon.stop().ended_with(0);
+    // A file that cannot be read halts the next one, and does not keep it from starting.
+    let latch = home.data().join("HALT");
+    fs::remove_file(&latch).unwrap();
+    fs::create_dir(&latch).unwrap();
+    let mut daemon = home.run(&[]);
+    daemon.ready();
+    assert_eq!(halt_of(&home), "reduce_only");
+    home.ask(&["resume"]).refused_with(1, &["halted again", "remove the latch file", "by hand"]);
+    fs::remove_dir(&latch).unwrap();
+    home.ask(&["resume"]).ended_with(0);
+    assert_eq!(halt_of(&home), "none");
+    // Any halt in force keeps drills away: what one makes could not be told from it.
+    home.ask(&["halt", "--level", "entry-halt"]).ended_with(0);
+    home.ask(&["risk", "test-stop", "--daily-loss", "-60"]).refused_with(1, &["halted (entry-halt)", "levibot resume"]);
+    assert_eq!(of_type(&records(&home.data()), "drill").len(), 0);
+    daemon.stop().ended_with(0);
+    audited(&home);
+}
+
+#[test]
 fn what_cannot_be_stopped_is_told() {
     let home = Home::simulated(QUICK);
     // No folder, and none is made.

@@ -292,7 +292,7 @@ impl Alone {
     /// Lifts the halt; the latch file last, so that a crash in between leaves it in force.
     fn resume(&mut self, latch: &LatchFile, reason: &Reason) -> Result<String, AppError> {
         let is_halted = self.account.halt_level() > HaltLevel::None;
-        if !is_halted && latch.get()?.is_none() {
+        if !is_halted && latch.get().is_none() {
             return Ok("nothing was halted; no daemon runs".to_owned());
         }
         self.tell(Event::Resume { reason: reason.clone() });
