@@ -5,7 +5,6 @@ use rust_decimal::Decimal;
 use super::approved::Approved;
 use super::inquiry::Inquiry;
 use super::live::Live;
-use super::protect::Waiting;
 use super::returns::Returns;
 use super::state::{ApplyError, State};
 use super::{Action, Alert, Protection, Severity};
@@ -26,8 +25,6 @@ pub struct Account {
     pub(super) returns: Option<Returns>,
     /// When the first position runs out of time: the least of what stands in `live`.
     pub(super) due: Ts,
-    /// What waits for a smaller exit to end; nearly always empty.
-    pub(super) waiting: Vec<Waiting>,
     /// The rebalancing whose additions were tried.
     pub(super) added: Option<Ts>,
     /// Equity at the end of the last frame: where the next day's loss is counted from.
@@ -74,7 +71,6 @@ impl Account {
             inquiry: Inquiry::new(&state),
             state,
             due: Ts::MAX,
-            waiting: Vec::new(),
             added: None,
             last_equity: Money::ZERO,
             unconfirmed: None,

@@ -175,12 +175,20 @@ impl Account {
     /// Time has moved: what is due is asked for again, and exits that failed are tried again.
     pub(super) fn follow_up(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
         match event {
-            Event::Bar { instrument, .. } | Event::Quote { instrument, .. } => self.retry_exit(*instrument, now, out),
+            // Also of a symbol of which nothing more is heard.
+            Event::Bar { .. } | Event::Quote { .. } => self.retry_exits(now, out),
             Event::FrameEnd | Event::Report(Report::State(_)) => {
                 self.retry_exits(now, out);
                 self.close_rest(now, out);
+                if matches!(event, Event::FrameEnd) {
+                    self.make_way_again(out);
+                }
+                self.go_on_rebalancing(now, out);
             }
-            Event::Report(_) | Event::Reconcile { .. } => self.retry_exits(now, out),
+            Event::Report(_) | Event::Reconcile { .. } => {
+                self.retry_exits(now, out);
+                self.go_on_rebalancing(now, out);
+            }
             _ => return,
         }
         if !self.inquiry.orders.is_empty() {

@@ -170,6 +170,8 @@ pub struct FinishedOrder {
     pub bracket: Option<BracketSpec>,
     /// When it ended.
     pub ended: Touch,
+    /// Why an entry was not wanted any more when it ended.
+    pub(super) given_up: Option<Cause>,
 }
 
 /// The orders that ended last, a bounded number of them.
@@ -278,6 +280,7 @@ impl State {
         if order.leg == Leg::Entry {
             self.rebalancing.note_entry(order);
         }
+        self.note_exit_sent(order)?;
         self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket, touched));
         Ok(())
     }
@@ -289,7 +292,8 @@ impl State {
     pub(super) fn apply_unknown(&mut self, ts: Ts, id: OrderId, acceptable_until: Ts) -> Result<(), ApplyError> {
         let again = self.orders.get(&id).is_some_and(|order| order.stage.is_unknown());
         let order = self.advance(id, OrderStep::Unknown { acceptable_until }, ts)?.order.clone();
-        if order.leg == Leg::Exit && !again {
+        // One that was only to make the position smaller leaves no exit wanted.
+        if order.leg == Leg::Exit && !order.cause.is_rebalance() && !again {
             let book = self.book_mut(order.symbol)?;
             book.failed = Some(FailedExit::unknown(book.failed(), &order, ts));
         }
@@ -317,26 +321,27 @@ impl State {
     /// Counts a fill that is booked.
     pub(super) fn count_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         let touched = self.next_touch(ts);
-        let leg = match self.finished.by_id.get_mut(&fill.order) {
+        let (leg, cause, given_up) = match self.finished.by_id.get_mut(&fill.order) {
             Some(over) => {
                 over.filled = over.filled + fill.qty;
-                over.leg
+                (over.leg, over.cause, over.given_up)
             }
             None => {
                 self.advance(fill.order, OrderStep::Fill, ts)?;
                 let open = self.orders.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
                 open.filled = open.filled + fill.qty;
-                open.order.leg
+                (open.order.leg, open.order.cause, open.given_up)
             }
         };
         let book = self.book_mut(fill.symbol)?;
         book.touched = touched;
-        // What failed before was of another position, or has come off at last.
-        book.failed = book.failed().filter(|_| leg == Leg::Entry);
+        // What failed before was of another position, or has come off at last. That a position has become smaller says
+        // nothing of the exits that failed to close it.
+        book.failed = book.failed().filter(|_| leg == Leg::Entry || cause.is_rebalance());
         if leg == Leg::Exit && book.is_opened_by(fill.side) {
             book.failed = Some(FailedExit::unwanted(touched, fill.side.opposite()));
         }
-        Ok(())
+        self.note_unwanted_fill(fill, given_up)
     }
 
     pub(super) fn apply_done(&mut self, ts: Ts, id: OrderId, reason: DoneReason) -> Result<(), ApplyError> {
@@ -354,8 +359,8 @@ impl State {
         if missed {
             book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
         }
-        let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, .. } = order;
-        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended });
+        let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, given_up, .. } = order;
+        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended, given_up });
         Ok(())
     }
 }
@@ -430,6 +435,7 @@ mod tests {
             bracket: None,
             cause: Cause::Command { seq: 1 },
             ended: Touch::default(),
+            given_up: None,
         };
         let id = |n: usize| format!("lb-{n}").parse().unwrap();
         let mut finished = Finished::default();

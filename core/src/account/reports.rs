@@ -30,8 +30,6 @@ impl Account {
         if let Some(ix) = known.and_then(|known| self.ix(known.symbol)) {
             self.settle(ix, now, out);
             self.publish(ix, out);
-            self.close_waiting(ix, now, out);
-            self.go_on_rebalancing(now, out);
         }
     }
 
@@ -107,7 +105,7 @@ impl Account {
         self.complete(fill.order, now, out);
         self.close_unwanted(ix, leg, fill.side, now, out);
         if leg == Leg::Entry && cause.is_rebalance() {
-            self.close_orphan(ix, cause, now, out);
+            self.close_orphan(ix, now, out);
         }
         self.settle(ix, now, out);
         self.publish(ix, out);
