@@ -238,9 +238,15 @@ impl Account {
 
     /// Cancels our entries of one symbol.
     pub(super) fn cancel_entries(&self, ix: Ix, out: &mut Actions<Action>) {
+        self.cancel_entries_of(ix, None, out);
+    }
+
+    /// Cancels our entries of one symbol and, where one is named, of one side.
+    pub(super) fn cancel_entries_of(&self, ix: Ix, side: Option<Side>, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
+        let is_meant = |order: &Order| order.leg == Leg::Entry && side.is_none_or(|side| order.side == side);
         for id in &book.live {
-            if self.state.orders.get(id).is_some_and(|o| o.order.leg == Leg::Entry) {
+            if self.state.orders.get(id).is_some_and(|open| is_meant(&open.order)) {
                 out.push(Action::Cancel(*id));
             }
         }

@@ -3,14 +3,15 @@
 //! ```text
 //!             accepted  fill   unknown        absent         done
 //! unsent      live      live   unknown        -              done
-//! live        -         live   -              -              done, but not `not_sent`
+//! live        -         live   unknown (3)    -              done, but not `not_sent`
 //! unknown     live      live   unknown, if    unknown, if    done
 //!                              later (1)      evidence (2)
 //! done        -         done   -              -              -
 //! ```
 //!
 //! A dash is impossible: such a record does not fold, and the account never makes one. (1) The venue would accept it for
-//! longer than was known; absences count anew. (2) See [`Doubt::is_evidence`].
+//! longer than was known; absences count anew. (2) See [`Doubt::is_evidence`]. (3) Only where the venue, which has had it, has
+//! said twice in a way that counts that it has none.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,7 +23,7 @@ use crate::record::Record;
 
 /// How long after the last instant at which the venue would have accepted an order its absence is evidence. The venue's
 /// own books of orders follow each other with a delay.
-const EVIDENCE_AFTER: Span = Span::from_secs(30);
+pub(super) const EVIDENCE_AFTER: Span = Span::from_secs(30);
 /// How far apart two absences must be asked for, so that one stale copy at the venue does not speak twice.
 pub(super) const EVIDENCE_APART: Span = Span::from_secs(5);
 /// Absences that resolve an order.
@@ -100,7 +101,9 @@ impl OrderStage {
             (Self::Unsent | Self::Unknown(_), Accepted) => Some(Self::Live),
             (Self::Done, Fill) => Some(Self::Done),
             (Self::Unsent | Self::Live | Self::Unknown(_), Fill) => Some(Self::Live),
-            (Self::Unsent, Unknown { acceptable_until }) => Some(Self::Unknown(doubt(ts, acceptable_until))),
+            (Self::Unsent | Self::Live, Unknown { acceptable_until }) => {
+                Some(Self::Unknown(doubt(ts, acceptable_until)))
+            }
             (Self::Unknown(old), Unknown { acceptable_until }) if acceptable_until > old.acceptable_until => {
                 Some(Self::Unknown(doubt(old.since, acceptable_until)))
             }
@@ -408,7 +411,7 @@ mod tests {
         });
         // accepted, fill; unknown until 100 and 101; absent at 129, 130, 134, 135; filled, cancelled, rejected,
         // expired, not sent
-        let wanted = ["ll00----ddddd", "-l------dddd-", "ll-0-111ddddd", "ll-0---2ddddd", "-d-----------"];
+        let wanted = ["ll00----ddddd", "-l00----dddd-", "ll-0-111ddddd", "ll-0---2ddddd", "-d-----------"];
         assert_eq!(found, wanted);
     }
 

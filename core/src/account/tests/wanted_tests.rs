@@ -33,6 +33,10 @@ fn a_reduction_that_fills_does_not_hide_that_the_exit_failed() {
     desk.fill_part(&reduce, "0.5".parse().unwrap(), 150.0);
     assert_eq!(desk.book(0).failed(), failed);
     desk.done(reduce.id, DoneReason::Cancelled);
+    desk.orders.retain(|order| order.leg == Leg::Entry);
+    while !desk.orders.is_empty() {
+        desk.fill("100", 1);
+    }
     desk.flat_bar(0, 300.0);
     let rows = rebalance(&mut desk);
     assert_eq!(actions(&rows)[0], "busy", "what is to be closed is not traded: {rows:?}");
@@ -163,4 +167,76 @@ fn the_exit_of_a_late_addition_is_tried_again() {
     let again = desk.orders.remove(0);
     assert_eq!((again.leg, again.qty, again.cause, again.attempt), (Leg::Exit, exit.qty, exit.cause, 2));
     desk.assert_folds();
+}
+
+#[test]
+fn by_hand_a_position_is_closed_while_a_reduction_or_an_unknown_exit_is_live() {
+    let close = || Event::Close { instrument: Ix(0), reason: Reason { by: "trader".into(), text: "enough".into() } };
+    let (mut desk, reduce) = reducing();
+    desk.tell(&close());
+    assert_eq!(desk.cancels, [reduce.id]);
+    let records = desk.records.len();
+    desk.tell(&close());
+    assert_eq!((desk.records.len(), closing(&desk)), (records, vec![]), "said once is enough");
+    desk.done(reduce.id, DoneReason::Cancelled);
+    assert!(matches!(closing(&desk)[..], [Order { cause: Cause::Command { .. }, .. }]));
+
+    let (mut desk, _) = Desk::holding(AccountKind::Linear);
+    desk.wait(1, 0, 97.0);
+    let (first, second) = (desk.orders.remove(0), |desk: &mut Desk| desk.orders.pop());
+    desk.unknown(first.id);
+    let next = second(&mut desk).unwrap();
+    desk.unknown(next.id);
+    desk.tell(&close());
+    assert!(
+        matches!(second(&mut desk), Some(Order { cause: Cause::Command { .. }, .. })),
+        "a person's word does not wait"
+    );
+    desk.assert_folds();
+}
+
+#[test]
+fn what_is_wanted_of_a_position_is_not_wanted_of_the_next_one() {
+    let (mut desk, _) = Desk::holding(AccountKind::Linear);
+    desk.wait(1, 0, 97.0);
+    let exit = desk.orders.remove(0);
+    desk.done(exit.id, DoneReason::Rejected);
+    let order = Order { id: "web-1".parse().unwrap(), ..exit };
+    let sold = desk.trade(&order, "10", "97");
+    let bought = Fill { side: Side::Buy, ..desk.trade(&order, "5", "97") };
+    for fill in [sold, bought] {
+        desk.report(Report::Foreign { fill, name: "web-1".into() });
+    }
+    desk.wait(60, 0, 97.0);
+    assert_eq!((desk.net(0).as_str(), desk.orders.len()), ("5", 0), "it is somebody else's");
+    desk.assert_folds();
+}
+
+#[test]
+fn a_reversal_whose_exit_must_wait_enters_nothing_and_a_change_of_mind_takes_the_entry_back() {
+    let (mut desk, _) = reducing();
+    let verdict = desk.enter(0, Direction::Short, 150.0);
+    assert_eq!(Desk::check(&verdict), "exit_waits", "{verdict:?}");
+
+    let (mut desk, _) = Desk::holding(AccountKind::Linear);
+    desk.next_hour();
+    desk.flat_bar(0, 100.0);
+    desk.enter(0, Direction::Short, 100.0);
+    let short = desk.orders.iter().find(|order| order.leg == Leg::Entry).unwrap().id;
+    desk.next_hour();
+    desk.flat_bar(0, 100.0);
+    desk.cancels.clear();
+    desk.enter(0, Direction::Long, 100.0);
+    assert_eq!(desk.cancels, [short]);
+    desk.assert_folds();
+}
+
+#[test]
+fn a_bracket_that_must_wait_cancels_once() {
+    let (mut desk, _) = reducing();
+    for _ in 0..5 {
+        desk.now = desk.now + Span::HOUR;
+        desk.bar(0, 100.0, 100.0, 4.0, 50.0);
+    }
+    assert_eq!(desk.cancels.len(), 1);
 }
