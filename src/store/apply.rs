@@ -126,6 +126,7 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
         Record::Reconciled { .. } => event_row("reconciled", record, at)?,
         Record::Close { .. } => event_row("close", record, at)?,
         Record::Drill { .. } => event_row("drill", record, at)?,
+        Record::Wanted { .. } => event_row("wanted", record, at)?,
         Record::Rebalance { .. } => event_row("rebalance", record, at)?,
         Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. } | Record::Mark { .. } => return None,
     })

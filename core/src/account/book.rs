@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use super::exits::FailedExit;
 use super::holding::{Change, Holding};
 use super::orders::{OrderStage, Touch};
+use super::wanted::Wanted;
 use crate::domain::{
     BracketSpec, Cause, Decision, Direction, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
     PositionView, Price, Qty, Symbol, Ts,
@@ -28,12 +29,14 @@ pub struct OrderState {
     pub touched: Touch,
     /// Base units filled so far.
     pub filled: Qty,
+    /// Why an entry is not wanted any more: what it fills from then on is closed.
+    pub(super) given_up: Option<Cause>,
 }
 
 impl OrderState {
     pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>, touched: Touch) -> Self {
         let (stage, filled) = (OrderStage::Unsent, Qty::ZERO);
-        Self { order, reserved, bracket, stage, touched, filled }
+        Self { order, reserved, bracket, stage, touched, filled, given_up: None }
     }
 
     /// Base units not filled yet.
@@ -68,6 +71,8 @@ pub struct Book {
     pub(super) last_exit: Option<(Cause, u32)>,
     /// Exits that failed since one was filled, while there is a position.
     pub(super) failed: Option<FailedExit>,
+    /// Why the position is to be closed, until it is.
+    pub(super) wanted: Option<Wanted>,
     /// The last record of an order or a fill.
     pub(super) touched: Touch,
     /// The same of the last exit of a rebalancing, which must not hide what was tried before to protect.
@@ -98,6 +103,7 @@ impl Book {
             last_decision: Ts::EPOCH,
             last_exit: None,
             failed: None,
+            wanted: None,
             touched: Touch::default(),
             last_rebalance: None,
             marked: None,
@@ -118,8 +124,9 @@ impl Book {
         self.last_trade = traded.or(self.last_trade);
         self.dust = self.dust && traded.is_none() && !change.after.net.is_zero();
         if change.closed {
-            // The old position's protection does not fit a new one, if the fill has turned it over.
-            self.bracket = None;
+            // The old position's protection does not fit a new one, if the fill has turned it over; nor does what was
+            // wanted of it.
+            (self.bracket, self.failed, self.wanted) = (None, None, None);
             self.trades += 1;
         }
     }
@@ -128,7 +135,7 @@ impl Book {
     pub(super) fn set_dust(&mut self) {
         self.trades += u64::from(!self.dust);
         self.dust = true;
-        self.bracket = None;
+        (self.bracket, self.failed, self.wanted) = (None, None, None);
     }
 
     pub(super) const fn holding(&self) -> Holding {
@@ -263,9 +270,9 @@ impl Book {
         }
     }
 
-    /// When the position runs out of time, while nothing closes it; else the end of time.
+    /// When the position runs out of time, while nothing closes it or is to close it; else the end of time.
     pub(super) fn due(&self, orders: &BTreeMap<OrderId, OrderState>) -> Ts {
-        let open = self.direction().is_some() && !self.is_closing(orders);
+        let open = self.direction().is_some() && self.wanted().is_none() && !self.is_closing(orders);
         self.bracket().filter(|_| open).and_then(|bracket| bracket.expires).unwrap_or(Ts::MAX)
     }
 

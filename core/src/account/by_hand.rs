@@ -16,10 +16,15 @@ impl Account {
         };
         let symbol = book.symbol();
         let enters = book.has_live(Leg::Entry, &self.state.orders);
-        let closes = !book.is_flat() && !book.has_live(Leg::Exit, &self.state.orders);
+        // A smaller exit of a rebalancing, or one of which nothing is known, closes nothing yet.
+        let is_closing = book.is_closing(&self.state.orders) || (book.wanted().is_some() && self.exit_under_way(book));
+        let closes = book.direction().is_some() && !is_closing;
         if !enters && !closes {
-            let why =
-                if book.is_flat() { "there is no position and no entry" } else { "an exit is on its way already" };
+            let why = match book.direction() {
+                Some(_) => "an exit is on its way already",
+                None if book.is_flat() => "there is no position and no entry",
+                None => "what is held is too small to be closed",
+            };
             let text = format!("nothing is closed for {}: {why}", reason.by);
             out.push(Action::Alert(Alert::warning(Topic::Account, symbol, text)));
             return;

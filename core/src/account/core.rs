@@ -5,7 +5,6 @@ use rust_decimal::Decimal;
 use super::approved::Approved;
 use super::inquiry::Inquiry;
 use super::live::Live;
-use super::protect::Waiting;
 use super::returns::Returns;
 use super::state::{ApplyError, State};
 use super::{Action, Alert, Protection, Severity};
@@ -26,8 +25,6 @@ pub struct Account {
     pub(super) returns: Option<Returns>,
     /// When the first position runs out of time: the least of what stands in `live`.
     pub(super) due: Ts,
-    /// What waits for a smaller exit to end; nearly always empty.
-    pub(super) waiting: Vec<Waiting>,
     /// The rebalancing whose additions were tried.
     pub(super) added: Option<Ts>,
     /// Equity at the end of the last frame: where the next day's loss is counted from.
@@ -74,7 +71,6 @@ impl Account {
             inquiry: Inquiry::new(&state),
             state,
             due: Ts::MAX,
-            waiting: Vec::new(),
             added: None,
             last_equity: Money::ZERO,
             unconfirmed: None,
@@ -243,9 +239,15 @@ impl Account {
 
     /// Cancels our entries of one symbol.
     pub(super) fn cancel_entries(&self, ix: Ix, out: &mut Actions<Action>) {
+        self.cancel_entries_of(ix, None, out);
+    }
+
+    /// Cancels our entries of one symbol and, where one is named, of one side.
+    pub(super) fn cancel_entries_of(&self, ix: Ix, side: Option<Side>, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
+        let is_meant = |order: &Order| order.leg == Leg::Entry && side.is_none_or(|side| order.side == side);
         for id in &book.live {
-            if self.state.orders.get(id).is_some_and(|o| o.order.leg == Leg::Entry) {
+            if self.state.orders.get(id).is_some_and(|open| is_meant(&open.order)) {
                 out.push(Action::Cancel(*id));
             }
         }

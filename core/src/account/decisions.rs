@@ -93,6 +93,7 @@ impl Account {
         let same_pending = pending.is_some_and(|o| o.order.side == side);
         if held == Some(entry.direction) || same_pending {
             self.commit(Record::Decision { symbol, decision: *decision, verdict: Verdict::Unchanged }, now, out);
+            self.cancel_entries_of(ix, Some(side.opposite()), out);
             return;
         }
         let mut checks = Checks::new();
@@ -152,7 +153,21 @@ impl Account {
         self.check_rate(now, checks)?;
         self.check_counts(ix, entry.direction, &self.exposures(ix), checks)?;
         let sizing = sizing.insert(self.size_entry(ix, entry, checks)?);
-        self.check_size(ix, entry, sizing, now, checks)
+        let qty = self.check_size(ix, entry, sizing, now, checks)?;
+        self.check_exit(ix, now, checks)?;
+        Ok(qty)
+    }
+
+    /// An entry that turns a position over goes together with its exit or not at all: alone it would only make the position
+    /// smaller, or turn what the exit closes later.
+    fn check_exit(&self, ix: Ix, now: Ts, checks: &mut Checks) -> Result<(), Refusal> {
+        let Some(book) = self.state.book(ix) else { return Ok(()) };
+        let goes = book.direction().is_none()
+            || book.is_closing(&self.state.orders)
+            || self.exit_room(book, book.size(), Cause::Decision { bar: now }, now).is_some();
+        checks.require("exit_waits", goes, || {
+            "the exit of the position cannot go yet, and the entry is not sent alone".to_owned()
+        })
     }
 
     fn check_permission(&self, ix: Ix, direction: Direction, checks: &mut Checks) -> Result<(), Refusal> {

@@ -119,9 +119,7 @@ impl Account {
         // What a person asks for is not held up by what failed before.
         let anew = |failed: &FailedExit| matches!(cause, Cause::Command { .. }) && failed.cause != cause;
         let waits = book.failed().is_some_and(|failed| failed.next > now && !anew(&failed));
-        // A spot account is not short: where the ledger says so it is behind, and a purchase would be no exit.
-        let is_owed = self.state.setup.kind == AccountKind::Spot && book.closing_side() == Some(Side::Buy);
-        if waits || is_owed || self.exit_under_way(book) {
+        if waits || self.is_owed(book) || self.exit_under_way(book) {
             return None;
         }
         let (mut room, mut count) = (size, 0);
@@ -156,13 +154,15 @@ impl Account {
         OrderKey { account, run, symbol, policy: 0, cause, leg: Leg::Exit, attempt }.id().ok()
     }
 
-    /// Sends the next exit of a symbol whose last one failed, once it is due.
+    /// Sends the next exit of a symbol whose last one failed, once it is due, or whose exit had to wait.
     pub(super) fn retry_exit(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
-        let Some(failed) = self.state.book(ix).and_then(Book::failed) else { return };
-        if failed.next <= now {
+        if let Some(failed) = self.state.book(ix).and_then(Book::failed)
+            && failed.next <= now
+        {
             self.close(ix, failed.cause, None, now, out);
             self.publish(ix, out);
         }
+        self.close_wanted(ix, now, out);
     }
 
     pub(super) fn retry_exits(&mut self, now: Ts, out: &mut Actions<Action>) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Action;
 use super::core::Account;
-use super::orders::{EVIDENCE_APART, Touch};
+use super::orders::{EVIDENCE_AFTER, EVIDENCE_APART, Touch};
 use super::state::State;
 use crate::domain::{Actions, Event, Ix, OrderId, ReconcileCause, Report, Span, Ts};
 
@@ -25,8 +25,12 @@ pub(super) struct Inquiry {
     blocking: Option<(ReconcileCause, Ts)>,
     /// When it is asked for again.
     again: Repeat,
-    /// Orders that are unknown, and when the next question about each is due.
+    /// Orders that are unknown, or of which something is missing, and when the next question about each is due.
     orders: BTreeMap<OrderId, Repeat>,
+    /// Orders that the venue has had and says now that it has none, and when it was asked.
+    gone: BTreeMap<OrderId, Ts>,
+    /// The last start or reconnection that no comparison has answered: what was sent before it may be lost.
+    lost: Option<Touch>,
     /// What was different in the last comparison, by name.
     pub(super) differed: BTreeSet<String>,
     pub(super) told: Told,
@@ -38,11 +42,13 @@ struct Repeat {
     next: Ts,
     wait: Span,
     wait_max: Span,
+    /// Also about an order that is not unknown.
+    is_known: bool,
 }
 
 impl Repeat {
     fn new((wait, wait_max): (Span, Span), now: Ts) -> Self {
-        Self { next: now.saturating_add(wait), wait, wait_max }
+        Self { next: now.saturating_add(wait), wait, wait_max, is_known: false }
     }
 
     /// Whether it is time; if so, the next time is set.
@@ -84,12 +90,14 @@ impl Inquiry {
     pub(super) fn new(state: &State) -> Self {
         let unknown = state.orders().filter(|order| order.stage.is_unknown());
         let (wait, wait_max) = ORDER_WAITS;
-        let orders = unknown.map(|o| (o.order.id, Repeat { next: Ts::EPOCH, wait, wait_max }));
+        let orders = unknown.map(|o| (o.order.id, Repeat { next: Ts::EPOCH, wait, wait_max, is_known: false }));
         Self {
             asked: None,
             blocking: None,
             again: Repeat::new(COMPARISON_WAITS, Ts::EPOCH),
             orders: orders.collect(),
+            gone: BTreeMap::new(),
+            lost: None,
             differed: BTreeSet::new(),
             told: Told::default(),
         }
@@ -108,10 +116,18 @@ impl Inquiry {
         self.blocking.filter(|(_, since)| asked >= *since).map_or(ReconcileCause::Periodic, |(cause, _)| cause)
     }
 
-    fn ask(&mut self, cause: ReconcileCause, now: Touch) {
+    fn ask(&mut self, now: Touch) {
         // Two questions of one instant cannot be told apart: what followed the first may be missing in either answer.
         if self.asked.is_none_or(|asked| asked.ts != now.ts) {
             self.asked = Some(now);
+        }
+    }
+
+    /// Something has happened because of which entries wait. Any answer to a question asked since then is one, however often
+    /// it was asked again.
+    fn block(&mut self, cause: ReconcileCause, now: Touch) {
+        if matches!(cause, ReconcileCause::Start | ReconcileCause::Reconnect) {
+            self.lost = Some(now);
         }
         if cause != ReconcileCause::Periodic {
             self.blocking = Some((cause, now.ts));
@@ -128,8 +144,36 @@ impl Inquiry {
     pub(super) fn answered(&mut self, asked: Ts, proves: bool) {
         self.asked = self.asked.filter(|ask| ask.ts > asked);
         if proves {
+            self.lost = self.lost.filter(|lost| lost.ts > asked);
             self.blocking = self.blocking.filter(|(_, since)| *since > asked);
         }
+    }
+
+    /// Whether an order without a word of it may have been lost before it was sent, as an answer that speaks for `asked` can
+    /// tell. What was sent since the last start or reconnection may still be held back by the host until this answer.
+    pub(super) fn may_be_lost(&self, touched: Touch, asked: Ts) -> bool {
+        self.lost.is_some_and(|lost| asked >= lost.ts && !touched.is_after(lost))
+    }
+
+    /// The venue says at `asked` that it has none of an order which it has had; its last record is of `touched`. Whether
+    /// that is the second time that counts.
+    pub(super) fn is_gone(&mut self, id: OrderId, touched: Ts, asked: Ts) -> bool {
+        let due = touched.saturating_add(EVIDENCE_AFTER);
+        if asked < due {
+            return false;
+        }
+        match self.gone.get(&id) {
+            Some(before) if *before >= due => asked >= before.saturating_add(EVIDENCE_APART),
+            _ => {
+                self.gone.insert(id, asked);
+                false
+            }
+        }
+    }
+
+    /// The venue has the order.
+    pub(super) fn is_there(&mut self, id: OrderId) {
+        self.gone.remove(&id);
     }
 
     /// The next absence counts only apart from this one: then is the time to ask.
@@ -162,8 +206,24 @@ impl Account {
     }
 
     pub(super) fn on_reconcile(&mut self, cause: ReconcileCause, now: Ts, out: &mut Actions<Action>) {
-        self.inquiry.ask(cause, Touch { ts: now, seq: self.state.seq() });
+        self.inquiry.block(cause, Touch { ts: now, seq: self.state.seq() });
+        self.compare_again(now, out);
+    }
+
+    pub(super) fn compare_again(&mut self, now: Ts, out: &mut Actions<Action>) {
+        self.inquiry.ask(Touch { ts: now, seq: self.state.seq() });
         out.push(Action::Reconcile);
+    }
+
+    /// Asks about an order of which something is missing until it is over, beginning now; one that is asked about already
+    /// is asked about when it is time.
+    pub(super) fn ask_until_over(&mut self, id: OrderId, now: Ts, out: &mut Actions<Action>) {
+        if let Some(repeat) = self.inquiry.orders.get_mut(&id) {
+            repeat.is_known = true;
+            return;
+        }
+        self.inquiry.orders.insert(id, Repeat { is_known: true, ..Repeat::new(ORDER_WAITS, now) });
+        out.push(Action::Query(id));
     }
 
     /// Asks about an order until there is evidence, beginning now.
@@ -175,34 +235,39 @@ impl Account {
     /// Time has moved: what is due is asked for again, and exits that failed are tried again.
     pub(super) fn follow_up(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
         match event {
-            Event::Bar { instrument, .. } | Event::Quote { instrument, .. } => self.retry_exit(*instrument, now, out),
+            // Also of a symbol of which nothing more is heard.
+            Event::Bar { .. } | Event::Quote { .. } => self.retry_exits(now, out),
             Event::FrameEnd | Event::Report(Report::State(_)) => {
                 self.retry_exits(now, out);
                 self.close_rest(now, out);
+                if matches!(event, Event::FrameEnd) {
+                    self.make_way_again(out);
+                }
+                self.go_on_rebalancing(now, out);
             }
-            Event::Report(_) | Event::Reconcile { .. } => self.retry_exits(now, out),
+            Event::Report(_) | Event::Reconcile { .. } => {
+                self.retry_exits(now, out);
+                self.go_on_rebalancing(now, out);
+            }
             _ => return,
         }
         if !self.inquiry.orders.is_empty() {
             self.ask_again(now, out);
         }
-        if let Some((cause, _)) = self.inquiry.blocking
-            && self.inquiry.again.is_due(now)
-        {
-            let again = self.inquiry.again;
-            self.on_reconcile(cause, now, out);
-            self.inquiry.again = again;
+        if self.inquiry.blocking.is_some() && self.inquiry.again.is_due(now) {
+            self.compare_again(now, out);
         }
     }
 
     fn ask_again(&mut self, now: Ts, out: &mut Actions<Action>) {
         let Self { state, inquiry, .. } = self;
         inquiry.orders.retain(|id, repeat| {
-            let unknown = state.orders.get(id).is_some_and(|order| order.stage.is_unknown());
-            if unknown && repeat.is_due(now) {
+            let asks = state.orders.get(id).is_some_and(|order| repeat.is_known || order.stage.is_unknown());
+            if asks && repeat.is_due(now) {
                 out.push(Action::Query(*id));
             }
-            unknown
+            asks
         });
+        inquiry.gone.retain(|id, _| state.orders.contains_key(id));
     }
 }

@@ -208,9 +208,7 @@ impl Account {
         live.net = net;
         let view = book.view(ix, &self.state.orders);
         if view.direction != live.view.direction {
-            // What was wanted of the position that is gone is not wanted of the next one.
             live.bare_told = false;
-            self.waiting.retain(|waiting| waiting.symbol != book.symbol());
         }
         if view != live.view {
             live.view = view;

@@ -33,6 +33,7 @@ pub mod state;
 mod stop;
 mod trade_ids;
 pub mod view;
+mod wanted;
 mod witness;
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 //! ```text
 //!             accepted  fill   unknown        absent         done
 //! unsent      live      live   unknown        -              done
-//! live        -         live   -              -              done, but not `not_sent`
+//! live        -         live   unknown (3)    -              done, but not `not_sent`
 //! unknown     live      live   unknown, if    unknown, if    done
 //!                              later (1)      evidence (2)
 //! done        -         done   -              -              -
 //! ```
 //!
 //! A dash is impossible: such a record does not fold, and the account never makes one. (1) The venue would accept it for
-//! longer than was known; absences count anew. (2) See [`Doubt::is_evidence`].
+//! longer than was known; absences count anew. (2) See [`Doubt::is_evidence`]. (3) Only where the venue, which has had it, has
+//! said twice in a way that counts that it has none.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,7 +23,7 @@ use crate::record::Record;
 
 /// How long after the last instant at which the venue would have accepted an order its absence is evidence. The venue's
 /// own books of orders follow each other with a delay.
-const EVIDENCE_AFTER: Span = Span::from_secs(30);
+pub(super) const EVIDENCE_AFTER: Span = Span::from_secs(30);
 /// How far apart two absences must be asked for, so that one stale copy at the venue does not speak twice.
 pub(super) const EVIDENCE_APART: Span = Span::from_secs(5);
 /// Absences that resolve an order.
@@ -100,7 +101,9 @@ impl OrderStage {
             (Self::Unsent | Self::Unknown(_), Accepted) => Some(Self::Live),
             (Self::Done, Fill) => Some(Self::Done),
             (Self::Unsent | Self::Live | Self::Unknown(_), Fill) => Some(Self::Live),
-            (Self::Unsent, Unknown { acceptable_until }) => Some(Self::Unknown(doubt(ts, acceptable_until))),
+            (Self::Unsent | Self::Live, Unknown { acceptable_until }) => {
+                Some(Self::Unknown(doubt(ts, acceptable_until)))
+            }
             (Self::Unknown(old), Unknown { acceptable_until }) if acceptable_until > old.acceptable_until => {
                 Some(Self::Unknown(doubt(old.since, acceptable_until)))
             }
@@ -170,6 +173,8 @@ pub struct FinishedOrder {
     pub bracket: Option<BracketSpec>,
     /// When it ended.
     pub ended: Touch,
+    /// Why an entry was not wanted any more when it ended.
+    pub(super) given_up: Option<Cause>,
 }
 
 /// The orders that ended last, a bounded number of them.
@@ -278,6 +283,7 @@ impl State {
         if order.leg == Leg::Entry {
             self.rebalancing.note_entry(order);
         }
+        self.note_exit_sent(order)?;
         self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket, touched));
         Ok(())
     }
@@ -289,7 +295,8 @@ impl State {
     pub(super) fn apply_unknown(&mut self, ts: Ts, id: OrderId, acceptable_until: Ts) -> Result<(), ApplyError> {
         let again = self.orders.get(&id).is_some_and(|order| order.stage.is_unknown());
         let order = self.advance(id, OrderStep::Unknown { acceptable_until }, ts)?.order.clone();
-        if order.leg == Leg::Exit && !again {
+        // One that was only to make the position smaller leaves no exit wanted.
+        if order.leg == Leg::Exit && !order.cause.is_rebalance() && !again {
             let book = self.book_mut(order.symbol)?;
             book.failed = Some(FailedExit::unknown(book.failed(), &order, ts));
         }
@@ -317,26 +324,27 @@ impl State {
     /// Counts a fill that is booked.
     pub(super) fn count_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         let touched = self.next_touch(ts);
-        let leg = match self.finished.by_id.get_mut(&fill.order) {
+        let (leg, cause, given_up) = match self.finished.by_id.get_mut(&fill.order) {
             Some(over) => {
                 over.filled = over.filled + fill.qty;
-                over.leg
+                (over.leg, over.cause, over.given_up)
             }
             None => {
                 self.advance(fill.order, OrderStep::Fill, ts)?;
                 let open = self.orders.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
                 open.filled = open.filled + fill.qty;
-                open.order.leg
+                (open.order.leg, open.order.cause, open.given_up)
             }
         };
         let book = self.book_mut(fill.symbol)?;
         book.touched = touched;
-        // What failed before was of another position, or has come off at last.
-        book.failed = book.failed().filter(|_| leg == Leg::Entry);
+        // What failed before was of another position, or has come off at last. That a position has become smaller says
+        // nothing of the exits that failed to close it.
+        book.failed = book.failed().filter(|_| leg == Leg::Entry || cause.is_rebalance());
         if leg == Leg::Exit && book.is_opened_by(fill.side) {
             book.failed = Some(FailedExit::unwanted(touched, fill.side.opposite()));
         }
-        Ok(())
+        self.note_unwanted_fill(fill, given_up)
     }
 
     pub(super) fn apply_done(&mut self, ts: Ts, id: OrderId, reason: DoneReason) -> Result<(), ApplyError> {
@@ -354,8 +362,8 @@ impl State {
         if missed {
             book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
         }
-        let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, .. } = order;
-        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended });
+        let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, given_up, .. } = order;
+        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended, given_up });
         Ok(())
     }
 }
@@ -403,7 +411,7 @@ mod tests {
         });
         // accepted, fill; unknown until 100 and 101; absent at 129, 130, 134, 135; filled, cancelled, rejected,
         // expired, not sent
-        let wanted = ["ll00----ddddd", "-l------dddd-", "ll-0-111ddddd", "ll-0---2ddddd", "-d-----------"];
+        let wanted = ["ll00----ddddd", "-l00----dddd-", "ll-0-111ddddd", "ll-0---2ddddd", "-d-----------"];
         assert_eq!(found, wanted);
     }
 
@@ -430,6 +438,7 @@ mod tests {
             bracket: None,
             cause: Cause::Command { seq: 1 },
             ended: Touch::default(),
+            given_up: None,
         };
         let id = |n: usize| format!("lb-{n}").parse().unwrap();
         let mut finished = Finished::default();

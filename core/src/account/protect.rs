@@ -5,22 +5,13 @@ use super::live::{BarHeard, Heard};
 use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
-use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, Leg, OrderId, Quote, Symbol, Ts};
+use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, Leg, OrderId, Quote, Ts};
 use crate::record::{Bracket, Record};
 
 /// A rule of a bracket that was reached, and at which price if that is known better than by the next quote.
 struct Trigger {
     rule: ExitReason,
     price: Option<f64>,
-}
-
-/// A position that is to be closed as soon as the smaller exit that is on its way has ended. It is not on record: after a
-/// start the price says again whether a level is passed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waiting {
-    pub(super) symbol: Symbol,
-    cause: Cause,
-    trigger: Option<f64>,
 }
 
 /// What the market shows a bracket.
@@ -150,12 +141,12 @@ impl Account {
         self.watch_day(now, out);
     }
 
-    /// The bracket that guards a position, unless an exit is on its way already.
+    /// The bracket that guards a position, unless that is to be closed already.
     fn protected(&self, ix: Ix) -> Option<(Direction, &Bracket)> {
         let book = self.state.book(ix)?;
         let direction = book.direction()?;
         let bracket = book.bracket()?;
-        if book.is_closing(&self.state.orders) || self.waiting.iter().any(|waiting| waiting.symbol == book.symbol()) {
+        if book.is_closing(&self.state.orders) || book.wanted().is_some() {
             return None;
         }
         Some((direction, bracket))
@@ -198,18 +189,20 @@ impl Account {
         self.publish(ix, out);
     }
 
-    /// Sends an exit for the whole position, unless one is on its way or it is not time for the next one yet.
+    /// Sends an exit for the whole position, unless one is on its way. Where none may go now, it is put on record that one is
+    /// wanted.
     pub(super) fn close(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, now: Ts, out: &mut Actions<Action>) {
-        let Some(qty) = self.closable(ix, now, out) else { return };
+        let Some(qty) = self.closable(ix, now, out) else { return self.want(ix, cause, trigger, now, out) };
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
         if self.exit_under_way(book) {
             if !book.is_closing(&self.state.orders) {
-                self.make_way(ix, cause, trigger, out);
+                self.make_way(book, out);
+                self.want(ix, cause, trigger, now, out);
             }
             return;
         }
-        let Some(qty) = self.exit_room(book, qty, cause, now) else { return };
+        let Some(qty) = self.exit_room(book, qty, cause, now) else { return self.want(ix, cause, trigger, now, out) };
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
         let attempt = self.exit_attempt(book, cause);
@@ -218,36 +211,12 @@ impl Account {
         self.submit(draft, now, out);
     }
 
-    /// A rebalancing makes the position smaller: it must end before all is closed, or more would be sold than is there.
-    fn make_way(&mut self, ix: Ix, cause: Cause, trigger: Option<f64>, out: &mut Actions<Action>) {
-        let Some(book) = self.state.book(ix) else { return };
-        for id in book.live() {
-            if self.state.orders.get(id).is_some_and(|o| o.order.leg == Leg::Exit) {
-                out.push(Action::Cancel(*id));
-            }
-        }
-        let symbol = book.symbol();
-        if !self.waiting.iter().any(|waiting| waiting.symbol == symbol) {
-            self.waiting.push(Waiting { symbol, cause, trigger });
-        }
-    }
-
-    /// Closes what had to wait, once nothing is on its way any more.
-    pub(super) fn close_waiting(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
-        let Some(book) = self.state.book(ix) else { return };
-        let Some(at) = self.waiting.iter().position(|waiting| waiting.symbol == book.symbol()) else { return };
-        if self.exit_under_way(book) {
-            return;
-        }
-        let Waiting { cause, trigger, .. } = self.waiting.swap_remove(at);
-        self.close(ix, cause, trigger, now, out);
-        self.publish(ix, out);
-    }
-
-    /// An addition has come too late: what it was added to is gone, and with it the bracket.
-    pub(super) fn close_orphan(&mut self, ix: Ix, cause: Cause, now: Ts, out: &mut Actions<Action>) {
+    /// An addition has come too late: what it was added to is gone, and with it the bracket. Its exit is protection, and no
+    /// rebalancing.
+    pub(super) fn close_orphan(&mut self, ix: Ix, now: Ts, out: &mut Actions<Action>) {
         if self.state.book(ix).is_some_and(|book| book.bracket().is_none()) {
             self.cancel_entries(ix, out);
+            let cause = Cause::Command { seq: self.state.seq() };
             self.close(ix, cause, None, now, out);
         }
     }

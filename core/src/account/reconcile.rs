@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
 use super::state::State;
-use super::{Action, Alert, book::Book};
+use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::{
     AccountKind, Actions, Asset, FreezeCause, OrderId, ReconcileCause, Span, Symbol, Ts, VenueOrder, VenueState,
@@ -96,7 +97,7 @@ impl Account {
             self.commit(Record::Reconciled { cause, asked, found }, now, out);
         }
         if again {
-            self.on_reconcile(cause, now, out);
+            self.compare_again(now, out);
         }
     }
 
@@ -153,8 +154,11 @@ impl Account {
         };
         let grace = if comparison.cause == ReconcileCause::Start { Span::ZERO } else { GRACE };
         let (asked, horizon) = (comparison.asked, comparison.horizon);
+        let inquiry = &self.inquiry;
         let settled = |touch: Touch| !touch.is_after(horizon) && touch.ts.saturating_add(grace) <= asked;
-        let missing = self.state.orders.values().filter(|o| !listed(&o.order.id) && settled(o.touched));
+        // What is held back here until the venue has answered is not at the venue either.
+        let lost = |o: &OrderState| o.stage != OrderStage::Unsent || inquiry.may_be_lost(o.touched, asked);
+        let missing = self.state.orders.values().filter(|o| !listed(&o.order.id) && settled(o.touched) && lost(o));
         let missing: Vec<_> =
             missing.map(|o| (o.order.id, o.stage, o.remaining().is_zero(), o.order.created)).collect();
         for (id, stage, whole, created) in missing {

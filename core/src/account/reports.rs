@@ -30,8 +30,6 @@ impl Account {
         if let Some(ix) = known.and_then(|known| self.ix(known.symbol)) {
             self.settle(ix, now, out);
             self.publish(ix, out);
-            self.close_waiting(ix, now, out);
-            self.go_on_rebalancing(now, out);
         }
     }
 
@@ -51,7 +49,7 @@ impl Account {
                 self.commit(Record::Accepted { order: id }, now, out);
                 self.publish_order(id, out);
             }
-            Some(OrderStage::Live | OrderStage::Done) => {}
+            Some(OrderStage::Live | OrderStage::Done) => self.inquiry.is_there(id),
             None => self.orphan(id, None, out),
         }
     }
@@ -107,7 +105,7 @@ impl Account {
         self.complete(fill.order, now, out);
         self.close_unwanted(ix, leg, fill.side, now, out);
         if leg == Leg::Entry && cause.is_rebalance() {
-            self.close_orphan(ix, cause, now, out);
+            self.close_orphan(ix, now, out);
         }
         self.settle(ix, now, out);
         self.publish(ix, out);
@@ -175,11 +173,11 @@ impl Account {
         } else if reason == DoneReason::Filled {
             // Fills are missing: the order stays open here until they have come.
             self.on_accepted(id, now, out);
-            out.push(Action::Query(id));
+            self.ask_until_over(id, now, out);
         } else if reason == DoneReason::NotSent && stage == OrderStage::Live {
             let text = format!("order {id} was at the venue and is now said never to have been: it is asked about");
             out.push(Action::Alert(Alert::warning(Topic::Venue, symbol, text)));
-            out.push(Action::Query(id));
+            self.ask_until_over(id, now, out);
         } else {
             if reason == DoneReason::Rejected && leg == Leg::Entry {
                 let why = text.as_deref().unwrap_or("no reason given");
@@ -216,6 +214,14 @@ impl Account {
     /// there is evidence.
     pub(super) fn on_unknown(&mut self, id: OrderId, until: Ts, text: &str, now: Ts, out: &mut Actions<Action>) {
         let Some(open) = self.state.orders.get(&id) else { return };
+        // A late word of doubt is none: it is at the venue.
+        if open.stage != OrderStage::Live {
+            self.doubt(id, until, text, now, out);
+        }
+    }
+
+    fn doubt(&mut self, id: OrderId, until: Ts, text: &str, now: Ts, out: &mut Actions<Action>) {
+        let Some(open) = self.state.orders.get(&id) else { return };
         let (symbol, leg) = (open.order.symbol, open.order.leg);
         let step = super::orders::OrderStep::Unknown { acceptable_until: until };
         if open.stage.after(step, now).is_none() {
@@ -247,12 +253,25 @@ impl Account {
                 self.inquiry.ask_apart(id, asked);
                 self.resolve_absent(id, doubt.absent_at, asked, now, out);
             }
-            OrderStage::Live => {
-                let text =
-                    format!("the venue has accepted order {id} and says now that it has none: it stays open here");
-                out.push(Action::Alert(Alert::warning(Topic::Venue, open.order.symbol, text)));
-            }
+            OrderStage::Live => self.on_gone(id, asked, gap || asked > now, now, out),
             _ => {}
+        }
+    }
+
+    /// The venue has had the order and says now that it has none. Said twice in a way that counts, that is a doubt like any
+    /// other: a venue forgets orders that are long over, and their last word may have been lost.
+    fn on_gone(&mut self, id: OrderId, asked: Ts, is_weak: bool, now: Ts, out: &mut Actions<Action>) {
+        let Some(open) = self.state.orders.get(&id) else { return };
+        let (symbol, touched) = (open.order.symbol, open.touched.ts);
+        if self.inquiry.told.is_new(&format!("gone {id}")) {
+            let text = format!("the venue has accepted order {id} and says now that it has none: it is asked about");
+            out.push(Action::Alert(Alert::warning(Topic::Venue, symbol, text)));
+        }
+        if !is_weak && self.inquiry.is_gone(id, touched, asked) {
+            self.inquiry.is_there(id);
+            self.doubt(id, asked, "the venue has accepted it and has said twice that it has none", now, out);
+        } else {
+            self.ask_until_over(id, now, out);
         }
     }
 
@@ -260,7 +279,7 @@ impl Account {
         let Some(OrderStage::Unknown(doubt)) = self.stage(id) else { return };
         let Some(before) = before.filter(|_| doubt.is_resolved()) else { return };
         let text = format!(
-            "not at the venue: absent when asked at {before} and at {asked}, acceptable until {}, no trade of it seen",
+            "not at the venue: absent when asked at {before} and at {asked}, acceptable until {}, no further trade of it seen",
             doubt.acceptable_until
         );
         self.end(id, DoneReason::NotSent, Some(text), now, out);

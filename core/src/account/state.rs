@@ -219,6 +219,7 @@ impl State {
             // A bar that has not closed yet is none: it must not keep the decisions of real bars from being taken.
             Record::Decision { symbol, decision, verdict } => {
                 self.book_mut(*symbol)?.note_decision(decision, verdict, ts);
+                self.apply_decision(*symbol, decision, verdict)?;
             }
             Record::Intent { .. } => self.apply_intent(ts, record)?,
             Record::Accepted { order } => self.apply_accepted(ts, *order)?,
@@ -255,7 +256,8 @@ impl State {
             Record::Transfer { transfer } => self.apply_transfer(transfer)?,
             Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
             Record::Rebalance { at, rows, .. } => self.rebalancing = Rebalancing::of(ts, *at, rows),
-            Record::Close { .. } => {}
+            Record::Close { symbol, .. } => self.apply_close(*symbol)?,
+            Record::Wanted { symbol, cause, trigger } => self.apply_wanted(*symbol, *cause, *trigger)?,
             Record::Command { .. }
             | Record::Reconciled { .. }
             | Record::Ended { .. }

@@ -165,9 +165,9 @@ impl Account {
         }
     }
 
-    /// Lifts every halt. The loss of the day counts from this equity on, or the stop would latch again at once.
+    /// Lifts every halt, and ends a drill. The loss of the day counts from this equity on, or the stop would latch again at once.
     pub(super) fn resume(&mut self, reason: Reason, now: Ts, out: &mut Actions<Action>) {
-        if self.state.halt.is_none() {
+        if self.state.halt.is_none() && self.state.drill.is_none() {
             return;
         }
         let start_equity = Money::approx(self.equity()).unwrap_or(self.last_equity);

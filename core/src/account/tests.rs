@@ -17,6 +17,7 @@ mod quotes_tests;
 mod rebalance_tests;
 mod reconcile_tests;
 mod stop_tests;
+mod wanted_tests;
 
 use super::*;
 use crate::domain::*;

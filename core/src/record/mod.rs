@@ -241,6 +241,15 @@ pub enum Record {
         /// Why it ended.
         reason: String,
     },
+    /// A position is to be closed, and no exit may go now: it follows as soon as one may.
+    Wanted {
+        /// Whose.
+        symbol: Symbol,
+        /// Why.
+        cause: Cause,
+        /// The level that was passed, where that is known better than by the next price.
+        trigger: Option<Price>,
+    },
 }
 
 /// A strategy and the symbols that it decides for.
@@ -425,6 +434,7 @@ impl Record {
             | Self::Bracket { symbol, .. }
             | Self::Freeze { symbol, .. }
             | Self::Dust { symbol, .. }
+            | Self::Wanted { symbol, .. }
             | Self::Close { symbol, .. } => Some(*symbol),
             Self::Intent { order, .. } => Some(order.symbol),
             Self::Fill { fill } | Self::Foreign { fill, .. } => Some(fill.symbol),

@@ -132,6 +132,8 @@ fn of_the_venue() -> Vec<Record> {
         },
         Record::Reconciled { cause: ReconcileCause::Gap, asked: Ts::MAX, found: Vec::new() },
         Record::Close { symbol: symbol(), reason: reason() },
+        Record::Wanted { symbol: symbol(), cause: Cause::Command { seq: 0 }, trigger: Some("0.1".parse().unwrap()) },
+        Record::Wanted { symbol: symbol(), cause: Cause::Rebalance { at: Ts::MAX }, trigger: None },
         Record::Rebalance { at: Ts::MAX, by: None, rows: Vec::new() },
     ]
 }

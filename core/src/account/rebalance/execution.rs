@@ -1,6 +1,7 @@
 //! How a rebalancing is carried out: on record first, then what is reduced, and with the capital of that what is added.
 
 use super::super::core::{Account, Draft, reserve};
+use super::super::live::Live;
 use super::super::{Action, Alert};
 use super::{latest_due, plan};
 use crate::alerts::Topic;
@@ -55,7 +56,13 @@ impl Account {
     /// Adds, once nothing of the reductions is on its way any more: their capital is free then. Tried once.
     pub(in super::super) fn go_on_rebalancing(&mut self, now: Ts, out: &mut Actions<Action>) {
         let last = &self.state.rebalancing;
-        if last.adds.is_empty() || self.added == Some(last.last) {
+        if last.adds.is_empty() || self.added == Some(last.last) || self.inquiry.blocking().is_some() {
+            return;
+        }
+        // Right after a start no price is known yet, and what cannot be weighed would be given up.
+        let is_heard =
+            |symbol: &Symbol| self.ix(*symbol).and_then(|ix| self.live.get(ix.at())).is_some_and(Live::is_heard);
+        if now - last.made <= ADD_WITHIN && !last.adds.iter().all(|(symbol, _)| is_heard(symbol)) {
             return;
         }
         let (at, cause) = (last.last, Cause::Rebalance { at: last.last });

@@ -19,7 +19,7 @@ const KEEP: &str = "keep";
 const NO_VOLATILITY: &str = "no_volatility";
 /// No price has come since the start.
 const NO_PRICE: &str = "no_price";
-/// An order of it is on its way.
+/// An order of it is on its way, or it is to be closed.
 const BUSY: &str = "busy";
 /// The trade is under `min_trade_usd`, under the venue's smallest order, or leaves less than that.
 const TOO_SMALL: &str = "too_small";
@@ -168,7 +168,8 @@ impl Account {
             && self.live.get(ix.at()).is_some_and(|live| self.is_priced(live))
             && self.state.book(ix).is_some_and(|b| {
                 let paused = self.state.protections.holds_up(b.symbol(), self.state.ts);
-                !paused && b.frozen.is_empty() && b.live.is_empty() && b.bracket.is_some()
+                let stays = b.failed().is_none() && b.wanted().is_none();
+                !paused && stays && b.frozen.is_empty() && b.live.is_empty() && b.bracket.is_some()
             })
     }
 
@@ -211,7 +212,7 @@ impl Account {
         if !one.is_heard {
             return (NO_PRICE, Qty::ZERO);
         }
-        if !one.book.live.is_empty() {
+        if !one.book.live.is_empty() || one.book.failed().is_some() || one.book.wanted().is_some() {
             return (BUSY, Qty::ZERO);
         }
         let week = Span::DAY.times(super::WEEK_DAYS).secs_f64() / f64::from(self.state.timeframe.secs());

@@ -32,7 +32,7 @@ fn names(verdict: &Verdict) -> Vec<&str> {
     checks(verdict).iter().map(|check| check.name.as_ref()).collect()
 }
 
-const ALL: [&str; 18] = [
+const ALL: [&str; 19] = [
     "ledger_fault",
     "halt",
     "frozen",
@@ -51,6 +51,7 @@ const ALL: [&str; 18] = [
     "max_order_usd",
     "venue_minimum",
     "duplicate",
+    "exit_waits",
 ];
 
 #[test]

@@ -152,7 +152,7 @@ fn two_absences_well_after_the_last_acceptable_instant_are_evidence() {
     let (_, Record::Done { reason: DoneReason::NotSent, text: Some(text), .. }) = desk.records.last().unwrap() else {
         panic!("{:?}", desk.records.last())
     };
-    assert!(text.contains("absent when asked at") && text.contains("no trade of it seen"), "{text}");
+    assert!(text.contains("absent when asked at") && text.contains("no further trade of it seen"), "{text}");
     assert!(desk.account.reserved().abs() < 1e-9 && !desk.account.has_unknown(Ix(0)));
     assert_eq!(desk.wait(60, 1, 100.0), Asked::default());
     desk.assert_folds();
@@ -216,8 +216,13 @@ fn an_end_before_the_last_fill_waits_for_it() {
     let fill = desk.trade(&entry, "10", "100");
     assert_eq!(desk.done(entry.id, DoneReason::Filled).queries, [entry.id], "what is missing is asked for");
     assert!(desk.stage(entry.id).is_some() && desk.account.reserved() > 1_000.0);
+    let again = |desk: &mut Desk| desk.done(entry.id, DoneReason::Filled).queries.len();
+    assert_eq!((1..=3).map(|_| again(&mut desk)).sum::<usize>(), 0, "not as fast as the venue answers");
+    let asked: Vec<i64> = (1..=20).filter(|_| desk.wait(1, 1, 100.0).queries == [entry.id]).collect();
+    assert_eq!(asked, [1, 3, 7, 15]);
     desk.report(Report::Fill(fill));
     assert_eq!((desk.stage(entry.id), desk.net(0).as_str()), (None, "10"));
+    assert_eq!(desk.wait(60, 1, 100.0), Asked::default());
     desk.done(entry.id, DoneReason::Filled);
     desk.assert_folds();
 }
@@ -310,5 +315,32 @@ fn after_a_restart_what_is_unknown_is_asked_about_again() {
     desk.collect();
     assert_eq!(desk.wait(0, 1, 100.0).queries, [entry.id]);
     assert!(desk.account.has_unknown(Ix(0)));
+    desk.assert_folds();
+}
+
+#[test]
+fn an_order_that_the_venue_has_forgotten_becomes_unknown_and_then_never_was() {
+    let (mut desk, entry) = Desk::entering(AccountKind::Linear);
+    desk.report(Report::Accepted { order: entry.id });
+    desk.wait(29, 1, 100.0);
+    desk.absent(entry.id, false);
+    desk.wait(1, 1, 100.0);
+    desk.absent(entry.id, true);
+    desk.absent(entry.id, false);
+    desk.wait(4, 1, 100.0);
+    desk.absent(entry.id, false);
+    assert_eq!(desk.stage(entry.id), Some(OrderStage::Live), "too early, with a gap, or one answer twice");
+    desk.report(Report::Accepted { order: entry.id });
+    desk.wait(1, 1, 100.0);
+    desk.absent(entry.id, false);
+    assert_eq!(desk.stage(entry.id), Some(OrderStage::Live), "it was there in between");
+    desk.wait(5, 1, 100.0);
+    desk.absent(entry.id, false);
+    assert!(desk.stage(entry.id).is_some_and(OrderStage::is_unknown));
+    for _ in 0..2 {
+        desk.wait(30, 1, 100.0);
+        desk.absent(entry.id, false);
+    }
+    assert_eq!(desk.stage(entry.id), None);
     desk.assert_folds();
 }

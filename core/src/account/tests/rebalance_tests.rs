@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::RebalanceRow;
 
-const WEEKLY: &str = "
+pub(super) const WEEKLY: &str = "
 risk_policy:
   max_daily_loss_pct: 50.0
   max_symbol_risk_pct: 1.0
@@ -14,8 +14,12 @@ risk_policy:
 const WIDE: BracketSpec = BracketSpec { stop: 95.0, target: None, trailing: None, time_exit: None };
 
 /// Longs of equal risk: notional times volatility is 200 of each.
-fn desk(risk: &str, volatilities: [f64; 3]) -> Desk {
-    let mut desk = Desk::with(AccountKind::Linear, risk);
+pub(super) fn desk(risk: &str, volatilities: [f64; 3]) -> Desk {
+    desk_of(AccountKind::Linear, risk, volatilities)
+}
+
+pub(super) fn desk_of(kind: AccountKind, risk: &str, volatilities: [f64; 3]) -> Desk {
+    let mut desk = Desk::with(kind, risk);
     for (at, volatility) in (0..).zip(volatilities) {
         desk.flat_bar(at, 100.0);
         let (direction, probability, reference, bracket) = (Direction::Long, None, 100.0, WIDE);
@@ -26,12 +30,12 @@ fn desk(risk: &str, volatilities: [f64; 3]) -> Desk {
     desk
 }
 
-fn prices(desk: &mut Desk, prices: [f64; 3]) {
+pub(super) fn prices(desk: &mut Desk, prices: [f64; 3]) {
     desk.now = desk.now + Span::HOUR;
     (0..).zip(prices).for_each(|(at, price)| desk.flat_bar(at, price));
 }
 
-fn rebalance(desk: &mut Desk) -> Vec<RebalanceRow> {
+pub(super) fn rebalance(desk: &mut Desk) -> Vec<RebalanceRow> {
     desk.tell(&Event::Rebalance { reason: Reason { by: "trader".into(), text: "now".into() } });
     rebalancings(desk).pop().unwrap().1
 }
@@ -60,7 +64,7 @@ fn settle(desk: &mut Desk) -> usize {
     filled
 }
 
-fn actions(rows: &[RebalanceRow]) -> Vec<&str> {
+pub(super) fn actions(rows: &[RebalanceRow]) -> Vec<&str> {
     rows.iter().map(|row| &*row.action).collect()
 }
 
@@ -211,7 +215,7 @@ fn without_capital_nothing_is_added_that_cannot_be_paid() {
     assert_eq!(rebalance(&mut desk).iter().filter(|row| ["add", "reduce"].contains(&&*row.action)).count(), 0);
 }
 
-fn reducing() -> (Desk, Order) {
+pub(super) fn reducing() -> (Desk, Order) {
     let mut desk = desk(WEEKLY, [0.2; 3]);
     prices(&mut desk, [150.0, 100.0, 100.0]);
     rebalance(&mut desk);
@@ -220,7 +224,7 @@ fn reducing() -> (Desk, Order) {
     (desk, order)
 }
 
-fn exits(desk: &Desk) -> Vec<Order> {
+pub(super) fn exits(desk: &Desk) -> Vec<Order> {
     desk.account.state().orders().filter(|o| o.order.leg == Leg::Exit).map(|o| o.order.clone()).collect()
 }
 

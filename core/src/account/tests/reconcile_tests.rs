@@ -350,3 +350,40 @@ fn a_position_in_what_is_not_traded_here_is_told_of() {
     }
     assert_eq!(desk.alerts.iter().filter(|a| a.contains("ZZZ")).count(), 1);
 }
+
+#[test]
+fn any_answer_since_entries_began_to_wait_frees_them() {
+    let mut desk = Desk::new();
+    desk.compare(ReconcileCause::Reconnect);
+    let first = desk.agreeing();
+    assert_eq!(desk.wait(5, 0, 100.0).comparisons, 1, "asked again");
+    desk.answer(first.clone());
+    assert_eq!(desk.enter_later(0), "", "the first answer was only slow");
+    desk.compare(ReconcileCause::Gap);
+    desk.answer(first);
+    assert_eq!(desk.enter_later(1), "reconciling", "one from before a new gap is none");
+}
+
+#[test]
+fn what_is_held_back_here_until_the_answer_is_not_in_doubt() {
+    for (cause, sent_before, is_lost) in [
+        (ReconcileCause::Periodic, true, false),
+        (ReconcileCause::Gap, true, false),
+        (ReconcileCause::Reconnect, true, true),
+        (ReconcileCause::Reconnect, false, false),
+    ] {
+        let (mut desk, _) = Desk::holding(AccountKind::Linear);
+        if !sent_before {
+            desk.compare(cause);
+        }
+        desk.wait(1, 0, 97.0);
+        let exit = desk.orders.remove(0);
+        desk.now = desk.now + Span::MINUTE;
+        if sent_before {
+            desk.compare(cause);
+        }
+        desk.answer(desk.agreeing());
+        let wanted = if is_lost { "unknown" } else { "unsent" };
+        assert_eq!(desk.stage(exit.id).map(OrderStage::as_str), Some(wanted), "{cause} {sent_before}");
+    }
+}

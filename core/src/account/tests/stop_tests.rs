@@ -220,6 +220,13 @@ fn a_drill_before_the_first_bar_works_and_one_of_no_loss_is_refused() {
     }
     assert_eq!(desk.alerts.len(), 5);
     desk.tell(&Event::Drill { loss: 0.03, reason: by("drill") });
+    desk.tell(&Event::Resume { reason: by("enough") });
+    assert!(matches!(desk.records.last(), Some((_, Record::Resume { .. }))), "a drill ends without a halt too");
+    for _ in 0..2 {
+        desk.tick_after(1_000, 0, 100.0);
+    }
+    assert_eq!(desk.account.halt_level(), HaltLevel::None);
+    desk.tell(&Event::Drill { loss: 0.03, reason: by("drill") });
     for _ in 0..2 {
         desk.tick_after(1_000, 0, 100.0);
     }

@@ -318,6 +318,7 @@ pub(super) fn words_of(record: &Record) -> String {
             Some(reason) => format!("entries of {symbol} are frozen ({cause}): {}", words::clean(reason)),
             None => format!("entries of {symbol} are free again ({cause})"),
         },
+        Record::Wanted { symbol, .. } => format!("{symbol} is to be closed: its exit follows as soon as one may go"),
         Record::Drill { loss, reason } => {
             format!("drill of a loss of {} % by {}", words::number(loss * 100.0), words::clean(&reason.by))
         }
