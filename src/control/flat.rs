@@ -93,14 +93,6 @@ impl FlatView {
         self
     }
 
-    /// The same where the record is not whole: what was closed is not all on it.
-    #[must_use]
-    pub fn not_on_record(mut self, failure: &str) -> Self {
-        self.flat = false;
-        self.outcome = format!("{}; but not all of it is on record: {failure}", self.outcome);
-        self
-    }
-
     /// The same for a symbol that was closed and is open again.
     #[must_use]
     pub fn closed_meanwhile(mut self, symbol: Symbol) -> Self {
