@@ -10,7 +10,7 @@
 //! **Spot.** The balance of an asset is the position of the symbol that trades it and the stock of it together. Our
 //! sales take from the position first, everybody else's, commissions and withdrawals from the stock first, and each takes what is
 //! missing from the other. So a position is never under zero, and never more than what there is to be sold as far as the
-//! ledger was told of everything; what is missing in both is a stock under zero.
+//! ledger was told of everything; what is missing in both is a stock under zero, which our next purchase gives back first.
 //!
 //! **Linear.** A position is one position, whoever traded. Stocks come from transfers alone, and commissions are taken out of
 //! them.
@@ -99,14 +99,22 @@ pub fn fill(shelf: &impl Shelf, fill: &Fill) -> Option<Posting> {
         AccountKind::Spot => (-trade.units).checked_sub(before.net.max(Decimal::ZERO))?.max(Decimal::ZERO),
         AccountKind::Linear => Decimal::ZERO,
     };
-    let stock = shelf.base(fill.symbol).filter(|_| !beyond.is_zero());
-    let units = if stock.is_some() { trade.units.checked_add(beyond)? } else { trade.units };
-    let change = before.traded(units, trade.price)?;
+    let base = shelf.base(fill.symbol);
+    // A purchase first gives back what was sold before the ledger had heard of it.
+    let owed = match (shelf.kind(), base) {
+        (AccountKind::Spot, Some(asset)) => (-shelf.stock(asset).amount).min(trade.units).max(Decimal::ZERO),
+        _ => Decimal::ZERO,
+    };
+    let aside = if base.is_some() { beyond.checked_sub(owed)? } else { Decimal::ZERO };
+    let change = before.traded(trade.units.checked_add(aside)?, trade.price)?;
     desk.hold(fill.symbol, Change { after: change.after.charged(trade.fees)?, ..change })?;
     desk.pay(trade.paid)?;
-    if let Some(asset) = stock {
+    if let Some(asset) = base.filter(|_| !beyond.is_zero()) {
         let value = desk.take_stock(asset, beyond)?;
         desk.realise(beyond.checked_mul(trade.price)?.checked_sub(value)?)?;
+    }
+    if let Some(asset) = base.filter(|_| !owed.is_zero()) {
+        desk.put_stock(asset, owed, owed.checked_mul(trade.price)?)?;
     }
     let value = desk.third_asset(fill)?;
     if !value.is_zero() {

@@ -84,7 +84,13 @@ impl Sums {
         let units = bought - taken;
         match base.filter(|_| self.is_spot) {
             None => *self.nets.entry(fill.symbol).or_default() += units,
-            Some(_) if is_ours && !units.is_sign_negative() => *self.nets.entry(fill.symbol).or_default() += units,
+            Some(base) if is_ours && !units.is_sign_negative() => {
+                // What was sold before it was heard of is given back first.
+                let owed = self.piles.get(&base).map_or(Decimal::ZERO, |pile| -pile.amount);
+                let back = owed.max(Decimal::ZERO).min(units);
+                self.bring(base, back, back * price);
+                *self.nets.entry(fill.symbol).or_default() += units - back;
+            }
             Some(base) if !units.is_sign_negative() => self.bring(base, units, units * price),
             Some(base) if is_ours => {
                 let held = self.net(fill.symbol).max(Decimal::ZERO).min(-units);
