@@ -247,7 +247,8 @@ impl Clerk {
     }
 
     async fn resume(&self, by: &str, reason: &str) -> Result<String, String> {
-        if self.board.account().halt == HaltLevel::None {
+        let account = self.board.account();
+        if account.halt == HaltLevel::None && account.drill.is_none() {
             return Ok("nothing was halted".to_owned());
         }
         let reason = Reason { by: by.to_owned(), text: reason.to_owned() };

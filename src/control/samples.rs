@@ -128,6 +128,7 @@ pub(crate) fn account() -> AccountView {
         stocks: Vec::new(),
         halt: HaltLevel::None,
         halt_reason: None,
+        drill: None,
         protections: Vec::new(),
         symbols: vec![btc, eth, flat("SOLUSDT")],
         rebalance: Vec::new(),

@@ -37,6 +37,9 @@ pub struct AccountView {
     pub halt: HaltLevel,
     /// By whom and why, when halted.
     pub halt_reason: Option<String>,
+    /// The loss of a drill that is reckoned with until a resume, a fraction of the day's start.
+    #[serde(default)]
+    pub drill: Option<f64>,
     /// Pauses of entries in force.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protections: Vec<ActiveProtection>,
@@ -132,6 +135,7 @@ impl Account {
             stocks: state.stocks().map(stock_view).collect(),
             halt: self.halt_level(),
             halt_reason: state.halt.as_ref().map(|h| format!("{}: {}", h.reason.by, h.reason.text)),
+            drill: state.drill,
             protections: state.protections.active(state.ts).cloned().collect(),
             symbols,
             rebalance: self.rebalance_rows(),

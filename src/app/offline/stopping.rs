@@ -291,8 +291,9 @@ impl Alone {
 
     /// Lifts the halt; the latch file last, so that a crash in between leaves it in force.
     fn resume(&mut self, latch: &LatchFile, reason: &Reason) -> Result<String, AppError> {
-        let is_halted = self.account.halt_level() > HaltLevel::None;
-        if !is_halted && latch.get().is_none() {
+        let is_halted = self.account.halt_level() > HaltLevel::None || self.account.view().drill.is_some();
+        let latched = latch.look();
+        if !is_halted && latched.is_none() {
             return Ok("nothing was halted; no daemon runs".to_owned());
         }
         self.tell(Event::Resume { reason: reason.clone() });
@@ -302,8 +303,11 @@ impl Alone {
             self.now
         );
         self.end(format!("resume: {}", reason.text), &outcome, reason)?;
-        latch.set(HaltLevel::None, reason)?;
-        Ok(outcome)
+        // A halt that somebody has asked for meanwhile stands.
+        match latch.lift(latched.as_ref().map(|latched| &latched.mark))? {
+            Some(stands) => Ok(format!("{outcome}; but the latch file holds a newer halt ({})", stands.level)),
+            None => Ok(outcome),
+        }
     }
 
     /// Puts on record what was gathered, with the command itself, durably.
