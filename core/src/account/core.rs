@@ -12,7 +12,7 @@ use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
 use crate::domain::{
     Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
-    Reason, Report, Side, Symbol, Ts, order::OrderKey,
+    Reason, Side, Symbol, Ts, order::OrderKey,
 };
 use crate::record::{MarkedPosition, MarkedStock, Record};
 
@@ -107,9 +107,6 @@ impl Account {
             Event::Close { instrument, reason } => self.on_close(*instrument, reason, now, out),
             Event::Drill { loss, reason } => self.on_drill(*loss, reason, now, out),
             Event::Position(_) | Event::Forecast { .. } => {}
-        }
-        if matches!(event, Event::Report(Report::Fill(_))) {
-            self.flatten(now, out);
         }
         self.follow_up(event, now, out);
         self.tell_of_pauses(begun, out);

@@ -239,7 +239,7 @@ impl Account {
             Event::Bar { .. } | Event::Quote { .. } => self.retry_exits(now, out),
             Event::FrameEnd | Event::Report(Report::State(_)) => {
                 self.retry_exits(now, out);
-                self.close_rest(now, out);
+                self.flatten(now, out);
                 if matches!(event, Event::FrameEnd) {
                     self.make_way_again(out);
                 }

@@ -5,9 +5,7 @@ use super::orders::{OrderStage, Ordered};
 use super::state::ApplyError;
 use super::{Action, Alert};
 use crate::alerts::Topic;
-use crate::domain::{
-    Actions, Cause, Direction, DoneReason, Fill, HaltLevel, Ix, Leg, OrderId, Report, Side, Symbol, Ts,
-};
+use crate::domain::{Actions, Direction, DoneReason, Fill, Ix, Leg, OrderId, Report, Side, Symbol, Ts};
 use crate::record::Record;
 
 impl Account {
@@ -127,9 +125,7 @@ impl Account {
             let text = "an exit has opened a position: it is closed".to_owned();
             out.push(Action::Alert(Alert::critical(Topic::Venue, book.symbol(), text)));
         }
-        if let Some(halt) = self.state.halt.as_ref().filter(|halt| halt.level == HaltLevel::Flatten) {
-            self.close(ix, Cause::Command { seq: halt.seq }, None, now, out);
-        }
+        self.flatten(now, out);
     }
 
     /// A fill of an order that is not known here, or no longer: the ledger may be behind the venue, or this is an old

@@ -25,7 +25,6 @@ impl Account {
         }
         self.commit(mark, now, out);
         self.begin_day(now.day(), now, out);
-        self.flatten(now, out);
     }
 
     pub(super) fn begin_day(&mut self, day: i64, now: Ts, out: &mut Actions<Action>) {
@@ -130,24 +129,11 @@ impl Account {
         self.flatten(now, out);
     }
 
-    /// At `Flatten`, closes what is open and has no exit on its way: an exit may have been refused, and an entry may have
-    /// been filled before its cancel arrived.
+    /// At `Flatten`, closes what is open and has no exit on its way: an exit may have been refused, an entry may have been
+    /// filled before its cancel arrived, and the exits of the halt may have been lost with the process before they were on
+    /// record.
     pub(super) fn flatten(&mut self, now: Ts, out: &mut Actions<Action>) {
         let Some(seq) = self.state.halt.as_ref().filter(|h| h.level == HaltLevel::Flatten).map(|h| h.seq) else {
-            return;
-        };
-        for at in 0..self.state.books().len() {
-            let Some(ix) = Ix::from_usize(at) else { break };
-            self.close(ix, Cause::Command { seq }, None, now, out);
-            self.publish(ix, out);
-        }
-    }
-
-    /// While everything is to be closed, what is held without an exit on its way gets one: the exits of the halt may have
-    /// been lost with the process before they were on record.
-    pub(super) fn close_rest(&mut self, now: Ts, out: &mut Actions<Action>) {
-        let Some(seq) = self.state.halt.as_ref().filter(|halt| halt.level == HaltLevel::Flatten).map(|halt| halt.seq)
-        else {
             return;
         };
         for at in 0..self.state.books().len() {
