@@ -39,7 +39,9 @@ impl Account {
         checks: &mut Checks,
     ) -> Result<(), Refusal> {
         let risk = &self.state.setup.risk;
-        let (count, most) = (others.len(), risk.positions_max());
+        // One that is about to turn over stands there with both its directions.
+        let first = |(at, other): &(usize, &Exposure)| others.iter().take(*at).all(|o| o.symbol != other.symbol);
+        let (count, most) = (others.iter().enumerate().filter(first).count(), risk.positions_max());
         checks.under("max_concurrent_positions", count as f64, f64::from(most), || {
             format!("{count} positions are open or on their way, {most} are allowed")
         })?;
@@ -79,7 +81,7 @@ impl Account {
             let notional = entry.reserved.to_f64() / (1.0 + 2.0 * cost_per_side);
             let is_small = notional <= self.largest_entry(symbol) * (1.0 + 1e-9);
             if is_small && self.check_counts(ix, direction, &others, &mut Checks::new()).is_ok() {
-                kept.retain(|other| other.symbol != symbol);
+                // What it turns over is there until its exit is filled, and stays if the entry was cancelled before.
                 kept.push(Exposure { ix, symbol, direction });
             } else {
                 out.push(Action::Cancel(entry.order.id));
