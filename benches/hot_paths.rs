@@ -56,6 +56,7 @@ fn setup() -> AccountSetup {
         risk: RiskPolicy::from_yaml(RISK).unwrap(),
         cost_per_side: 0.0005,
         resume_next_day: false,
+        unlimited: false,
     }
 }
 
@@ -121,9 +122,15 @@ fn frames(count: usize) -> Vec<Frame> {
 }
 
 fn enter(at: usize, bar: Ts) -> Event {
-    let bracket = BracketSpec { stop: 50.0, target: Some(50.0), trailing: None, time_exit: None };
-    let intent =
-        Intent::Enter { direction: Direction::Long, probability: None, volatility: 0.02, reference: 100.0, bracket };
+    let bracket = BracketSpec { stop: Some(50.0), target: Some(50.0), trailing: None, time_exit: None };
+    let intent = Intent::Enter {
+        direction: Direction::Long,
+        probability: None,
+        volatility: 0.02,
+        reference: 100.0,
+        size: Size::Account,
+        bracket,
+    };
     let intent = Some(intent);
     Event::Decision(Decision { instrument: ix(at), bar, policy: 7, features: 9, forecast: None, intent })
 }

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod alerts;
+pub mod backtest;
 pub mod chain;
 pub mod domain;
 pub mod driver;
@@ -18,7 +19,9 @@ pub mod forecast;
 pub mod frames;
 pub mod fusion;
 pub mod labels;
+pub mod policy;
 pub mod record;
+pub mod regime;
 pub mod simulator;
 pub mod statistics;
 pub mod supervision;

@@ -369,6 +369,7 @@ impl Config {
             risk,
             cost_per_side: self.cost_per_side(),
             resume_next_day: self.run.resume_next_day,
+            unlimited: false,
         })
     }
 

@@ -225,7 +225,7 @@ fn a_record_that_cannot_be_written_spoils_nothing() {
     let (mut journal, _, _) = open(&dir).unwrap();
     let bracket = levibot_core::record::Bracket {
         entry: "lb-a".parse().unwrap(),
-        stop: f64::NAN,
+        stop: Some(f64::NAN),
         target: None,
         trailing: None,
         trailed: false,

@@ -18,6 +18,7 @@ fn setup() -> Box<AccountSetup> {
         risk: RiskPolicy::from_yaml(&risk).unwrap(),
         cost_per_side: 0.0,
         resume_next_day: false,
+        unlimited: false,
     })
 }
 

@@ -142,9 +142,9 @@ fn decision_row(symbol: Symbol, decision: &Decision, verdict: &Verdict, at: (i64
         None => (None, None, None, None, None, None),
         Some(Intent::Exit) => (Some("exit"), None, None, None, None, None),
         Some(Intent::Tighten { stop }) => (Some("tighten"), None, None, None, None, Some(*stop)),
-        Some(Intent::Enter { direction, probability, volatility, reference, bracket }) => {
+        Some(Intent::Enter { direction, probability, volatility, reference, bracket, .. }) => {
             let direction = Some(word(direction)?);
-            (Some("enter"), direction, *probability, Some(*volatility), Some(*reference), Some(bracket.stop))
+            (Some("enter"), direction, *probability, Some(*volatility), Some(*reference), bracket.stop)
         }
     };
     let (verdict, check, reason, sizing, checks) = match verdict {

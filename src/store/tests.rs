@@ -35,6 +35,7 @@ fn started(run: &str) -> Record {
         risk: RiskPolicy::from_yaml(yaml).unwrap(),
         cost_per_side: 0.001,
         resume_next_day: false,
+        unlimited: false,
     };
     let (run, setup) = (run.parse().unwrap(), Box::new(setup));
     Record::Started { run, timeframe: Timeframe::HOUR, config_hash: "ab".into(), setup }
@@ -72,16 +73,24 @@ fn decision(intent: Option<Intent>, verdict: Verdict) -> Record {
 /// One round trip with everything around it.
 fn life() -> Vec<Record> {
     let reason = Reason { by: "risk".into(), text: "loss".into() };
-    let spec = BracketSpec { stop: 2.0, target: None, trailing: None, time_exit: None };
+    let spec = BracketSpec { stop: Some(2.0), target: None, trailing: None, time_exit: None };
     let enter = Intent::Enter {
         direction: Direction::Long,
         probability: Some(0.6),
         volatility: 0.01,
         reference: 100.0,
+        size: levibot_core::domain::Size::Account,
         bracket: spec,
     };
-    let bracket =
-        Bracket { entry: id(1), stop: 98.0, target: None, trailing: None, trailed: false, best: 100.0, expires: None };
+    let bracket = Bracket {
+        entry: id(1),
+        stop: Some(98.0),
+        target: None,
+        trailing: None,
+        trailed: false,
+        best: 100.0,
+        expires: None,
+    };
     let marked = |net: &str, cost: &str| MarkedPosition {
         symbol: symbol(),
         net: net.parse().unwrap(),

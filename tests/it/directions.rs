@@ -8,7 +8,7 @@ use crate::support::workspace;
 
 /// The rooms of the core that each of its rooms may name besides itself. A room that is not listed is refused, so that a
 /// new one is placed on purpose.
-const CORE_ROOMS: [(&str, &[&str]); 17] = [
+const CORE_ROOMS: [(&str, &[&str]); 20] = [
     ("chain", &[]),
     ("alerts", &["domain"]),
     ("domain", &[]),
@@ -17,7 +17,9 @@ const CORE_ROOMS: [(&str, &[&str]); 17] = [
     ("fusion", &["domain", "features", "forecast"]),
     ("labels", &["domain"]),
     ("statistics", &["domain"]),
-    ("engine", &["domain", "features", "forecast"]),
+    ("regime", &["domain", "features"]),
+    ("policy", &["domain", "features", "regime"]),
+    ("engine", &["domain", "features", "forecast", "policy", "regime"]),
     ("record", &["domain", "account"]),
     ("account", &["domain", "record", "alerts"]),
     ("fills", &["domain", "record", "account"]),
@@ -25,6 +27,10 @@ const CORE_ROOMS: [(&str, &[&str]); 17] = [
     ("simulator", &["domain"]),
     ("files", &["domain"]),
     ("frames", &[]),
+    (
+        "backtest",
+        &["domain", "record", "account", "engine", "features", "fills", "forecast", "policy", "regime", "statistics"],
+    ),
     ("driver", &["domain", "record", "alerts", "account", "engine", "features", "fills", "simulator"]),
 ];
 

@@ -290,7 +290,7 @@ impl Book {
             instrument: ix,
             direction: self.direction(),
             entry_price: self.direction().map_or(0.0, |_| self.entry_price()),
-            stop: self.bracket().map_or(0.0, |b| b.stop),
+            stop: self.bracket().and_then(|b| b.stop).unwrap_or(0.0),
             entry_pending: self.has_live(Leg::Entry, orders),
         }
     }

@@ -7,7 +7,8 @@ use super::protections::Protection;
 use super::sizing::{SizingInput, size};
 use crate::domain::instrument::Rounding;
 use crate::domain::{
-    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Qty, Span, Symbol, Ts,
+    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Qty, Size, Span, Symbol,
+    Ts,
 };
 use crate::record::{Record, Sizing, Verdict};
 
@@ -29,6 +30,7 @@ pub(super) struct Entry {
     pub(super) probability: Option<f64>,
     pub(super) volatility: f64,
     pub(super) reference: f64,
+    pub(super) size: Size,
     pub(super) bracket: BracketSpec,
 }
 
@@ -41,7 +43,8 @@ impl Entry {
             && PRICES.contains(&self.reference)
             && self.probability.is_none_or(|p| (0.0..=1.0).contains(&p))
             && self.bracket.is_sound()
-            && self.bracket.stop < self.reference
+            && self.size.is_sound()
+            && self.bracket.stop.is_none_or(|stop| stop < self.reference)
             && near(self.bracket.target, FURTHEST)
             && near(self.bracket.trailing, FURTHEST)
             && self.bracket.time_exit.is_none_or(|t| t <= LONGEST)
@@ -49,9 +52,13 @@ impl Entry {
 
     /// Whether a record can hold every number.
     fn is_finite(&self) -> bool {
-        let Self { probability, volatility, reference, bracket, .. } = self;
-        let optional = [*probability, bracket.target, bracket.trailing];
-        [*volatility, *reference, bracket.stop].iter().chain(optional.iter().flatten()).all(|x| x.is_finite())
+        let Self { probability, volatility, reference, size, bracket, .. } = self;
+        let size = match size {
+            Size::Account => None,
+            Size::Units(x) | Size::Notional(x) | Size::Equity(x) => Some(*x),
+        };
+        let optional = [*probability, bracket.stop, bracket.target, bracket.trailing, size];
+        [*volatility, *reference].iter().chain(optional.iter().flatten()).all(|x| x.is_finite())
     }
 }
 
@@ -72,9 +79,9 @@ impl Account {
         let symbol = book.symbol();
         match decision.intent {
             None => return,
-            Some(Intent::Enter { direction, probability, volatility, reference, bracket }) => {
+            Some(Intent::Enter { direction, probability, volatility, reference, size, bracket }) => {
                 let bar = decision.bar;
-                let entry = Entry { bar, direction, probability, volatility, reference, bracket };
+                let entry = Entry { bar, direction, probability, volatility, reference, size, bracket };
                 self.enter(ix, symbol, &recordable(decision, entry.is_finite()), entry, now, out);
             }
             Some(Intent::Exit) => self.exit(ix, symbol, &recordable(decision, true), now, out),
@@ -287,8 +294,8 @@ impl Account {
         let Some(book) = self.state.book(ix) else { return };
         let closer = |now: f64, dir: Direction| stop.is_finite() && stop > 0.0 && (stop - now) * dir.sign() > 0.0;
         let tightened = match (book.bracket(), book.direction()) {
-            (Some(bracket), Some(direction)) if closer(bracket.stop, direction) => {
-                Some(crate::record::Bracket { stop, trailed: false, ..bracket.clone() })
+            (Some(bracket), Some(direction)) if bracket.stop.is_none_or(|now| closer(now, direction)) => {
+                Some(crate::record::Bracket { stop: Some(stop), trailed: false, ..bracket.clone() })
             }
             _ => None,
         };

@@ -28,5 +28,6 @@ pub(crate) fn setup(symbols: &[&str], kind: AccountKind, risk: &str) -> AccountS
         risk: RiskPolicy::from_yaml(risk).unwrap(),
         cost_per_side: 0.0005,
         resume_next_day: false,
+        unlimited: false,
     }
 }

@@ -27,14 +27,15 @@ impl Bracket {
     fn anchored(spec: &BracketSpec, entry: OrderId, direction: Direction, entry_price: f64, now: Ts) -> Self {
         let away = |distance: f64| entry_price + direction.sign() * distance;
         // A stop under zero is a stop that is never reached: keep it the smallest price there is.
-        let stop = away(-spec.stop).max(f64::MIN_POSITIVE);
+        // A trailing stop alone begins at its own distance.
+        let stop = spec.stop.or(spec.trailing).map(|distance| away(-distance).max(f64::MIN_POSITIVE));
         let expires = spec.time_exit.map(|t| now + t);
         Self {
             entry,
             stop,
             target: spec.target.map(away),
             trailing: spec.trailing,
-            trailed: false,
+            trailed: spec.stop.is_none() && spec.trailing.is_some(),
             best: entry_price,
             expires,
         }
@@ -51,8 +52,8 @@ impl Bracket {
         let long = direction == Direction::Long;
         let (worst, best) = if long { (bar.low, bar.high) } else { (bar.high, bar.low) };
         let beyond = |price: f64, level: f64| if long { price >= level } else { price <= level };
-        if beyond(self.stop, worst) {
-            let price = if beyond(self.stop, bar.open) { bar.open } else { self.stop };
+        if let Some(stop) = self.stop.filter(|stop| beyond(*stop, worst)) {
+            let price = if beyond(stop, bar.open) { bar.open } else { stop };
             return Some(Trigger { rule: self.stop_rule(), price: Some(price) });
         }
         let target = self.target?;
@@ -66,7 +67,7 @@ impl Bracket {
     /// Which rule a quote reaches; `exit` is the side at which the position could be closed.
     fn reached_at(&self, direction: Direction, exit: f64) -> Option<Trigger> {
         let gain = |level: f64| (exit - level) * direction.sign();
-        if gain(self.stop) <= 0.0 {
+        if self.stop.is_some_and(|stop| gain(stop) <= 0.0) {
             return Some(Trigger { rule: self.stop_rule(), price: None });
         }
         self.target.is_some_and(|t| gain(t) >= 0.0).then_some(Trigger { rule: ExitReason::Target, price: None })
@@ -90,8 +91,8 @@ impl Bracket {
             return None;
         }
         let stop = best - direction.sign() * distance;
-        let closer = (stop - self.stop) * direction.sign() > 0.0;
-        closer.then(|| Self { best, stop, trailed: true, ..self.clone() })
+        let closer = self.stop.is_none_or(|old| (stop - old) * direction.sign() > 0.0);
+        closer.then(|| Self { best, stop: Some(stop), trailed: true, ..self.clone() })
     }
 }
 
@@ -244,7 +245,8 @@ impl Account {
             if old.entry == entry {
                 bracket.expires = old.expires;
             }
-            if (old.stop - bracket.stop) * direction.sign() >= 0.0 {
+            let tighter = |old: f64| bracket.stop.is_none_or(|new| (old - new) * direction.sign() >= 0.0);
+            if old.stop.is_some_and(tighter) {
                 (bracket.stop, bracket.best, bracket.trailed) = (old.stop, old.best, old.trailed);
             }
         }

@@ -27,6 +27,10 @@ pub struct AccountSetup {
     /// Whether a stop of the day is lifted by itself when the next day begins. For replays only: a live account is
     /// resumed by a person.
     pub resume_next_day: bool,
+    /// Whether no limit, stop or capital binds. For backtests that measure a policy by itself: no configuration of the
+    /// daemon has a key for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlimited: bool,
 }
 
 impl AccountSetup {

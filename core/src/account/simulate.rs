@@ -8,7 +8,7 @@ use crate::domain::instrument::{InstrumentError, RawInstrument};
 use crate::domain::money::NumberError;
 use crate::domain::{
     AccountKind, Actions, Bar, BracketSpec, Context, Decision, Direction, Event, Instrument, InstrumentId, Intent, Ix,
-    Money, Span, Symbol, Timeframe, Ts, ids::NameError,
+    Money, Size, Span, Symbol, Timeframe, Ts, ids::NameError,
 };
 use crate::record::{Record, Verdict};
 
@@ -118,9 +118,15 @@ fn wish(account: &mut Account, ix: Ix, seed: u64, now: Ts) -> Option<Row> {
     let probability = 0.5 + 0.25 * draw(1);
     let side = if draw(2) < 0.5 { Direction::Long } else { Direction::Short };
     let distance = 2.0 * volatility * PRICE;
-    let bracket = BracketSpec { stop: distance, target: Some(2.0 * distance), trailing: None, time_exit: None };
-    let intent =
-        Intent::Enter { direction: side, probability: Some(probability), volatility, reference: PRICE, bracket };
+    let bracket = BracketSpec { stop: Some(distance), target: Some(2.0 * distance), trailing: None, time_exit: None };
+    let intent = Intent::Enter {
+        direction: side,
+        probability: Some(probability),
+        volatility,
+        reference: PRICE,
+        size: Size::Account,
+        bracket,
+    };
     let bar = Bar { open_ts: now - STEP, open: PRICE, high: PRICE, low: PRICE, close: PRICE, volume: 1.0 };
     let mut out = Actions::new();
     account.step(&Event::Bar { instrument: ix, bar, context: Context::default() }, now, &mut out);
@@ -153,6 +159,7 @@ fn started(scenario: &Scenario) -> Result<Record, SimulateError> {
         risk: scenario.risk.clone(),
         cost_per_side: scenario.cost_per_side,
         resume_next_day: false,
+        unlimited: false,
     };
     let (run, setup) = ("simulated".parse()?, Box::new(setup));
     Ok(Record::Started { run, timeframe: Timeframe::HOUR, config_hash: String::new(), setup })

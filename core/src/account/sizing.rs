@@ -63,8 +63,10 @@ pub fn size(limits: &Limits, input: &SizingInput<'_>) -> Sizing {
 /// a win as large as the stop.
 fn kelly(p: f64, input: &SizingInput<'_>) -> f64 {
     let costs = 2.0 * input.cost_per_side;
-    let win = input.bracket.target.unwrap_or(input.bracket.stop) / input.reference - costs;
-    let loss = input.bracket.stop / input.reference + costs;
+    // Without a stop it is the usual move that is lost.
+    let stop = input.bracket.stop.map_or(input.volatility, |stop| stop / input.reference);
+    let win = input.bracket.target.map_or(stop, |target| target / input.reference) - costs;
+    let loss = stop + costs;
     if win <= 0.0 || loss <= 0.0 || !p.is_finite() {
         return 0.0;
     }
@@ -77,7 +79,7 @@ mod tests {
     use crate::account::RiskPolicy;
     use proptest::prelude::*;
 
-    const BRACKET: BracketSpec = BracketSpec { stop: 2.0, target: Some(4.0), trailing: None, time_exit: None };
+    const BRACKET: BracketSpec = BracketSpec { stop: Some(2.0), target: Some(4.0), trailing: None, time_exit: None };
 
     fn limits(method: &str, symbol: &str) -> Limits {
         let text = format!(

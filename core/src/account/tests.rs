@@ -117,8 +117,18 @@ impl Desk {
 
     fn enter(&mut self, at: u16, direction: Direction, price: f64) -> Verdict {
         let bracket =
-            BracketSpec { stop: 2.0, target: Some(4.0), trailing: None, time_exit: Some(Span::HOUR.times(24)) };
-        self.decide(at, Intent::Enter { direction, probability: None, volatility: 0.2, reference: price, bracket })
+            BracketSpec { stop: Some(2.0), target: Some(4.0), trailing: None, time_exit: Some(Span::HOUR.times(24)) };
+        self.decide(
+            at,
+            Intent::Enter {
+                direction,
+                probability: None,
+                volatility: 0.2,
+                reference: price,
+                size: Size::Account,
+                bracket,
+            },
+        )
     }
 
     /// Accepts and fills the oldest order in parts.
@@ -179,7 +189,10 @@ fn an_entry_is_sized_reserved_filled_once_and_protected() {
     assert_eq!((book.net().to_string().as_str(), book.trades()), ("10", 0));
     assert!(desk.account.reserved().abs() < 1e-9);
     let bracket = book.bracket().unwrap();
-    assert!((bracket.stop - 98.1).abs() < 1e-9 && (bracket.target.unwrap() - 104.1).abs() < 1e-9, "{bracket:?}");
+    assert!(
+        (bracket.stop.unwrap() - 98.1).abs() < 1e-9 && (bracket.target.unwrap() - 104.1).abs() < 1e-9,
+        "{bracket:?}"
+    );
     desk.assert_folds();
 }
 
@@ -227,16 +240,23 @@ fn a_short_is_the_mirror_of_a_long() {
 fn a_trailing_stop_follows_and_never_goes_back() {
     let mut desk = Desk::new();
     desk.flat_bar(0, 100.0);
-    let bracket = BracketSpec { stop: 2.0, target: None, trailing: Some(3.0), time_exit: None };
+    let bracket = BracketSpec { stop: Some(2.0), target: None, trailing: Some(3.0), time_exit: None };
     desk.decide(
         0,
-        Intent::Enter { direction: Direction::Long, probability: None, volatility: 0.2, reference: 100.0, bracket },
+        Intent::Enter {
+            direction: Direction::Long,
+            probability: None,
+            volatility: 0.2,
+            reference: 100.0,
+            size: Size::Account,
+            bracket,
+        },
     );
     desk.fill("100", 1);
     for (high, low, stop) in [(104.0, 100.0, 101.0), (103.0, 102.0, 101.0), (110.0, 103.5, 107.0)] {
         desk.next_hour();
         desk.bar(0, low, high, low, high);
-        let now = desk.account.state().books()[0].bracket().unwrap().stop;
+        let now = desk.account.state().books()[0].bracket().unwrap().stop.unwrap();
         assert!((now - stop).abs() < 1e-9, "{now} is not {stop}");
     }
     desk.next_hour();
@@ -450,8 +470,15 @@ fn numbers_that_cannot_be_are_refused() {
     ] {
         let mut desk = Desk::new();
         desk.flat_bar(0, 100.0);
-        let bracket = BracketSpec { stop, target: None, trailing: None, time_exit: None };
-        let intent = Intent::Enter { direction: Direction::Long, probability: None, volatility, reference, bracket };
+        let bracket = BracketSpec { stop: Some(stop), target: None, trailing: None, time_exit: None };
+        let intent = Intent::Enter {
+            direction: Direction::Long,
+            probability: None,
+            volatility,
+            reference,
+            size: Size::Account,
+            bracket,
+        };
         assert_eq!(Desk::check(&desk.decide(0, intent)), "numbers");
         assert!(desk.orders.is_empty());
     }

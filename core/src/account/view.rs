@@ -151,7 +151,7 @@ impl Account {
             entry_price: book.entry_price(),
             mark: live.mark,
             unrealised,
-            stop: book.bracket().map(|b| b.stop),
+            stop: book.bracket().and_then(|b| b.stop),
             target: book.bracket().and_then(|b| b.target),
             expires: book.bracket().and_then(|b| b.expires),
             closing: book.has_live(Leg::Exit, &self.state.orders),

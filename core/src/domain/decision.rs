@@ -77,12 +77,37 @@ impl fmt::Display for ExitReason {
     }
 }
 
+/// How large an entry is meant to be. It never exceeds what the account's limits allow.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// As large as the account's own sizing makes it.
+    #[default]
+    Account,
+    /// So many base units, over zero.
+    Units(f64),
+    /// For so much, quote currency, over zero.
+    Notional(f64),
+    /// For this fraction of equity, over zero.
+    Equity(f64),
+}
+
+impl Size {
+    /// Whether its figure is finite and over zero.
+    pub fn is_sound(&self) -> bool {
+        match *self {
+            Self::Account => true,
+            Self::Units(x) | Self::Notional(x) | Self::Equity(x) => x.is_finite() && x > 0.0,
+        }
+    }
+}
+
 /// The protection that every entry carries, as distances from the price at which it is filled. All in quote currency a
 /// base unit, finite and over zero.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BracketSpec {
-    /// Distance of the stop.
-    pub stop: f64,
+    /// Distance of the stop; absent: a loss has no end but the policy's own exits and the account's stops.
+    pub stop: Option<f64>,
     /// Distance of the target.
     pub target: Option<f64>,
     /// Distance at which the stop follows the best price since entry.
@@ -95,7 +120,7 @@ impl BracketSpec {
     /// Whether all distances are finite and over zero.
     pub fn is_sound(&self) -> bool {
         let sound = |x: f64| x.is_finite() && x > 0.0;
-        sound(self.stop)
+        self.stop.is_none_or(sound)
             && self.target.is_none_or(sound)
             && self.trailing.is_none_or(sound)
             && self.time_exit.is_none_or(|t| t > Span::ZERO)
@@ -116,6 +141,9 @@ pub enum Intent {
         volatility: f64,
         /// Close of the deciding bar, quote currency.
         reference: f64,
+        /// How large it is meant to be.
+        #[serde(default)]
+        size: Size,
         /// The protection that goes with it.
         bracket: BracketSpec,
     },

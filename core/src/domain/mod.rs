@@ -23,7 +23,7 @@ pub mod venue_state;
 
 pub use actions::Actions;
 pub use bar::{Bar, BarFault, Quote};
-pub use decision::{BracketSpec, Decision, Direction, ExitReason, Intent};
+pub use decision::{BracketSpec, Decision, Direction, ExitReason, Intent, Size};
 pub use event::{Event, FreezeCause, HaltLevel, Reason, ReconcileCause};
 pub use feed::{Feed, MarketEvent};
 pub use forecast::{Forecast, Member, Question, Vote};

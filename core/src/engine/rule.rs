@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::policy::{Rule, StrategyPolicy};
-use crate::domain::{Bar, BracketSpec, Direction, Forecast, Intent, PositionView, Timeframe};
+use crate::domain::{Bar, BracketSpec, Direction, Forecast, Intent, PositionView, Size, Timeframe};
 use crate::features::indicators::{Atr, Ema};
 
 /// What a rule remembers.
@@ -97,7 +97,7 @@ impl RuleState {
         }
         let (keys, atr) = (policy.keys(), self.atr.value());
         let bracket = BracketSpec {
-            stop: keys.stop_atr * atr,
+            stop: Some(keys.stop_atr * atr),
             target: keys.target_atr.map(|x| x * atr),
             trailing: keys.trailing_atr.map(|x| x * atr),
             time_exit: keys.time_exit_bars.map(|bars| timeframe.span().times(i64::from(bars))),
@@ -105,7 +105,14 @@ impl RuleState {
         let volatility = atr / close;
         // Prices hundreds of decades apart can make these zero or infinite: then there is nothing to size by.
         let sound = bracket.is_sound() && volatility.is_finite() && volatility > 0.0;
-        sound.then_some(Intent::Enter { direction: side, probability, volatility, reference: close, bracket })
+        sound.then_some(Intent::Enter {
+            direction: side,
+            probability,
+            volatility,
+            reference: close,
+            size: Size::Account,
+            bracket,
+        })
     }
 }
 

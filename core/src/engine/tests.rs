@@ -102,13 +102,17 @@ fn each_cross_after_the_first_comparison_is_an_entry_and_nothing_else_is() {
             assert_eq!(decision.intent, None, "bar {at}");
             continue;
         };
-        let Some(Intent::Enter { direction, probability, volatility, reference, bracket }) = decision.intent else {
+        let Some(Intent::Enter { direction, probability, volatility, reference, size: _, bracket }) = decision.intent
+        else {
             panic!("bar {at}: {decision:?}");
         };
         assert_eq!((direction, probability), (side, None));
         assert!((volatility - atr / close).abs() < 1e-12 && (reference - close).abs() < 1e-12, "{decision:?}");
         let BracketSpec { stop, target, trailing, time_exit } = bracket;
-        assert!((stop - 2.0 * atr).abs() < 1e-12 && (target.unwrap() - 4.0 * atr).abs() < 1e-12, "{bracket:?}");
+        assert!(
+            (stop.unwrap() - 2.0 * atr).abs() < 1e-12 && (target.unwrap() - 4.0 * atr).abs() < 1e-12,
+            "{bracket:?}"
+        );
         assert_eq!((trailing, time_exit), (None, Some(Span::HOUR.times(10))));
     }
 }

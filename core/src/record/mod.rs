@@ -25,7 +25,7 @@ use crate::domain::{
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
-pub const RECORD_VERSION: u16 = 4;
+pub const RECORD_VERSION: u16 = 5;
 
 /// One fact of the account's life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -367,8 +367,8 @@ pub struct Term {
 pub struct Bracket {
     /// The entry order it belongs to.
     pub entry: OrderId,
-    /// Stop price.
-    pub stop: f64,
+    /// Stop price, where there is one.
+    pub stop: Option<f64>,
     /// Target price.
     pub target: Option<f64>,
     /// Distance of the trailing stop.

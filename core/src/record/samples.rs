@@ -8,8 +8,8 @@ use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
     AccountKind, BracketSpec, Cause, Commission, Decision, Direction, DoneReason, ExitReason, Fill, Forecast,
-    FreezeCause, HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, ReconcileCause, Side, Span, Symbol,
-    Timeframe, Transfer, Ts, Vote,
+    FreezeCause, HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, ReconcileCause, Side, Size, Span,
+    Symbol, Timeframe, Transfer, Ts, Vote,
 };
 
 const EXTREMES: [f64; 6] = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2, 16_537.600_000_000_002];
@@ -48,11 +48,12 @@ fn setup() -> Box<AccountSetup> {
         risk: RiskPolicy::from_yaml(yaml).unwrap(),
         cost_per_side: 0.000_7,
         resume_next_day: true,
+        unlimited: false,
     })
 }
 
 fn spec(x: f64) -> BracketSpec {
-    BracketSpec { stop: x, target: Some(x), trailing: None, time_exit: Some(Span::from_nanos(i64::MAX)) }
+    BracketSpec { stop: Some(x), target: Some(x), trailing: None, time_exit: Some(Span::from_nanos(i64::MAX)) }
 }
 
 fn decision(intent: Option<Intent>) -> Decision {
@@ -85,7 +86,14 @@ fn order(cause: Cause, leg: Leg) -> Order {
 }
 
 fn enter(x: f64, probability: Option<f64>) -> Intent {
-    Intent::Enter { direction: Direction::Short, probability, volatility: x, reference: x, bracket: spec(x) }
+    Intent::Enter {
+        direction: Direction::Short,
+        probability,
+        volatility: x,
+        reference: x,
+        size: Size::Account,
+        bracket: spec(x),
+    }
 }
 
 fn sizing(x: f64) -> Sizing {
@@ -152,7 +160,7 @@ fn rebalance(x: f64) -> Record {
 }
 
 fn bracket(x: f64, target: Option<f64>) -> Bracket {
-    Bracket { entry: id(), stop: x, target, trailing: None, trailed: false, best: x, expires: Some(Ts::MAX) }
+    Bracket { entry: id(), stop: Some(x), target, trailing: None, trailed: false, best: x, expires: Some(Ts::MAX) }
 }
 
 fn decided(intent: Option<Intent>, verdict: Verdict) -> Record {

@@ -102,9 +102,16 @@ impl Life {
     /// Buys at 20 000, by the decision of a strategy that nobody knows.
     fn buy(&mut self) {
         self.frame(20_000.0);
-        let bracket = BracketSpec { stop: 2.0, target: Some(4.0), trailing: None, time_exit: Some(Span::DAY) };
+        let bracket = BracketSpec { stop: Some(2.0), target: Some(4.0), trailing: None, time_exit: Some(Span::DAY) };
         let (direction, reference) = (Direction::Long, 20_000.0);
-        let intent = Some(Intent::Enter { direction, probability: None, volatility: 0.2, reference, bracket });
+        let intent = Some(Intent::Enter {
+            direction,
+            probability: None,
+            volatility: 0.2,
+            reference,
+            size: levibot_core::domain::Size::Account,
+            bracket,
+        });
         let (instrument, bar) = (Ix(0), self.now);
         self.tell(Event::Decision(Decision { instrument, bar, policy: 7, features: 0, forecast: None, intent }));
         let order = self.orders.pop().expect("it buys");

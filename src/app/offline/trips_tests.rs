@@ -40,6 +40,7 @@ fn started_as(kind: AccountKind, bases: &[&str]) -> Record {
         risk: RiskPolicy::from_yaml(yaml).unwrap(),
         cost_per_side: 0.001,
         resume_next_day: false,
+        unlimited: false,
     };
     let (run, setup) = ("run-1".parse().unwrap(), Box::new(setup));
     Record::Started { run, timeframe: Timeframe::HOUR, config_hash: "ab".into(), setup }
@@ -152,9 +153,20 @@ fn the_reason_is_that_of_the_last_exit() {
     cycle(&mut rig, "rebalance", Cause::Rebalance { at: T0 });
     decide(&mut rig, 50, Some(Intent::Exit));
     cycle(&mut rig, "signal", decision(50));
-    let bracket = levibot_core::domain::BracketSpec { stop: 1.0, target: None, trailing: None, time_exit: None };
+    let bracket = levibot_core::domain::BracketSpec { stop: Some(1.0), target: None, trailing: None, time_exit: None };
     let (direction, probability, volatility, reference) = (Direction::Short, None, 0.1, 90.0);
-    decide(&mut rig, 60, Some(Intent::Enter { direction, probability, volatility, reference, bracket }));
+    decide(
+        &mut rig,
+        60,
+        Some(Intent::Enter {
+            direction,
+            probability,
+            volatility,
+            reference,
+            size: levibot_core::domain::Size::Account,
+            bracket,
+        }),
+    );
     cycle(&mut rig, "reverse", decision(60));
     let reasons: Vec<_> = rig.closed().iter().map(|trip| trip.reason.unwrap()).collect();
     assert_eq!(reasons, wanted);

@@ -28,7 +28,7 @@ impl Oracle {
         let sign = if long { 1.0 } else { -1.0 };
         let expires = spec.time_exit.map_or(Ts::MAX, |t| now + t);
         let target = spec.target.map(|t| entry + sign * t);
-        Self { long, spec, stop: entry - sign * spec.stop, target, best: entry, expires }
+        Self { long, spec, stop: entry - sign * spec.stop.unwrap(), target, best: entry, expires }
     }
 
     /// Whether a level is reached by a path whose worst and best prices are these; else, while there is time, the stop
@@ -96,7 +96,7 @@ impl Desk {
     }
 
     fn stop(&self, at: usize) -> f64 {
-        self.account.state().books()[at].bracket().unwrap().stop
+        self.account.state().books()[at].bracket().unwrap().stop.unwrap()
     }
 }
 
@@ -115,7 +115,14 @@ impl Course {
         let direction = if long { Direction::Long } else { Direction::Short };
         let price = self.price;
         self.desk.now = self.desk.now + Span::HOUR;
-        let intent = Intent::Enter { direction, probability: None, volatility: 0.2, reference: price, bracket: spec };
+        let intent = Intent::Enter {
+            direction,
+            probability: None,
+            volatility: 0.2,
+            reference: price,
+            size: Size::Account,
+            bracket: spec,
+        };
         if !matches!(self.desk.decide(0, intent), Verdict::Approved { .. }) {
             return;
         }
@@ -222,7 +229,7 @@ proptest! {
         parts in 1u32..4,
         course in proptest::collection::vec((0u8..12, 0.7..1.4_f64, 0.97..1.03_f64, 0.0..0.02_f64, 0u32..11, 0u8..3), 1..80),
     ) {
-        let spec = BracketSpec { stop, target, trailing, time_exit: hours.map(|h| Span::HOUR.times(h)) };
+        let spec = BracketSpec { stop: Some(stop), target, trailing, time_exit: hours.map(|h| Span::HOUR.times(h)) };
         let mut course_of = Course::new(bars);
         course_of.enter(long, spec, parts);
         course_of.check()?;
@@ -260,7 +267,7 @@ proptest! {
             let after = course_of.desk.account.state().books()[0].bracket();
             if let (Some(before), Some(after)) = (before, after) && before.entry == after.entry {
                 let sign = if course_of.oracle.as_ref().unwrap().long { 1.0 } else { -1.0 };
-                prop_assert!((after.stop - before.stop) * sign >= 0.0, "the stop was loosened");
+                prop_assert!((after.stop.unwrap() - before.stop.unwrap()) * sign >= 0.0, "the stop was loosened");
             }
         }
         course_of.desk.assert_folds();
@@ -268,12 +275,18 @@ proptest! {
 }
 
 fn long(desk: &mut Desk, at: u16, bracket: BracketSpec) {
-    let intent =
-        Intent::Enter { direction: Direction::Long, probability: None, volatility: 0.2, reference: 100.0, bracket };
+    let intent = Intent::Enter {
+        direction: Direction::Long,
+        probability: None,
+        volatility: 0.2,
+        reference: 100.0,
+        size: Size::Account,
+        bracket,
+    };
     assert!(matches!(desk.decide(at, intent), Verdict::Approved { .. }));
 }
 
-const SPEC: BracketSpec = BracketSpec { stop: 2.0, target: Some(4.0), trailing: None, time_exit: None };
+const SPEC: BracketSpec = BracketSpec { stop: Some(2.0), target: Some(4.0), trailing: None, time_exit: None };
 
 #[test]
 fn further_parts_move_levels_with_the_mean_but_never_loosen_a_stop() {
@@ -318,6 +331,7 @@ fn a_reentry_has_its_own_bracket_and_its_own_orders() {
             probability: None,
             volatility: 0.2,
             reference: price,
+            size: Size::Account,
             bracket: SPEC,
         };
         desk.decide(0, intent);

@@ -156,9 +156,15 @@ fn a_decision_that_comes_late_is_refused_and_bars_do_not_renew_quotes() {
     let bar = desk.now;
     desk.now = desk.now + Span::SECOND.times(91);
     desk.tick(0, 100.0);
-    let bracket = BracketSpec { stop: 2.0, target: None, trailing: None, time_exit: None };
-    let intent =
-        Intent::Enter { direction: Direction::Long, probability: None, volatility: 0.2, reference: 100.0, bracket };
+    let bracket = BracketSpec { stop: Some(2.0), target: None, trailing: None, time_exit: None };
+    let intent = Intent::Enter {
+        direction: Direction::Long,
+        probability: None,
+        volatility: 0.2,
+        reference: 100.0,
+        size: Size::Account,
+        bracket,
+    };
     let (instrument, intent) = (Ix(0), Some(intent));
     desk.tell(&Event::Decision(Decision { instrument, bar, policy: 7, features: 0, forecast: None, intent }));
     assert!(desk.orders.is_empty(), "the price is new and the decision is not");

@@ -7,8 +7,8 @@ const SANE: [f64; 3] = [0.2, 100.0, 2.0];
 
 fn entry([volatility, reference, stop]: [f64; 3], others: [Option<f64>; 3], time_exit: Option<Span>) -> Intent {
     let [probability, target, trailing] = others;
-    let bracket = BracketSpec { stop, target, trailing, time_exit };
-    Intent::Enter { direction: Direction::Long, probability, volatility, reference, bracket }
+    let bracket = BracketSpec { stop: Some(stop), target, trailing, time_exit };
+    Intent::Enter { direction: Direction::Long, probability, volatility, reference, size: Size::Account, bracket }
 }
 
 fn bad() -> Vec<Intent> {
@@ -143,12 +143,12 @@ proptest! {
             let (last, priced_at) = prices[usize::from(wish.at)];
             let [volatility, stop, probability, away] = wish.numbers;
             let reference = if away < 1.0 { last * (1.0 + away / 10.0) } else { away };
-            let bracket = BracketSpec { stop, target: wish.optional[0], trailing: wish.optional[1], time_exit: None };
+            let bracket = BracketSpec { stop: Some(stop), target: wish.optional[0], trailing: wish.optional[1], time_exit: None };
             let direction = if wish.long { Direction::Long } else { Direction::Short };
             let probability = (probability < 1.0).then_some(probability);
             let before = desk.orders.len();
             let equity = desk.account.equity();
-            desk.decide(wish.at, Intent::Enter { direction, probability, volatility, reference, bracket });
+            desk.decide(wish.at, Intent::Enter { direction, probability, volatility, reference, size: Size::Account, bracket });
             for order in &desk.orders[before..] {
                 sent.push(desk.now);
                 if order.leg == Leg::Exit {
@@ -161,7 +161,7 @@ proptest! {
                 let recent = sent.iter().filter(|ts| desk.now - **ts < Span::MINUTE).count();
                 // A position that is turned over is closed in the same step.
                 prop_assert!(recent <= 8 + 1, "{recent} orders within a minute");
-                prop_assert!([volatility, reference, bracket.stop].iter().all(|x| x.is_finite() && *x > 0.0));
+                prop_assert!([volatility, reference, stop].iter().all(|x| x.is_finite() && *x > 0.0));
             }
             let state = desk.account.state();
             let held = state.books().iter().filter(|book| {

@@ -255,12 +255,13 @@ impl Model {
 
     fn decide(&mut self, at: u16, direction: Option<Direction>) {
         self.desk.now = self.desk.now + Span::SECOND;
-        let bracket = BracketSpec { stop: 2.0, target: Some(4.0), trailing: None, time_exit: None };
+        let bracket = BracketSpec { stop: Some(2.0), target: Some(4.0), trailing: None, time_exit: None };
         let intent = direction.map_or(Intent::Exit, |direction| Intent::Enter {
             direction,
             probability: None,
             volatility: 0.2,
             reference: 100.0,
+            size: Size::Account,
             bracket,
         });
         let (instrument, bar, intent) = (Ix(at), self.desk.now, Some(intent));

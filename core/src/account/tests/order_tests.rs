@@ -239,7 +239,7 @@ fn a_late_fill_of_a_cancelled_entry_is_booked_once_and_protected() {
     desk.report(Report::Fill(late.clone()));
     desk.report(Report::Fill(late));
     assert_eq!((desk.net(0).as_str(), desk.alerts.len()), ("7", alerts + 1));
-    assert!(desk.book(0).bracket().is_some_and(|b| (b.stop - 98.0).abs() < 1e-9));
+    assert!(desk.book(0).bracket().is_some_and(|b| (b.stop.unwrap() - 98.0).abs() < 1e-9));
     desk.wait(1, 0, 97.0);
     assert_eq!(desk.orders[0].qty.to_string(), "7", "its protection works");
     desk.assert_folds();

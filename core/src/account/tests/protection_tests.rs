@@ -126,9 +126,12 @@ fn stops_of_one_symbol_pause_that_symbol_alone_and_old_ones_do_not_count() {
 fn a_trailing_stop_in_profit_is_no_bad_stop() {
     let mut desk = Desk::protected("stop_loss_guard: {stops: 1, within: 24h, pause: 12h}");
     desk.flat_bar(0, 100.0);
-    let bracket = BracketSpec { stop: 2.0, target: None, trailing: Some(1.0), time_exit: None };
+    let bracket = BracketSpec { stop: Some(2.0), target: None, trailing: Some(1.0), time_exit: None };
     let direction = Direction::Long;
-    desk.decide(0, Intent::Enter { direction, probability: None, volatility: 0.2, reference: 100.0, bracket });
+    desk.decide(
+        0,
+        Intent::Enter { direction, probability: None, volatility: 0.2, reference: 100.0, size: Size::Account, bracket },
+    );
     desk.fill("100", 1);
     desk.next_hour();
     desk.flat_bar(0, 110.0);
@@ -169,9 +172,12 @@ fn a_symbol_that_earns_too_little_is_left_alone_for_a_while() {
 fn marks(keys: &str, prices: &[f64]) -> Desk {
     let mut desk = Desk::protected(keys);
     desk.flat_bar(0, 100.0);
-    let bracket = BracketSpec { stop: 99.0, target: None, trailing: None, time_exit: None };
+    let bracket = BracketSpec { stop: Some(99.0), target: None, trailing: None, time_exit: None };
     let direction = Direction::Long;
-    desk.decide(0, Intent::Enter { direction, probability: None, volatility: 0.2, reference: 100.0, bracket });
+    desk.decide(
+        0,
+        Intent::Enter { direction, probability: None, volatility: 0.2, reference: 100.0, size: Size::Account, bracket },
+    );
     desk.fill("100", 1);
     for price in prices {
         desk.next_hour();

@@ -11,7 +11,7 @@ risk_policy:
   rebalance_frequency: weekly
   position_sizing: {method: fixed_fractional, kelly_fraction: 0.5, min_position_usd: 10, max_position_usd: 5000}
 ";
-const WIDE: BracketSpec = BracketSpec { stop: 95.0, target: None, trailing: None, time_exit: None };
+const WIDE: BracketSpec = BracketSpec { stop: Some(95.0), target: None, trailing: None, time_exit: None };
 
 /// Longs of equal risk: notional times volatility is 200 of each.
 pub(super) fn desk(risk: &str, volatilities: [f64; 3]) -> Desk {
@@ -23,7 +23,7 @@ pub(super) fn desk_of(kind: AccountKind, risk: &str, volatilities: [f64; 3]) -> 
     for (at, volatility) in (0..).zip(volatilities) {
         desk.flat_bar(at, 100.0);
         let (direction, probability, reference, bracket) = (Direction::Long, None, 100.0, WIDE);
-        desk.decide(at, Intent::Enter { direction, probability, volatility, reference, bracket });
+        desk.decide(at, Intent::Enter { direction, probability, volatility, reference, size: Size::Account, bracket });
         desk.fill("100", 1);
     }
     desk.tell(&Event::FrameEnd);
@@ -89,7 +89,7 @@ fn positions_are_brought_back_to_equal_shares_and_a_second_run_changes_nothing()
     let shares: Vec<f64> = desk.account.view().rebalance.iter().map(|row| row.share).collect();
     let (least, most) = shares.iter().fold((1.0_f64, 0.0_f64), |(a, b), s| (a.min(*s), b.max(*s)));
     assert!(most / least - 1.0 < 0.05, "{shares:?}");
-    assert!(desk.account.state().books().iter().all(|book| (book.bracket().unwrap().stop - 5.0).abs() < 1e-9));
+    assert!(desk.account.state().books().iter().all(|book| (book.bracket().unwrap().stop.unwrap() - 5.0).abs() < 1e-9));
     assert_eq!(actions(&rebalance(&mut desk)), ["keep"; 3]);
     assert!(desk.orders.is_empty());
     desk.assert_folds();
@@ -164,6 +164,7 @@ fn small_and_dear_trades_are_not_made() {
                     probability: None,
                     volatility: 0.00005,
                     reference: 100.0,
+                    size: Size::Account,
                     bracket: WIDE,
                 }),
             },

@@ -84,7 +84,7 @@ fn reference(story: &OrderStory) -> Option<(f64, &'static str)> {
     }
     match (story.order.cause, &story.guarded) {
         (Cause::Bracket { rule: ExitReason::Stop | ExitReason::Trailing, .. }, Some(bracket)) => {
-            Some((bracket.stop, "the stop price"))
+            Some((bracket.stop?, "the stop price"))
         }
         (Cause::Bracket { rule: ExitReason::Target, .. }, Some(bracket)) => Some((bracket.target?, "the target price")),
         (Cause::Decision { .. }, _) => match story.decided.as_ref()?.decision.intent? {

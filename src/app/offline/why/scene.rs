@@ -164,6 +164,7 @@ mod tests {
             risk: RiskPolicy::from_yaml(yaml).unwrap(),
             cost_per_side: 0.001,
             resume_next_day: false,
+            unlimited: false,
         };
         let (run, setup) = ("run-1".parse().unwrap(), Box::new(setup));
         let started = Record::Started { run, timeframe: Timeframe::HOUR, config_hash: "ab".into(), setup };

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use levibot_core::domain::{BracketSpec, Commission, Intent};
+use levibot_core::domain::{BracketSpec, Commission, Intent, Size};
 use rust_decimal::Decimal;
 
 use super::super::words;
@@ -103,14 +103,15 @@ fn decision(part: &DecisionPart, lines: &mut Lines) -> String {
 fn wanted(part: &DecisionPart) -> String {
     let n = words::number;
     match part.wanted {
-        Some(Intent::Enter { direction, probability, volatility, reference, bracket }) => {
+        Some(Intent::Enter { direction, probability, volatility, reference, size, bracket }) => {
             let probability = probability.map_or_else(|| "none, a rule has none".to_owned(), percent);
             format!(
-                "to be {} at {} (close of the bar); probability of the side: {probability}; usual move {}; {}",
+                "to be {} at {} (close of the bar); probability of the side: {probability}; usual move {}; {}{}",
                 words::direction(direction),
                 n(reference),
                 percent(volatility),
-                bracket_words(&bracket)
+                bracket_words(&bracket),
+                size_words(size)
             )
         }
         Some(Intent::Exit) => "to be flat".to_owned(),
@@ -119,8 +120,28 @@ fn wanted(part: &DecisionPart) -> String {
     }
 }
 
+fn stop_at(stop: Option<f64>) -> String {
+    stop.map_or_else(|| "no stop".to_owned(), |stop| format!("stop at {}", words::number(stop)))
+}
+
+fn stop_words(stop: Option<f64>) -> String {
+    stop.map_or_else(|| "no stop".to_owned(), |stop| format!("stop {}", words::number(stop)))
+}
+
+/// How large the strategy wants it, where it says so.
+fn size_words(size: Size) -> String {
+    let n = words::number;
+    match size {
+        Size::Account => String::new(),
+        Size::Units(units) => format!("; size {} units", n(units)),
+        Size::Notional(notional) => format!("; size {} of the account's currency", n(notional)),
+        Size::Equity(share) => format!("; size {} of equity", percent(share)),
+    }
+}
+
 fn bracket_words(bracket: &BracketSpec) -> String {
-    let mut text = format!("stop {} away", words::number(bracket.stop));
+    let mut text =
+        bracket.stop.map_or_else(|| "no stop".to_owned(), |stop| format!("stop {} away", words::number(stop)));
     for (name, distance) in [("target", bracket.target), ("trailing", bracket.trailing)] {
         if let Some(distance) = distance {
             text.push_str(&format!(", {name} {} away", words::number(distance)));
@@ -142,7 +163,7 @@ fn plan(part: &DecisionPart, planned: &Planned, lines: &mut Lines) {
     let loss =
         planned.loss_at_stop.map_or_else(String::new, |loss| format!(", where {loss:.2} would be lost before costs"));
     let key = if part.refused.is_some() { "would be" } else { "planned" };
-    lines.say(key, format!("{} {size}, stop at {}{loss}{target}", planned.direction, n(planned.stop)));
+    lines.say(key, format!("{} {size}, {}{loss}{target}", planned.direction, stop_at(planned.stop)));
 }
 
 fn votes(model: &ModelPart, lines: &mut Lines) {
@@ -319,7 +340,7 @@ fn protection(part: &ProtectionPart, lines: &mut Lines) -> String {
         let expires = state.expires.map_or_else(String::new, |at| format!(", until {}", words::time(at.0)));
         let moved =
             if state.trailed { format!(" (moved after the best price {})", n(state.best)) } else { String::new() };
-        let text = format!("stop {}{moved}{target}{trailing}{expires} (#{})", n(state.stop), state.seq);
+        let text = format!("{}{moved}{target}{trailing}{expires} (#{})", stop_words(state.stop), state.seq);
         lines.say("", format!("{}  {text}", words::fine_time(state.time.0)));
     };
     let hidden = part.states.len().saturating_sub(STATES_MAX);

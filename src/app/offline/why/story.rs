@@ -157,7 +157,7 @@ pub struct Planned {
     /// That in base units at the reference.
     pub quantity: Option<f64>,
     /// Where the stop would stand.
-    pub stop: f64,
+    pub stop: Option<f64>,
     /// Where the target would stand.
     pub target: Option<f64>,
     /// What the stop would lose, before costs.
@@ -267,7 +267,7 @@ pub struct ProtectionState {
     /// Trading time.
     pub time: Iso,
     /// Stop price.
-    pub stop: f64,
+    pub stop: Option<f64>,
     /// Target price.
     pub target: Option<f64>,
     /// Distance of the trailing stop.

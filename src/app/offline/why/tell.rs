@@ -256,9 +256,9 @@ fn planned(intent: Option<Intent>, sizing: Option<&Sizing>) -> Option<Planned> {
         reference,
         notional,
         quantity,
-        stop: away(-bracket.stop),
+        stop: bracket.stop.map(|stop| away(-stop)),
         target: bracket.target.map(away),
-        loss_at_stop: quantity.map(|quantity| quantity * bracket.stop),
+        loss_at_stop: quantity.zip(bracket.stop).map(|(quantity, stop)| quantity * stop),
     })
 }
 

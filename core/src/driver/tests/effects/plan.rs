@@ -119,8 +119,8 @@ fn minute(at: usize) -> Ts {
 }
 
 fn enter(direction: Direction, reference: f64, stop: f64, target: Option<f64>) -> Intent {
-    let bracket = BracketSpec { stop, target, trailing: None, time_exit: None };
-    Intent::Enter { direction, probability: None, volatility: 0.02, reference, bracket }
+    let bracket = BracketSpec { stop: Some(stop), target, trailing: None, time_exit: None };
+    Intent::Enter { direction, probability: None, volatility: 0.02, reference, size: Size::Account, bracket }
 }
 
 fn with(intent: Intent, change: impl Fn(&mut BracketSpec)) -> Intent {

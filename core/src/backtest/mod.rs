@@ -1,0 +1,10 @@
+//! Backtests: the engines' and the account's cores over a market of the past, driven by direct calls.
+//!
+//! The phases of an instant are those of [`crate::driver::Sequencer`] in lockstep, in the same order; a test holds the two
+//! to the same records. What is left out is what a daemon needs and a backtest does not: threads, tape, restarts.
+
+mod job;
+mod outcome;
+
+pub use job::{Forecasts, Job, Keep, MarketPast, SymbolBars};
+pub use outcome::{FillRow, Outcome, Point, SymbolSums, Trip};
