@@ -24,3 +24,10 @@ pub use error::{Mistake, StrategyError};
 pub use parameter::Parameter;
 pub use plan::Plan;
 pub use strategy::StrategyPolicy;
+
+#[cfg(test)]
+mod mistakes_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;
