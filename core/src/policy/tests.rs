@@ -4,6 +4,7 @@ use super::plan::{BarField, Binary, Indicator, ModelValue, Node, PlannedSize, Ro
 use super::{Plan, StrategyError, StrategyPolicy};
 use crate::domain::Direction;
 use crate::features::FeatureId;
+use crate::regime::Classifier;
 
 const CROSS: &str = include_str!("../../../policies/strategies/next/ema_cross.yaml");
 const GUARDED: &str = include_str!("../../../policies/strategies/next/ema_cross_guarded.yaml");
@@ -63,14 +64,14 @@ fn every_shipped_file_loads_and_is_kept_as_it_is() {
     for (text, name, warm_up, model) in [
         (CROSS, "ema_cross", 27, false),
         (GUARDED, "ema_cross_guarded", 27, false),
-        (BREAKOUT, "breakout", 49, false),
-        (REVERSION, "mean_reversion", 48, false),
+        (BREAKOUT, "breakout", 481, false),
+        (REVERSION, "mean_reversion", 481, false),
         (FUSION, "fusion", 15, true),
         (HOURLY, "fusion_hourly", 15, true),
     ] {
         let policy = read(text);
         assert_eq!((policy.name(), policy.asks_model()), (name, model));
-        assert!(policy.warm_up_bars() >= warm_up, "{name}: {}", policy.warm_up_bars());
+        assert_eq!(policy.warm_up_bars(), warm_up, "{name}");
         let first = policy.parameters().first().unwrap();
         let (name, value) = (first.name.clone(), first.max.min(first.value + 1.0));
         for policy in [policy.clone(), policy.with(&[(&name, value)]).unwrap(), policy.with_threshold(0.6)] {
@@ -264,6 +265,8 @@ fn warm_up_is_counted_through_what_a_value_is_made_of() {
         ("crosses_above(ema(close, 20), sma(close, 50))", 51),
         ("ema(sma(close, 10), 5) > 1", 14),
         ("lag(highest(high, 20), 1) > 1", 21),
+        ("regime.up", Classifier::TREND_WARM_UP),
+        ("regime.wild", Classifier::ACTIVITY_WARM_UP),
         ("feature.ema_gap_200 > 0", FeatureId::EmaGap200.warm_up()),
     ] {
         assert_eq!(warm_up(expression), bars, "{expression}");
