@@ -6,6 +6,7 @@
 
 pub mod core;
 pub mod policy;
+pub mod program;
 mod rule;
 pub mod snapshot;
 
