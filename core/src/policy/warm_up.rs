@@ -1,6 +1,7 @@
 //! How many bars a plan needs before its values are what they are called.
 
-use super::plan::{Binary, Indicator, Node, NodeIx, Plan, PlannedSize, Rolling};
+use super::plan::{Binary, Indicator, Node, NodeIx, Plan, PlannedSize, RegimeValue, Rolling};
+use crate::regime::Classifier;
 
 /// Bars after which everything that conditions, distances and size are made of is defined. Volatility is not waited for:
 /// of it the value before it is warm is used too.
@@ -10,7 +11,9 @@ pub(super) fn warm_up_bars(plan: &Plan) -> usize {
         let of = |ix: NodeIx| bars.get(usize::from(ix)).copied().unwrap_or(0);
         let own = match *node {
             Node::Number(_) | Node::Time(_) | Node::Position(_) | Node::Model(_) => 0,
-            Node::Bar(_) | Node::Regime(_) => 1,
+            Node::Bar(_) => 1,
+            Node::Regime(RegimeValue::Calm | RegimeValue::Wild) => Classifier::ACTIVITY_WARM_UP,
+            Node::Regime(_) => Classifier::TREND_WARM_UP,
             Node::Feature(id) => id.warm_up(),
             Node::Rolling(rolling, source, length) => {
                 // A source that is always there has a first value on the first bar.
