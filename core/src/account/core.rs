@@ -3,18 +3,19 @@
 use rust_decimal::Decimal;
 
 use super::approved::Approved;
+use super::frames::Closing;
 use super::inquiry::Inquiry;
 use super::live::Live;
+use super::recording::{Recording, Refusals};
 use super::returns::Returns;
 use super::state::{ApplyError, State};
 use super::{Action, Alert, Protection, Severity};
 use crate::alerts::Topic;
-use crate::domain::instrument::Rounding;
 use crate::domain::{
-    Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
-    Reason, Side, Symbol, Ts, order::OrderKey,
+    Actions, BracketSpec, Cause, Decision, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, OrderId, PositionView,
+    Price, Qty, Reason, Report, Side, Symbol, Ts, order::OrderKey,
 };
-use crate::record::{MarkedPosition, MarkedStock, Record};
+use crate::record::Record;
 
 /// The account. Its truth is [`State`]; beside it stand only things that market data brings back by itself.
 #[derive(Debug)]
@@ -39,6 +40,26 @@ pub struct Account {
     pub(super) fault: Option<ApplyError>,
     /// What the venue was asked and has not answered yet.
     pub(super) inquiry: Inquiry,
+    /// Whether nothing waits for time to go on, as far as that was looked for.
+    pub(super) resting: bool,
+    pub(super) closing: Closing,
+    pub(super) recording: Recording,
+    pub(super) refusals: Refusals,
+}
+
+/// What a step was about, for what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// A bar or a quote.
+    Market,
+    /// The end of a frame.
+    Frame,
+    /// All that the venue knows.
+    State,
+    /// Another word of the venue, or a comparison with it.
+    Report,
+    /// Nothing that moves time.
+    Nothing,
 }
 
 impl Account {
@@ -77,6 +98,10 @@ impl Account {
             drilled: None,
             warned: 0,
             fault: None,
+            resting: false,
+            closing: Closing::default(),
+            recording: Recording::On,
+            refusals: Refusals::default(),
         };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
         account.refresh_due();
@@ -85,30 +110,65 @@ impl Account {
 
     /// Takes one event at trading time `now`.
     pub fn step(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
-        let begun = self.state.protections.begun();
         match event {
-            Event::Bar { instrument, bar, .. } => self.on_bar(*instrument, bar, now, out),
-            Event::Quote { instrument, quote } => self.on_quote(*instrument, quote, now, out),
-            Event::FrameEnd => {
-                self.expire(now, out);
-                self.tell_unprotected(out);
-                self.on_frame_end(now, out);
-                self.rebalance_if_due(now, out);
+            Event::Bar { instrument, bar, .. } => return self.bar(*instrument, bar, now, out),
+            Event::FrameEnd => return self.frame_end(now, out),
+            Event::Decision(decision) => return self.decide(decision, now, out),
+            Event::Report(report) => return self.report(report, now, out),
+            _ => {}
+        }
+        let begun = self.state.protections.begun();
+        let follow = match event {
+            Event::Quote { instrument, quote } => {
+                self.on_quote(*instrument, quote, now, out);
+                Follow::Market
             }
-            Event::Decision(decision) => self.on_decision(decision, now, out),
-            Event::Report(report) => self.on_report(report, now, out),
+            Event::Reconcile { cause } => {
+                self.on_reconcile(*cause, now, out);
+                Follow::Report
+            }
+            other => {
+                self.on_command(other, now, out);
+                Follow::Nothing
+            }
+        };
+        self.finish(follow, begun, now, out);
+    }
+
+    /// What people and supervisors ask for.
+    fn on_command(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
+        match event {
             Event::Freeze { instrument, cause, reason } => {
-                self.on_freeze(*instrument, *cause, reason.as_deref(), now, out)
+                self.on_freeze(*instrument, *cause, reason.as_deref(), now, out);
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
-            Event::Reconcile { cause } => self.on_reconcile(*cause, now, out),
             Event::Rebalance { reason } => self.rebalance_now(reason.clone(), now, out),
             Event::Close { instrument, reason } => self.on_close(*instrument, reason, now, out),
             Event::Drill { loss, reason } => self.on_drill(*loss, reason, now, out),
-            Event::Position(_) | Event::Forecast { .. } => {}
+            _ => {}
         }
-        self.follow_up(event, now, out);
+    }
+
+    /// Takes an engine's decision: [`Event::Decision`] without the event.
+    pub fn decide(&mut self, decision: &Decision, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.on_decision(decision, now, out);
+        self.finish(Follow::Nothing, begun, now, out);
+    }
+
+    /// Takes a venue's report: [`Event::Report`] without the event.
+    pub fn report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.on_report(report, now, out);
+        let follow = if matches!(report, Report::State(_)) { Follow::State } else { Follow::Report };
+        self.finish(follow, begun, now, out);
+    }
+
+    /// What every step ends with; `begun` pauses of entries there were before it.
+    pub(super) fn finish(&mut self, follow: Follow, begun: u64, now: Ts, out: &mut Actions<Action>) {
+        self.resting = false;
+        self.follow_up(follow, now, out);
         self.tell_of_pauses(begun, out);
         self.watch_rate(now, out);
     }
@@ -126,9 +186,11 @@ impl Account {
         let record = Record::Setup { setup: Box::new(setup) };
         let marks: Vec<(Symbol, Live)> =
             self.state.books.iter().zip(&self.live).map(|(book, live)| (book.symbol(), *live)).collect();
+        self.settle_frame();
         let (risk, cost) = (self.state.setup.risk.clone(), self.state.setup.cost_per_side);
         self.state.apply(now, &record)?;
         out.push(Action::Record(record));
+        self.resting = false;
         self.live = Self::derive_live(&self.state);
         let symbols: Vec<Symbol> = marks.iter().map(|(symbol, _)| *symbol).collect();
         self.returns = Self::returns_of(&self.state, self.returns.as_ref().map(|old| (old, symbols.as_slice())));
@@ -172,6 +234,9 @@ impl Account {
 
     /// Says once of every pause of entries that it has begun.
     fn tell_of_pauses(&self, begun: u64, out: &mut Actions<Action>) {
+        if !self.is_recording() {
+            return;
+        }
         let count = self.state.protections.begun() - begun;
         for pause in self.state.protections.newest(count) {
             let text = format!("{}: entries are paused until {}: {}", pause.name.as_str(), pause.until, pause.reason);
@@ -186,22 +251,30 @@ impl Account {
         self.live.iter().map(|l| (l.net * l.mark).abs()).sum()
     }
 
-    /// Capital held for orders on their way.
+    /// Capital held for orders on their way, summed by symbol and in the order in which they were sent.
     pub(super) fn reserved(&self) -> f64 {
-        self.state.orders.values().map(super::book::OrderState::reserved_now).sum()
+        let live = self.state.books.iter().flat_map(super::book::Book::live);
+        live.filter_map(|id| self.state.orders.get(id)).map(super::book::OrderState::reserved_now).sum()
     }
 
     /// Folds and asks for a record. A record that does not fold is a defect of the account itself: it is not written,
     /// entries stop, and people are told.
     pub(super) fn commit(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) -> bool {
+        if !self.is_recording()
+            && matches!(record, Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. })
+        {
+            self.keep_holdings();
+        }
         match self.state.apply(now, &record) {
             Ok(()) => {
-                out.push(Action::Record(record));
+                if self.is_recording() {
+                    out.push(Action::Record(record));
+                }
                 true
             }
             Err(error) => {
-                let text = format!("the ledger refused a record, entries stop: {error}");
-                out.push(Action::Alert(Alert::critical(Topic::Account, record.symbol(), text)));
+                let text = || format!("the ledger refused a record, entries stop: {error}");
+                self.tell(|| Alert::critical(Topic::Account, record.symbol(), text()), out);
                 self.fault = Some(error);
                 false
             }
@@ -210,19 +283,9 @@ impl Account {
 
     /// Records an order and asks for its sending: check and reserve are behind us, this is the third part of one step.
     pub(super) fn submit(&mut self, draft: Draft, now: Ts, out: &mut Actions<Action>) {
-        let Some(book) = self.state.book(draft.ix) else { return };
-        let symbol = book.symbol();
+        let Some(symbol) = self.state.book(draft.ix).map(super::book::Book::symbol) else { return };
+        let Some(id) = draft.id.or_else(|| self.order_id(&draft, symbol)) else { return };
         let Draft { cause, leg, attempt, .. } = draft;
-        let key = OrderKey {
-            account: &self.state.setup.name,
-            run: self.state.run,
-            symbol,
-            policy: draft.policy,
-            cause,
-            leg,
-            attempt,
-        };
-        let Ok(id) = key.id() else { return };
         // The journal wins: what is known by this id is that order, whatever is wanted now.
         if self.state.is_known(id) {
             return;
@@ -232,6 +295,15 @@ impl Account {
         if self.commit(Record::Intent { order: order.clone(), reserved, bracket }, now, out) {
             out.push(Action::Submit(Approved::new(order)));
         }
+    }
+
+    fn order_id(&self, draft: &Draft, symbol: Symbol) -> Option<OrderId> {
+        if !self.is_recording() {
+            return self.counted_id();
+        }
+        let Draft { policy, cause, leg, attempt, .. } = *draft;
+        let (account, run) = (self.state.setup.name.as_str(), self.state.run);
+        OrderKey { account, run, symbol, policy, cause, leg, attempt }.id().ok()
     }
 
     /// Cancels our entries of one symbol.
@@ -268,23 +340,6 @@ impl Account {
         }
     }
 
-    /// The account at the end of an instant, exact at the marks it names.
-    pub(super) fn mark_record(&self) -> Record {
-        let mut positions = Vec::new();
-        let mut equity = self.state.flow.get() + self.state.stocks_value().get();
-        for (book, live) in self.state.books.iter().zip(&self.live) {
-            if book.is_flat() {
-                continue;
-            }
-            let Ok(mark) = book.instrument().price(live.mark, Rounding::Nearest) else { continue };
-            equity += book.net() * mark.get();
-            positions.push(MarkedPosition { symbol: book.symbol(), net: book.net(), cost: book.cost(), mark });
-        }
-        let equity = Money::new(equity).unwrap_or(self.state.flow);
-        let stocks = self.state.stocks().map(|(asset, stock)| MarkedStock::of(asset, &stock)).collect();
-        Record::Mark { cash: self.state.cash(), equity, positions, stocks }
-    }
-
     /// Name of the run's account with the halts in force, for the log.
     pub fn halt_level(&self) -> HaltLevel {
         self.state.halt.as_ref().map_or(HaltLevel::None, |h| h.level)
@@ -295,6 +350,8 @@ impl Account {
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) ix: Ix,
+    /// Its id, where that is known already.
+    pub(super) id: Option<OrderId>,
     pub(super) side: Side,
     pub(super) leg: Leg,
     pub(super) qty: Qty,
@@ -311,6 +368,7 @@ impl Draft {
     pub(super) const fn exit(ix: Ix, side: Side, qty: Qty, cause: Cause, attempt: u32) -> Self {
         Self {
             ix,
+            id: None,
             side,
             leg: Leg::Exit,
             qty,

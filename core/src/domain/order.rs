@@ -302,10 +302,13 @@ impl OrderId {
 }
 
 fn encode(prefix: &str, digest: &[u8; 32]) -> Result<OrderId, NameError> {
-    let mut text = String::with_capacity(32);
-    text.push_str(prefix);
-    data_encoding::BASE32_NOPAD.encode_append(&digest[..16], &mut text);
-    text.make_ascii_lowercase();
+    let mut letters = [0; 26];
+    data_encoding::BASE32_NOPAD.encode_mut(&digest[..16], &mut letters);
+    letters.make_ascii_lowercase();
+    let mut text = ArrayString::<32>::new();
+    // A prefix has three characters, and base 32 is text: both always fit.
+    let _ = text.try_push_str(prefix);
+    let _ = text.try_push_str(std::str::from_utf8(&letters).unwrap_or_default());
     text.parse()
 }
 
