@@ -133,7 +133,13 @@ impl Qty {
     /// What is left after taking `other`; zero when that is more.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
-        Self(normal((self.0 - other.0).max(Decimal::ZERO)))
+        if other.is_zero() {
+            self
+        } else if self <= other {
+            Self::ZERO
+        } else {
+            Self(normal(self.0 - other.0))
+        }
     }
 }
 
