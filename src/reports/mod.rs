@@ -1,0 +1,3 @@
+//! Reports.
+mod picture; mod scale; mod shape; mod words;
+pub use picture::*;
