@@ -305,7 +305,7 @@ impl Canvas<'_> {
         self.text(&label, Words::LABEL, (24.0, area.top - 14.0))?;
         self.key(pane, area)?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels of a pane, zero or more")]
-        let most = ((area.bottom - area.top) / 55.0).clamp(2.0, 8.0) as usize;
+        let most = ((area.bottom - area.top) / 45.0).clamp(3.0, 7.0) as usize;
         let marks = axis.marks(most);
         let rule = ShapeStyle::from(&self.colours.rule).stroke_width(OVER as u32);
         for value in &marks.values {
@@ -315,7 +315,7 @@ impl Canvas<'_> {
                 Unit::Plain => words::mark(*value, marks.apart),
                 Unit::Percent => words::percent_mark(*value, marks.apart),
             };
-            self.text(&text, Words::LEFT_OF, (area.left - 8.0, y))?;
+            self.text(&text, Words::LEFT_OF, (area.left - 8.0, y + 1.5))?;
         }
         for line in &pane.lines {
             self.line(line, area, time, axis)?;
