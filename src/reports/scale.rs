@@ -184,12 +184,8 @@ pub(super) fn moment(secs: f64) -> Ts {
 
 #[expect(clippy::cast_possible_truncation, reason = "a cast from f64 saturates; a day outside the calendar is none")]
 fn civil(secs: f64) -> Option<Date> {
-    civil_of_day((secs / DAY_SECS).floor() as i64)
-}
-
-/// The date of a day counted from the epoch; `None` outside the calendar (years -9999 to 9999).
-pub(super) fn civil_of_day(day: i64) -> Option<Date> {
-    date(1970, 1, 1).checked_add(jiff::Span::new().try_days(day).ok()?).ok()
+    let days = jiff::Span::new().try_days((secs / DAY_SECS).floor() as i64).ok()?;
+    date(1970, 1, 1).checked_add(days).ok()
 }
 
 /// Days from the epoch to a date.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use levibot_core::backtest::ReturnsBasis;
+
 use super::super::scale::{Axis, Steps, span_of};
 use super::super::words::{duration, number, percent, signed};
 use super::super::{Report, shape};
@@ -20,7 +22,7 @@ pub(super) fn equity(report: &Report<'_>) -> String {
     let line = shape::line(&outcome.curve, |point| point.equity);
     let span = span_of(line.iter().map(|point| point.1).chain([initial]));
     let up = Axis::new(Steps::fitting(span), span).padded(0.03);
-    let below = shape::drawdown(&outcome.curve, initial);
+    let below = shape::drawdown(&outcome.curve, initial, report.summary.returns.returns_basis);
     let deepest = span_of(below.iter().map(|point| point.1));
     let ends = line.first().zip(line.last()).map(|(first, last)| (first.0, last.0)).unwrap_or_default();
     let label = format!("Equity, {}", range(outcome.from, outcome.to));
@@ -46,7 +48,7 @@ pub(super) fn months(report: &Report<'_>) -> String {
     for month in months {
         years.entry(month.year).or_default().insert(month.month, month.change);
     }
-    let compounds = report.summary.returns.returns_basis == levibot_core::backtest::ReturnsBasis::Equity;
+    let compounds = report.summary.returns.returns_basis == ReturnsBasis::Equity;
     let heads: Vec<&str> = [""].into_iter().chain(MONTHS).chain(["year"]).collect();
     let mut table = Table::new(&heads);
     for (year, of_year) in &years {
