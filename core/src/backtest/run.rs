@@ -1,0 +1,98 @@
+//! A backtest over a market of the past.
+
+use super::checks;
+use super::error::BacktestError;
+use super::floor::{Floor, Nobody, Sink};
+use super::forecasts::Cursors;
+use super::replay::Opening;
+use super::seat::seats;
+use super::{Job, Outcome, SymbolBars};
+use crate::domain::{Bar, BarSeries, Context, FrameWalk, Ix, RunId, Ts};
+use crate::driver::WARM_UP_BARS;
+use crate::record::Record;
+
+/// The run that a backtest's order ids are made of.
+const RUN: &str = "backtest";
+
+/// Runs a backtest. The same job gives the same outcome, bit for bit.
+///
+/// # Errors
+/// [`BacktestError`] when the job's parts do not fit together, no bar lies in its range, or a bar in it is not sound.
+pub fn run(job: &Job<'_>) -> Result<Outcome, BacktestError> {
+    run_with(job, Nobody)
+}
+
+/// The same, with every record that a daemon would have written, in order, each with its time. The outcome is that of
+/// [`run`].
+///
+/// # Errors
+/// As [`run`].
+pub fn run_recorded(job: &Job<'_>, sink: &mut dyn FnMut(Ts, Record)) -> Result<Outcome, BacktestError> {
+    run_with(job, sink)
+}
+
+fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
+    checks::job(job)?;
+    let (series, timeframe) = (job.market.symbols.as_slice(), job.market.timeframe);
+    let first = series.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_ts).min();
+    let start = job.from.max(first).unwrap_or(Ts::EPOCH);
+    let mut walk = FrameWalk::starting_at(series, start);
+    let is_inside = |open: &Ts| job.to.is_none_or(|to| *open + timeframe.span() <= to);
+    if walk.peek(series).filter(is_inside).is_none() {
+        return Err(empty_range(job, first));
+    }
+    let Ok(run) = RUN.parse::<RunId>() else { return Err(BacktestError::NoSymbols) };
+    let opening = Opening::new(job.setup, job.paper, run, timeframe, start)?;
+    let seats = seats(job.policies, &[], timeframe);
+    let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts), job.keep, sink);
+    floor.begin(&history(series, start), &[]);
+    let mut bars: Vec<(Ix, Bar)> = Vec::with_capacity(series.len());
+    while let Some(open) = walk.peek(series).filter(is_inside) {
+        walk.advance(series, open);
+        bars.clear();
+        for (at, bar) in walk.bars(series) {
+            checks::bar(series, at, bar, walk.upcoming(series, at), timeframe)?;
+            bars.extend(Ix::from_usize(at).map(|ix| (ix, *bar)));
+        }
+        let context = if floor.needs_context() { walk.context() } else { Context::default() };
+        floor.frame(open + timeframe.span(), &bars, context);
+    }
+    Ok(floor.finish())
+}
+
+fn empty_range(job: &Job<'_>, first: Option<Ts>) -> BacktestError {
+    let series = job.market.symbols.iter();
+    let last = series.filter_map(|one| one.bars.last()).map(|bar| bar.close_ts(job.market.timeframe)).max();
+    BacktestError::EmptyRange { from: job.from, to: job.to, have: first.zip(last) }
+}
+
+/// The frames before the start, as far as engines warm up on them, by instrument.
+fn history(series: &[SymbolBars], start: Ts) -> Vec<Vec<(Bar, Context)>> {
+    let mut opens: Vec<Ts> = Vec::new();
+    for one in series {
+        let end = one.bars.partition_point(|bar| bar.open_ts < start);
+        let recent = one.bars.get(end.saturating_sub(WARM_UP_BARS)..end).unwrap_or_default();
+        opens.extend(recent.iter().map(|bar| bar.open_ts));
+    }
+    opens.sort_unstable();
+    opens.dedup();
+    let mut past = vec![Vec::new(); series.len()];
+    let Some(first) = opens.get(opens.len().saturating_sub(WARM_UP_BARS)) else { return past };
+    let mut walk = FrameWalk::starting_at(series, *first);
+    while let Some(open) = walk.peek(series).filter(|open| *open < start) {
+        walk.advance(series, open);
+        let context = walk.context();
+        for (at, bar) in walk.bars(series) {
+            if let Some(bars) = past.get_mut(at) {
+                bars.push((*bar, context));
+            }
+        }
+    }
+    past
+}
+
+impl BarSeries for SymbolBars {
+    fn bars(&self) -> &[Bar] {
+        &self.bars
+    }
+}
