@@ -5,6 +5,12 @@
 
 mod job;
 mod outcome;
+mod summary;
 
 pub use job::{Forecasts, Job, Keep, MarketPast, SymbolBars};
 pub use outcome::{FillRow, Outcome, Point, SymbolSums, Trip};
+pub use summary::{
+    Breakdowns, Chance, Costs, Deflated, Drawdown, Drawdowns, EntryTest, Exposure, Extreme, Extremes, Group, Interval,
+    Intervals, Month, OrderTest, Paths, Period, Returns, ReturnsBasis, Series, Summary, SummaryOptions, Trades, Trials,
+    entry_test, periods, summarise,
+};

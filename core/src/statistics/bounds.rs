@@ -1,10 +1,12 @@
 //! How far chance alone goes.
 
+use serde::Serialize;
+
 /// The standard normal quantile of a two-sided 95 % interval.
 pub const Z95: f64 = 1.959_963_984_540_054;
 
-/// An interval of shares, 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// An interval, most often of shares, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bounds {
     /// Lower end.
     pub low: f64,
@@ -13,9 +15,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Whether a share lies in it, its ends included.
-    pub fn hold(&self, share: f64) -> bool {
-        (self.low..=self.high).contains(&share)
+    /// Whether a value lies in it, its ends included.
+    pub fn hold(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
     }
 }
 

@@ -6,6 +6,7 @@
 mod bounds;
 mod forecasts;
 mod overlapping;
+mod quantiles;
 mod returns;
 
 pub use bounds::{Bounds, Z95, binomial_bounds, design_effect, effective_size, wilson};
@@ -13,4 +14,5 @@ pub use forecasts::{
     Accuracy, Judged, ReliabilityBin, accuracy, accuracy_from, brier, calibration_error, log_loss, reliability,
 };
 pub use overlapping::{Call, Evaluation, Overlapping, evaluate};
+pub use quantiles::{Quantiles, quantile_sorted};
 pub use returns::{bars_a_year, correlation, max_drawdown, mean, sharpe, std_dev};

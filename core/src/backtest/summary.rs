@@ -1,0 +1,194 @@
+//! What a backtest's outcome means: how much, at what risk, and how much of it may be chance.
+//!
+//! Every figure is finite or absent, so that JSON holds no NaN. Fractions are fractions: 0.1 is 10 %. Money is in account
+//! currency; that of trips is in quote currency and is added up as if both were one.
+
+mod breakdown;
+mod chance;
+mod curve;
+mod trades;
+
+use serde::Serialize;
+
+pub use breakdown::{Breakdowns, Group};
+pub use chance::{Chance, Deflated, EntryTest, Interval, Intervals, OrderTest, Paths, Trials, entry_test};
+pub use curve::{
+    Costs, Drawdown, Drawdowns, Exposure, Extreme, Extremes, Month, Period, Returns, ReturnsBasis, Series, periods,
+};
+pub use trades::Trades;
+
+use super::{MarketPast, Outcome};
+use crate::domain::Ts;
+
+/// How an outcome is judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SummaryOptions<'a> {
+    /// Seed of every draw: the same seed gives the same figures.
+    pub seed: u64,
+    /// How often is drawn again (bootstrap, order of trips, entries); 0 leaves these out. Long lists of trips are drawn
+    /// less often, see [`OrderTest::draws`] and [`EntryTest::draws`].
+    pub resamples: u32,
+    /// The sweep that this is the chosen one of; `None`: nothing was tried beside it.
+    pub trials: Option<Trials>,
+    /// Level of all intervals, over 0 and under 1.
+    pub confidence: f64,
+    /// Share of the first equity at which a path counts as ruined, 0 to 1.
+    pub ruin_level: f64,
+    /// Whether returns are taken on the first equity although equity stays over zero: so for an account without limits
+    /// that trades a fixed size, whose gains do not grow with equity.
+    pub on_initial: bool,
+    /// The market, for the test of entries; without it there is none.
+    pub market: Option<&'a MarketPast>,
+}
+
+impl Default for SummaryOptions<'_> {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            resamples: 1_000,
+            trials: None,
+            confidence: 0.95,
+            ruin_level: 0.5,
+            on_initial: false,
+            market: None,
+        }
+    }
+}
+
+/// What a backtest came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Close of the first frame.
+    pub from: Option<Ts>,
+    /// Close of the last frame.
+    pub to: Option<Ts>,
+    /// Length in years of 365 days, from the open of the first frame.
+    pub years: f64,
+    /// Bars over all symbols.
+    pub bars: u64,
+    /// Frames.
+    pub frames: u64,
+    /// Executions.
+    pub fills: u64,
+    /// Cash in the beginning.
+    pub initial_equity: f64,
+    /// Cash and positions at the end.
+    pub final_equity: f64,
+    /// The difference.
+    pub net_pnl: f64,
+    /// `net_pnl` as a fraction of the first equity.
+    pub total_return: Option<f64>,
+    /// What `returns`, and all that is made of them, are.
+    pub returns: Returns,
+    /// Growth a year; where returns are taken on the first equity, mean gain a year as a fraction of it.
+    pub annual_return: Option<f64>,
+    /// Sharpe ratio a year.
+    pub sharpe: Option<f64>,
+    /// Sortino ratio a year, target 0.
+    pub sortino: Option<f64>,
+    /// `annual_return` over the deepest drawdown.
+    pub calmar: Option<f64>,
+    /// Standard deviation a year.
+    pub volatility: Option<f64>,
+    /// Skewness of the returns of periods.
+    pub skewness: Option<f64>,
+    /// Kurtosis of the returns of periods; 3 for a normal distribution.
+    pub kurtosis: Option<f64>,
+    /// Depth of the deepest drawdown, a fraction, 0 where there was none.
+    pub max_drawdown: f64,
+    /// Drawdowns.
+    pub drawdowns: Drawdowns,
+    /// How much was held.
+    pub exposure: Exposure,
+    /// Notional traded a year, in multiples of mean equity (of the first equity, where returns are taken on it).
+    pub turnover: Option<f64>,
+    /// What trading cost.
+    pub costs: Costs,
+    /// Positions that were taken and left.
+    pub trades: Trades,
+    /// Best and worst days and months.
+    pub extremes: Extremes,
+    /// Calendar months, UTC, oldest first; the first and the last may be parts of months.
+    pub months: Vec<Month>,
+    /// How sure the Sharpe ratio is.
+    pub chance: Chance,
+    /// Intervals by the bootstrap.
+    pub intervals: Option<Intervals>,
+    /// Whether the times of the entries mattered.
+    pub entries: Option<EntryTest>,
+    /// What other orders of the same trips would have come to.
+    pub orders: Option<OrderTest>,
+    /// Trips by what they have in common.
+    pub by: Breakdowns,
+}
+
+/// Judges an outcome.
+pub fn summarise(outcome: &Outcome, options: &SummaryOptions<'_>) -> Summary {
+    let share = |part: f64| part.is_finite().then_some(part);
+    let (initial, last) = (outcome.initial_equity.to_f64(), outcome.final_equity.to_f64());
+    let groups =
+        Breakdowns { symbol: vec![], regime: vec![], hour: vec![], weekday: vec![], side: vec![], exit: vec![] };
+    Summary {
+        from: outcome.from,
+        to: outcome.to,
+        years: 0.0,
+        bars: outcome.bars,
+        frames: outcome.frames,
+        fills: outcome.fills,
+        initial_equity: initial,
+        final_equity: last,
+        net_pnl: outcome.net_pnl.to_f64(),
+        total_return: share((last - initial) / initial),
+        returns: periods(outcome, options.on_initial).about,
+        annual_return: None,
+        sharpe: None,
+        sortino: None,
+        calmar: None,
+        volatility: None,
+        skewness: None,
+        kurtosis: None,
+        max_drawdown: 0.0,
+        drawdowns: Drawdowns { deepest: vec![], under_water: 0.0, longest_seconds: 0.0, ulcer_index: 0.0 },
+        exposure: Exposure { time: 0.0, gross: None, leverage_max: share(outcome.leverage_max) },
+        turnover: None,
+        costs: Costs {
+            gross_pnl: 0.0,
+            fees: outcome.fees.to_f64(),
+            slippage: outcome.slippage,
+            funding: outcome.funding.to_f64(),
+            fees_share: None,
+            slippage_share: None,
+            funding_share: None,
+        },
+        trades: Trades {
+            count: 0,
+            open: 0,
+            wins: 0,
+            losses: 0,
+            win_rate: None,
+            win_rate_bounds: None,
+            mean_win: None,
+            mean_loss: None,
+            payoff: None,
+            profit_factor: None,
+            expectancy: None,
+            longest_losing_run: 0,
+            holding_seconds: None,
+            holding_bars: None,
+            adverse: None,
+            favourable: None,
+        },
+        extremes: Extremes { best_day: None, worst_day: None, best_month: None, worst_month: None },
+        months: vec![],
+        chance: Chance {
+            probabilistic_sharpe: None,
+            min_track_record: None,
+            min_track_record_years: None,
+            deflated: None,
+        },
+        intervals: None,
+        entries: None,
+        orders: None,
+        by: groups,
+    }
+}
