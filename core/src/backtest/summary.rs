@@ -94,12 +94,13 @@ pub struct Summary {
     pub skewness: Option<f64>,
     /// Kurtosis of the returns of periods; 3 for a normal distribution.
     pub kurtosis: Option<f64>,
-    /// Depth of the deepest drawdown, a fraction, 0 where there was none.
-    pub max_drawdown: f64,
+    /// Depth of the deepest drawdown, a fraction, 0 where there was none; absent, as all that is made of the curve, where
+    /// none was kept.
+    pub max_drawdown: Option<f64>,
     /// Drawdowns.
-    pub drawdowns: Drawdowns,
+    pub drawdowns: Option<Drawdowns>,
     /// How much was held.
-    pub exposure: Exposure,
+    pub exposure: Option<Exposure>,
     /// Notional traded a year, in multiples of mean equity (of the first equity, where returns are taken on it).
     pub turnover: Option<f64>,
     /// What trading cost.
@@ -147,9 +148,9 @@ pub fn summarise(outcome: &Outcome, options: &SummaryOptions<'_>) -> Summary {
         volatility: None,
         skewness: None,
         kurtosis: None,
-        max_drawdown: 0.0,
-        drawdowns: Drawdowns { deepest: vec![], under_water: 0.0, longest_seconds: 0.0, ulcer_index: 0.0 },
-        exposure: Exposure { time: 0.0, gross: None, leverage_max: share(outcome.leverage_max) },
+        max_drawdown: None,
+        drawdowns: None,
+        exposure: None,
         turnover: None,
         costs: Costs {
             gross_pnl: 0.0,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::{MarketPast, Trip};
+use super::super::{MarketPast, Outcome};
 use crate::statistics::Quantiles;
 
 /// A sweep: what was tried before this was chosen.
@@ -109,6 +109,6 @@ pub struct OrderTest {
 }
 
 /// Places the trips anew.
-pub fn entry_test(_market: &MarketPast, _trips: &[Trip], _seed: u64, _draws: u32) -> Option<EntryTest> {
+pub fn entry_test(_market: &MarketPast, _outcome: &Outcome, _seed: u64, _draws: u32) -> Option<EntryTest> {
     None
 }
