@@ -71,6 +71,9 @@ pub enum BacktestError {
     /// The account or the venue came to something that cannot go on.
     #[error("the backtest cannot go on: {0}")]
     Run(String),
+    /// Ctrl-C before anything was done.
+    #[error("interrupted before anything was done")]
+    Interrupted,
     /// A file of the result that could not be written.
     #[error("cannot write {} (named by --out): check that the folder may be written to and has room", path.display())]
     Write {
@@ -87,7 +90,7 @@ impl BacktestError {
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoPriceFile { .. } | Self::Timeframes { .. } => 2,
             Self::Value { .. } | Self::Parameters { .. } => 2,
-            Self::Run(_) | Self::Write { .. } => 1,
+            Self::Run(_) | Self::Interrupted | Self::Write { .. } => 1,
         }
     }
 

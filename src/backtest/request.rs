@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use levibot_core::domain::{AccountKind, Money, Span, Symbol, Timeframe, Ts};
 
@@ -98,6 +99,33 @@ pub struct Walk {
     pub test: Span,
     /// What is left out between the two.
     pub embargo: Span,
+}
+
+impl FromStr for Walk {
+    type Err = RequestError;
+
+    /// The embargo is a day.
+    fn from_str(text: &str) -> Result<Self, RequestError> {
+        let remedy = "write TRAIN/TEST, such as 180d/30d";
+        let (train, test) = text.split_once('/').ok_or_else(|| refuse("there is no `/` in it", remedy))?;
+        Ok(Self { train: span(train, remedy)?, test: span(test, remedy)?, embargo: Span::DAY })
+    }
+}
+
+impl fmt::Display for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |span: Span| {
+            humantime::format_duration(Duration::from_nanos(span.nanos().unsigned_abs())).to_string().replace(' ', "")
+        };
+        write!(f, "{}/{}", text(self.train), text(self.test))
+    }
+}
+
+/// A length of time over zero, such as `30d`, and under 100 years.
+fn span(text: &str, remedy: &'static str) -> Result<Span, RequestError> {
+    let length = humantime::parse_duration(text.trim()).ok().and_then(|length| i64::try_from(length.as_nanos()).ok());
+    let span = length.map(Span::from_nanos).filter(|span| (Span::SECOND..Span::DAY.times(36_500)).contains(span));
+    span.ok_or_else(|| refuse(format!("`{text}` is not a length of time from a second to 100 years"), remedy))
 }
 
 /// What makes one set of parameters better than another.
