@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use levibot_core::domain::hash::hash64;
 
-use super::request::{Axis, POINTS_MAX};
 use super::BacktestError;
+use super::request::{Axis, POINTS_MAX};
 
 /// All points of some axes, or some of them. The last axis runs fastest.
 #[derive(Debug)]
@@ -19,7 +19,8 @@ pub(super) struct Grid<'a> {
 impl<'a> Grid<'a> {
     /// The grid of `axes`, or `random` different points of it, drawn by `seed`.
     pub(super) fn new(axes: &'a [Axis], random: Option<u32>, seed: u64) -> Result<Self, BacktestError> {
-        if let Some((at, axis)) = axes.iter().enumerate().find(|(at, axis)| axes[..*at].iter().any(|a| a.name == axis.name))
+        if let Some((at, axis)) =
+            axes.iter().enumerate().find(|(at, axis)| axes[..*at].iter().any(|a| a.name == axis.name))
         {
             let _ = at;
             let remedy = "give all values of a parameter in one --sweep";

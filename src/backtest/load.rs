@@ -76,7 +76,12 @@ fn lengthen(series: &mut Series, to: Timeframe, tell: &dyn Fn(&str)) -> Result<(
     };
     if bars.is_empty() {
         let reason = format!("no bar of {symbol} would have all its {} parts", to.secs() / from.secs());
-        return Err(BacktestError::value("--timeframe", to, reason, format!("write a shorter one, or leave it at {from}")));
+        return Err(BacktestError::value(
+            "--timeframe",
+            to,
+            reason,
+            format!("write a shorter one, or leave it at {from}"),
+        ));
     }
     if incomplete > 0 {
         tell(&format!("{symbol}: {incomplete} bars of {to} are left out, since parts of {from} are absent"));
@@ -102,8 +107,7 @@ fn agreed(all: &[Series]) -> Result<Timeframe, BacktestError> {
 /// There is a bar to trade.
 fn check_range(request: &Request, all: &[Series], timeframe: Timeframe) -> Result<(), BacktestError> {
     let inside = |bar: &Bar| {
-        request.from.is_none_or(|from| bar.open_ts >= from)
-            && request.to.is_none_or(|to| bar.close_ts(timeframe) <= to)
+        request.from.is_none_or(|from| bar.open_ts >= from) && request.to.is_none_or(|to| bar.close_ts(timeframe) <= to)
     };
     if all.iter().any(|series| series.bars.iter().any(inside)) {
         return Ok(());
@@ -116,7 +120,8 @@ fn check_range(request: &Request, all: &[Series], timeframe: Timeframe) -> Resul
 /// First opening and last closing instant of what is traded.
 pub(super) fn span(market: &MarketPast, from: Option<Ts>, to: Option<Ts>) -> Option<(Ts, Ts)> {
     let first = market.symbols.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_ts).min()?;
-    let last = market.symbols.iter().filter_map(|one| one.bars.last()).map(|bar| bar.close_ts(market.timeframe)).max()?;
+    let last =
+        market.symbols.iter().filter_map(|one| one.bars.last()).map(|bar| bar.close_ts(market.timeframe)).max()?;
     Some((from.map_or(first, |from| from.max(first)), to.map_or(last, |to| to.min(last))))
 }
 

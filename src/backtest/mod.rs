@@ -30,9 +30,7 @@ use levibot_core::backtest::{Keep, Outcome, Summary, SummaryOptions, Trials, sum
 use levibot_core::engine::StrategyPolicy;
 
 pub use error::BacktestError;
-pub use request::{
-    AccountRequest, Axis, CostRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set,
-};
+pub use request::{AccountRequest, Axis, CostRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set};
 pub use view::{
     AccountView, CostView, Exact, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView, WindowView,
 };
@@ -99,7 +97,8 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let found = search(request, &ground, seed, how)?;
     bar.finish_and_clear();
 
-    let options = SummaryOptions { seed, trials: found.trials, on_initial, market: Some(&market), ..SummaryOptions::default() };
+    let options =
+        SummaryOptions { seed, trials: found.trials, on_initial, market: Some(&market), ..SummaryOptions::default() };
     let summary = summarise(&found.outcome, &options);
     let chosen = found.chosen(&policies)?;
     let settings = settings::of(request, &ground, &chosen, digest, &told);
@@ -216,14 +215,7 @@ fn search(request: &Request, ground: &Ground<'_>, seed: u64, how: How<'_>) -> Re
     let swept = sweep::sweep(ground, &grid, range, how)?;
     let values: Vec<(&str, f64)> = swept.best.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let (outcome, seconds) = once(ground, &values, range, keep)?;
-    Ok(Found {
-        outcome,
-        seconds,
-        best: swept.best,
-        trials: swept.trials,
-        sweep: Some(swept.view),
-        walk_forward: None,
-    })
+    Ok(Found { outcome, seconds, best: swept.best, trials: swept.trials, sweep: Some(swept.view), walk_forward: None })
 }
 
 /// One run, and the seconds that it took.

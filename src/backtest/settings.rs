@@ -21,9 +21,7 @@ pub(super) fn of(
         let view = PolicyView { hash: format!("{:016x}", one.hash()), parameters: policy::parameters(one) };
         (one.name().to_owned(), view)
     };
-    let rules = |symbol: Symbol, tick: String| {
-        (symbol, RulesView { tick, told_from_prices: told.contains(&symbol) })
-    };
+    let rules = |symbol: Symbol, tick: String| (symbol, RulesView { tick, told_from_prices: told.contains(&symbol) });
     let instruments: BTreeMap<_, _> =
         setup.instruments.iter().map(|one| rules(one.id().symbol, one.tick().to_string())).collect();
     Settings {

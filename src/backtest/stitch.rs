@@ -57,4 +57,3 @@ fn added(a: SymbolSums, b: SymbolSums) -> SymbolSums {
         held: a.held + b.held,
     }
 }
-

@@ -56,7 +56,8 @@ pub(super) fn sweep(
         return Err(nothing(how.stop, reason));
     };
     let named = |at: usize| grid.point(at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let row = |(at, score): &(usize, Score)| Row::of(grid.point(*at).into_iter().map(|(_, value)| value).collect(), score);
+    let row =
+        |(at, score): &(usize, Score)| Row::of(grid.point(*at).into_iter().map(|(_, value)| value).collect(), score);
     let bars: u64 = scores.iter().map(|(_, score)| score.bars).sum();
     let sharpes: Vec<f64> = scores.iter().filter_map(|(_, score)| score.sharpe).collect();
     let deviation = statistics::std_dev(&sharpes);

@@ -68,12 +68,7 @@ impl Ground<'_> {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub(super) fn score(
-        &self,
-        values: &[(&str, f64)],
-        from: Option<Ts>,
-        to: Option<Ts>,
-    ) -> Result<Score, TrialError> {
+    pub(super) fn score(&self, values: &[(&str, f64)], from: Option<Ts>, to: Option<Ts>) -> Result<Score, TrialError> {
         let keep = Keep { curve: true, trips: false, executions: false };
         self.run(values, from, to, keep).map(|outcome| Score::of(&outcome, self.on_initial))
     }

@@ -119,7 +119,11 @@ fn headline(view: &View) -> String {
     };
     let verb = if view.net_pnl < 0.0 { "lost" } else { "gained" };
     let chance = match (view.dsr, view.psr) {
-        (Some(dsr), _) => format!("; after {} trials the chance that this is more than luck is {}", view.sweep.as_ref().map_or(0, |s| s.trials), fraction(Some(dsr))),
+        (Some(dsr), _) => format!(
+            "; after {} trials the chance that this is more than luck is {}",
+            view.sweep.as_ref().map_or(0, |s| s.trials),
+            fraction(Some(dsr))
+        ),
         (None, Some(psr)) => format!("; the chance that its Sharpe ratio is truly over 0 is {}", fraction(Some(psr))),
         (None, None) => String::new(),
     };
@@ -157,7 +161,14 @@ fn show_sweep(sweep: &SweepView, look: Look) -> String {
         let value = |at| key(at).unwrap_or(f64::NEG_INFINITY);
         value(b).total_cmp(&value(a))
     });
-    let columns = [left("PARAMETERS"), right("NET GAIN"), right("SHARPE"), right("CALMAR"), right("DEEPEST FALL"), right("FILLS")];
+    let columns = [
+        left("PARAMETERS"),
+        right("NET GAIN"),
+        right("SHARPE"),
+        right("CALMAR"),
+        right("DEEPEST FALL"),
+        right("FILLS"),
+    ];
     let best = order.iter().take(ROWS_SHOWN).filter_map(|at| sweep.rows.get(*at));
     let rows = best
         .map(|row| {
@@ -188,7 +199,8 @@ fn show_sweep(sweep: &SweepView, look: Look) -> String {
 }
 
 fn show_walk(walk: &WalkView, look: Look) -> String {
-    let columns = [left("TEST FROM"), left("TO"), left("PARAMETERS"), right("ON TRAINING"), right("NET GAIN"), right("FILLS")];
+    let columns =
+        [left("TEST FROM"), left("TO"), left("PARAMETERS"), right("ON TRAINING"), right("NET GAIN"), right("FILLS")];
     let rows = walk
         .windows
         .iter()

@@ -29,7 +29,19 @@ const CORE_ROOMS: [(&str, &[&str]); 20] = [
     ("frames", &[]),
     (
         "backtest",
-        &["domain", "record", "account", "engine", "features", "fills", "forecast", "policy", "regime", "statistics"],
+        &[
+            "domain",
+            "record",
+            "account",
+            "driver",
+            "engine",
+            "features",
+            "fills",
+            "forecast",
+            "policy",
+            "regime",
+            "statistics",
+        ],
     ),
     ("driver", &["domain", "record", "alerts", "account", "engine", "features", "fills", "simulator"]),
 ];

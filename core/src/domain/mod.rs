@@ -20,6 +20,7 @@ pub mod position;
 pub mod timeframe;
 pub mod ts;
 pub mod venue_state;
+pub mod walk;
 
 pub use actions::Actions;
 pub use bar::{Bar, BarFault, Quote};
@@ -36,3 +37,4 @@ pub use position::{AccountKind, PositionView};
 pub use timeframe::Timeframe;
 pub use ts::{Span, Ts};
 pub use venue_state::{Transfer, VenueOrder, VenueState};
+pub use walk::{BarSeries, FrameWalk};

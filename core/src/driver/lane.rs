@@ -12,7 +12,7 @@ use crate::engine::Snapshot;
 /// fits more than twice.
 pub const WARM_UP_BARS: usize = 512;
 /// Bars kept for starting an engine: a warm-up, and what was missed since.
-const RECENT_BARS_MAX: usize = 2 * WARM_UP_BARS;
+pub const RECENT_BARS_MAX: usize = 2 * WARM_UP_BARS;
 
 /// What an engine is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use lane::{EngineInput, WARM_UP_BARS};
+pub use lane::{EngineInput, RECENT_BARS_MAX, WARM_UP_BARS};
 pub use outbox::Outbox;
 pub use sequencer::Sequencer;
 pub use words::{Input, Output, Pace, VenueCommand};

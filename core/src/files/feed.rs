@@ -1,7 +1,7 @@
 //! The bars of several symbols as one feed.
 
 use super::{FileError, Series};
-use crate::domain::{Bar, Context, Feed, Frame, Ix, MarketEvent, Timeframe, Ts};
+use crate::domain::{Bar, BarSeries, Feed, Frame, FrameWalk, Ix, MarketEvent, Timeframe, Ts};
 
 /// Merges series in time: the bars that close at one instant become one frame.
 ///
@@ -11,24 +11,26 @@ use crate::domain::{Bar, Context, Feed, Frame, Ix, MarketEvent, Timeframe, Ts};
 /// the symbols, so time and memory are linear in what comes out.
 #[derive(Debug, Clone)]
 pub struct FileFeed {
-    series: Vec<(Ix, Vec<Bar>)>,
+    series: Vec<Fitted>,
     timeframe: Timeframe,
     to: Option<Ts>,
     /// Stands at the next event.
-    walk: Walk,
+    walk: FrameWalk,
     /// Frames before the range.
     before: usize,
 }
 
-/// A place in the merged series.
+/// The bars of one instrument, checked.
 #[derive(Debug, Clone)]
-struct Walk {
-    /// The next bar of each series.
-    next: Vec<usize>,
-    /// Close of each series in the current frame, zero where it has no bar.
-    now: Vec<f64>,
-    /// The same of the frame before.
-    previous: Vec<f64>,
+struct Fitted {
+    ix: Ix,
+    bars: Vec<Bar>,
+}
+
+impl BarSeries for Fitted {
+    fn bars(&self) -> &[Bar] {
+        &self.bars
+    }
 }
 
 impl FileFeed {
@@ -43,7 +45,7 @@ impl FileFeed {
         to: Option<Ts>,
     ) -> Result<Self, FileError> {
         let series = fit(series, timeframe)?;
-        let mut walk = Walk::new(series.len());
+        let mut walk = FrameWalk::new(series.len());
         let mut before = 0;
         let start = loop {
             match walk.peek(&series) {
@@ -56,8 +58,8 @@ impl FileFeed {
         if start.is_some_and(|open| feed.is_inside(open)) {
             return Ok(feed);
         }
-        let first = feed.series.iter().filter_map(|(_, bars)| bars.first()).map(|bar| bar.open_ts).min();
-        let last = feed.series.iter().filter_map(|(_, bars)| bars.last()).map(|bar| bar.close_ts(timeframe)).max();
+        let first = feed.series.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_ts).min();
+        let last = feed.series.iter().filter_map(|one| one.bars.last()).map(|bar| bar.close_ts(timeframe)).max();
         Err(FileError::EmptyRange { from, to, have: first.zip(last) })
     }
 
@@ -66,18 +68,12 @@ impl FileFeed {
     }
 
     /// The frame at which `walk` has just arrived.
-    fn frame(&self, walk: &Walk, open: Ts) -> Frame {
+    fn frame(&self, walk: &FrameWalk, open: Ts) -> Frame {
+        let ix = |at: usize| self.series.get(at).map(|one| one.ix);
         let mut bars = Vec::with_capacity(self.series.len());
-        let mut missing = Vec::new();
-        for ((ix, all), (next, now)) in self.series.iter().zip(walk.next.iter().zip(&walk.now)) {
-            if *now > 0.0 {
-                bars.push((*ix, all[next - 1]));
-            } else if *next > 0 && *next < all.len() {
-                missing.push(*ix);
-            }
-        }
-        let context = Context::of(walk.previous.iter().copied().zip(walk.now.iter().copied()));
-        Frame { ts: open + self.timeframe.span(), bars, missing, context }
+        bars.extend(walk.bars(&self.series).filter_map(|(at, bar)| Some((ix(at)?, *bar))));
+        let missing = walk.missing(&self.series).filter_map(ix).collect();
+        Frame { ts: open + self.timeframe.span(), bars, missing, context: walk.context() }
     }
 }
 
@@ -85,7 +81,7 @@ impl Feed for FileFeed {
     /// The frames before the first one of the range. Where the start lies inside a bar, the last of them closes after
     /// it.
     fn history(&mut self, frames_max: usize) -> Vec<Frame> {
-        let mut walk = Walk::new(self.series.len());
+        let mut walk = FrameWalk::new(self.series.len());
         let mut frames = Vec::with_capacity(frames_max.min(self.before));
         for at in 0..self.before {
             let Some(open) = walk.peek(&self.series) else { break };
@@ -104,31 +100,8 @@ impl Feed for FileFeed {
     }
 }
 
-impl Walk {
-    fn new(symbols: usize) -> Self {
-        Self { next: vec![0; symbols], now: vec![0.0; symbols], previous: vec![0.0; symbols] }
-    }
-
-    /// When the bars of the next frame open.
-    fn peek(&self, series: &[(Ix, Vec<Bar>)]) -> Option<Ts> {
-        series.iter().zip(&self.next).filter_map(|((_, bars), next)| bars.get(*next)).map(|bar| bar.open_ts).min()
-    }
-
-    /// Goes to the frame that opens at `open`.
-    fn advance(&mut self, series: &[(Ix, Vec<Bar>)], open: Ts) {
-        std::mem::swap(&mut self.previous, &mut self.now);
-        for ((_, bars), (next, now)) in series.iter().zip(self.next.iter_mut().zip(&mut self.now)) {
-            *now = 0.0;
-            if let Some(bar) = bars.get(*next).filter(|bar| bar.open_ts == open) {
-                *now = bar.close;
-                *next += 1;
-            }
-        }
-    }
-}
-
 /// The series in instrument order, each checked for what the merge relies on.
-fn fit(series: Vec<(Ix, Series)>, timeframe: Timeframe) -> Result<Vec<(Ix, Vec<Bar>)>, FileError> {
+fn fit(series: Vec<(Ix, Series)>, timeframe: Timeframe) -> Result<Vec<Fitted>, FileError> {
     let mut fitted = Vec::with_capacity(series.len());
     for (ix, series) in series {
         let ascending = series.bars.is_sorted_by(|a, b| a.open_ts < b.open_ts);
@@ -137,11 +110,11 @@ fn fit(series: Vec<(Ix, Series)>, timeframe: Timeframe) -> Result<Vec<(Ix, Vec<B
         if series.timeframe != timeframe || !ascending || !sound {
             return Err(FileError::Unfit { symbol: series.symbol, timeframe });
         }
-        fitted.push((ix, series.bars));
+        fitted.push(Fitted { ix, bars: series.bars });
     }
-    fitted.sort_by_key(|(ix, _)| *ix);
-    if let Some(pair) = fitted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(FileError::Repeated { ix: pair[0].0 });
+    fitted.sort_by_key(|one| one.ix);
+    if let Some(pair) = fitted.windows(2).find(|pair| pair[0].ix == pair[1].ix) {
+        return Err(FileError::Repeated { ix: pair[0].ix });
     }
     Ok(fitted)
 }

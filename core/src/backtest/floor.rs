@@ -1,0 +1,309 @@
+//! The phases of an instant: who sees what, in which order.
+//!
+//! They are those of [`crate::driver::Sequencer`] in lockstep, with calls where it has messages. What a phase makes the
+//! account ask of the venue is carried out when the phase is over, each command's reports are told to the account as one
+//! batch, and what a batch makes it ask for comes after all that was asked before.
+
+use std::collections::VecDeque;
+
+use super::forecasts::Cursors;
+use super::seat::{Answer, Seat};
+use super::tally::Tally;
+use crate::account::{Account, Action, Approved};
+use crate::domain::{
+    Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report, Ts,
+};
+use crate::fills::PaperVenue;
+use crate::record::{Record, SymbolForecast};
+
+/// What becomes of records.
+pub(super) trait Sink {
+    /// Whether anybody wants them.
+    const IS_ON: bool;
+    /// Takes one.
+    fn take(&mut self, ts: Ts, record: Record);
+}
+
+/// Nobody wants records.
+#[derive(Debug)]
+pub(super) struct Nobody;
+
+impl Sink for Nobody {
+    const IS_ON: bool = false;
+    fn take(&mut self, _ts: Ts, _record: Record) {}
+}
+
+impl<F: FnMut(Ts, Record) + ?Sized> Sink for &mut F {
+    const IS_ON: bool = true;
+    fn take(&mut self, ts: Ts, record: Record) {
+        self(ts, record);
+    }
+}
+
+/// What the venue is asked.
+#[derive(Debug)]
+enum Command {
+    Submit(Approved<Order>),
+    Cancel(OrderId),
+    Query(OrderId),
+    Reconcile,
+}
+
+/// Where the orders met the market of which reports come.
+#[derive(Debug, Clone, Copy)]
+enum Met<'a> {
+    /// At the open of these bars.
+    Bars(&'a [(Ix, Bar)]),
+    /// When the report says.
+    AsReported,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Floor<'a, S> {
+    account: Account,
+    venue: PaperVenue,
+    seats: Vec<Seat>,
+    forecasts: Cursors<'a>,
+    tally: Tally,
+    sink: S,
+    now: Ts,
+    needs_context: bool,
+    actions: Actions<Action>,
+    reports: Actions<Report>,
+    commands: VecDeque<Command>,
+    /// Reports that the account has not been told of, and how many belong together.
+    told: VecDeque<Report>,
+    batches: VecDeque<usize>,
+    asked: Vec<(usize, Ts, Option<Forecast>)>,
+    decisions: Vec<Decision>,
+}
+
+impl<'a, S: Sink> Floor<'a, S> {
+    /// Everybody in place. `opening` is what the account has asked for when it was opened.
+    pub(super) fn new(
+        (account, opening): (Account, Actions<Action>),
+        venue: PaperVenue,
+        seats: Vec<Seat>,
+        forecasts: Cursors<'a>,
+        tally: Tally,
+        sink: S,
+        now: Ts,
+    ) -> Self {
+        let needs_context = seats.iter().any(Seat::needs_context);
+        let mut floor = Self {
+            account,
+            venue,
+            seats,
+            forecasts,
+            tally,
+            sink,
+            now,
+            needs_context,
+            actions: opening,
+            reports: Actions::new(),
+            commands: VecDeque::new(),
+            told: VecDeque::new(),
+            batches: VecDeque::new(),
+            asked: Vec::new(),
+            decisions: Vec::new(),
+        };
+        floor.carry_out();
+        floor
+    }
+
+    /// Whether the view across symbols is of any use.
+    pub(super) const fn needs_context(&self) -> bool {
+        self.needs_context
+    }
+
+    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first.
+    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>]) {
+        let wanted = self.account.remembers();
+        for (at, (bars, seat)) in history.iter().zip(&mut self.seats).enumerate() {
+            bars.iter().for_each(|(bar, context)| seat.prime(bar, context));
+            let Some(ix) = Ix::from_usize(at) else { break };
+            for (bar, _) in bars.iter().skip(bars.len().saturating_sub(wanted)) {
+                self.account.remember(ix, bar);
+            }
+        }
+        let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
+        for (at, seat) in self.seats.iter_mut().enumerate() {
+            let Some(ix) = Ix::from_usize(at) else { break };
+            seat.tell_position(self.account.position_view(ix));
+            if halted {
+                seat.stop();
+            }
+        }
+    }
+
+    /// One piece of market data from its arrival to the venue's last word on it.
+    pub(super) fn market(&mut self, event: &MarketEvent) {
+        match event {
+            MarketEvent::Quotes { ts, quotes } => self.quotes(*ts, quotes),
+            MarketEvent::Frame(frame) => self.frame(frame.ts, &frame.bars, frame.context),
+        }
+    }
+
+    fn quotes(&mut self, ts: Ts, quotes: &[(Ix, Quote)]) {
+        self.now = ts;
+        for (instrument, quote) in quotes {
+            let event = Event::Quote { instrument: *instrument, quote: *quote };
+            self.venue.on_event(&event, ts, &mut self.reports);
+        }
+        self.settle(Met::AsReported);
+        for (instrument, quote) in quotes {
+            self.tally.see_price(*instrument, quote.mid());
+            self.tell_account(&Event::Quote { instrument: *instrument, quote: *quote });
+        }
+        self.settle(Met::AsReported);
+    }
+
+    /// All bars that close at `ts`.
+    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, Bar)], context: Context) {
+        self.now = ts;
+        for (instrument, bar) in bars {
+            let event = Event::Bar { instrument: *instrument, bar: *bar, context };
+            self.venue.on_event(&event, ts, &mut self.reports);
+        }
+        self.settle(Met::Bars(bars));
+        self.tally.see_bars(bars);
+        for (instrument, bar) in bars {
+            self.tell_account(&Event::Bar { instrument: *instrument, bar: *bar, context });
+        }
+        self.settle(Met::AsReported);
+        self.tell_account(&Event::FrameEnd);
+        self.settle(Met::AsReported);
+        self.engines(bars, context);
+        self.settle(Met::AsReported);
+        self.tally.end_frame(ts, bars);
+    }
+
+    /// The engines answer, and the account takes what they want in instrument order.
+    fn engines(&mut self, bars: &[(Ix, Bar)], context: Context) {
+        for (ix, bar) in bars {
+            let Some(seat) = self.seats.get_mut(ix.at()) else { continue };
+            match seat.take(bar, context, || self.account.position_view(*ix)) {
+                Answer::Nothing => {}
+                Answer::Decision(decision) => self.decisions.push(decision),
+                Answer::Ask(bar) => self.asked.push((ix.at(), bar, self.forecasts.find(ix.at(), bar))),
+            }
+        }
+        if !self.asked.is_empty() {
+            self.tell_forecasts();
+        }
+        let mut decisions = std::mem::take(&mut self.decisions);
+        for decision in decisions.drain(..) {
+            // An engine that was stopped meanwhile has said nothing.
+            if self.seats.get(decision.instrument.at()).is_some_and(Seat::is_up) {
+                self.tally.on_decision(&decision);
+                self.tell_account(&Event::Decision(decision));
+            }
+        }
+        self.decisions = decisions;
+    }
+
+    /// What the model said stands on record before an engine is told.
+    fn tell_forecasts(&mut self) {
+        let books = self.account.state().books();
+        let named = |(at, _, forecast): &(usize, Ts, Option<Forecast>)| {
+            books.get(*at).map(|book| SymbolForecast { symbol: book.symbol(), forecast: *forecast })
+        };
+        // Without a sink the record counts all the same: a command's order is named after its number.
+        let forecasts = if S::IS_ON { self.asked.iter().filter_map(named).collect() } else { Vec::new() };
+        self.account.note(Record::Forecasts { bar: self.now, forecasts }, self.now, &mut self.actions);
+        self.carry_out();
+        for (at, bar, forecast) in self.asked.drain(..) {
+            let Some(seat) = self.seats.get_mut(at) else { continue };
+            if let Answer::Decision(decision) = seat.tell_forecast(bar, forecast) {
+                self.decisions.push(decision);
+            }
+        }
+        self.decisions.sort_by_key(|decision| decision.instrument);
+    }
+
+    fn tell_account(&mut self, event: &Event) {
+        self.account.step(event, self.now, &mut self.actions);
+        if !self.actions.is_empty() {
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        for action in self.actions.drain() {
+            self.tally.on_action(&action, self.now, |at| self.seats.get(at).map(Seat::regime).unwrap_or_default());
+            match action {
+                Action::Record(record) => self.sink.take(self.now, record),
+                Action::Submit(order) => self.commands.push_back(Command::Submit(order)),
+                Action::Cancel(id) => self.commands.push_back(Command::Cancel(id)),
+                Action::Query(id) => self.commands.push_back(Command::Query(id)),
+                Action::Reconcile => self.commands.push_back(Command::Reconcile),
+                Action::Position(view) => {
+                    if let Some(seat) = self.seats.get_mut(view.instrument.at()) {
+                        seat.tell_position(view);
+                    }
+                }
+                Action::Halt(level, _) if level >= HaltLevel::ReduceOnly => self.seats.iter_mut().for_each(Seat::stop),
+                Action::Halt(HaltLevel::None, _) => self.seats.iter_mut().for_each(Seat::resume),
+                Action::Halt(..) | Action::Alert(_) => {}
+            }
+        }
+    }
+
+    /// Until the venue has answered everything it was given. The first batch is what it has said by itself, of orders that
+    /// have `met` the market so.
+    fn settle(&mut self, mut met: Met<'_>) {
+        self.collect();
+        loop {
+            while let Some(command) = self.commands.pop_front() {
+                self.command(command);
+                self.collect();
+            }
+            let Some(count) = self.batches.pop_front() else { return };
+            for _ in 0..count {
+                let Some(report) = self.told.pop_front() else { return };
+                self.count(&report, met);
+                self.tell_account(&Event::Report(report));
+            }
+            met = Met::AsReported;
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let Self { venue, reports, now, .. } = self;
+        match command {
+            Command::Submit(order) => venue.submit(order, *now, reports),
+            Command::Cancel(id) => venue.cancel(id, *now, reports),
+            Command::Query(id) => venue.tell_of(id, *now, reports),
+            Command::Reconcile => venue.tell_all(*now, reports),
+        }
+    }
+
+    /// What the venue has just said is one batch.
+    fn collect(&mut self) {
+        let before = self.told.len();
+        self.told.extend(self.reports.drain());
+        if self.told.len() > before {
+            self.batches.push_back(self.told.len() - before);
+        }
+    }
+
+    fn count(&mut self, report: &Report, met: Met<'_>) {
+        match report {
+            Report::Fill(fill) => {
+                let bar = match met {
+                    Met::Bars(bars) => bars.iter().find(|(ix, _)| self.tally.is(*ix, fill.symbol)),
+                    Met::AsReported => None,
+                };
+                self.tally.on_fill(fill, bar.map_or(fill.ts, |(_, bar)| bar.open_ts));
+            }
+            Report::Done { order, .. } => self.tally.on_done(*order),
+            _ => {}
+        }
+    }
+
+    /// What it came to.
+    pub(super) fn finish(self) -> super::Outcome {
+        self.tally.finish(&self.account)
+    }
+}

@@ -1,0 +1,170 @@
+//! One engine as a backtest drives it.
+//!
+//! What is asked of an engine is asked here and nowhere else in this room.
+
+use std::collections::VecDeque;
+
+use crate::domain::{Actions, Bar, Context, Decision, Event, Forecast, Intent, Ix, PositionView, Timeframe, Ts};
+use crate::driver::{RECENT_BARS_MAX, WARM_UP_BARS};
+use crate::engine::{Core, EngineAction, EngineSetup};
+use crate::regime::Regime;
+
+/// What an engine makes of a bar.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a bar, and used where it is made")]
+pub(super) enum Answer {
+    /// Nothing is wanted.
+    Nothing,
+    /// A decision that wants something.
+    Decision(Decision),
+    /// It must know what the model says of the bar that closed then.
+    Ask(Ts),
+}
+
+/// Whether an engine takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Up,
+    /// Stopped by a halt of the account.
+    Halted,
+    /// The halt is lifted: it goes on with the next bar.
+    Expected,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Seat {
+    setup: EngineSetup,
+    core: Core,
+    presence: Presence,
+    /// Close of the last bar that it was asked about.
+    answered: Ts,
+    /// The last bars that it has not seen, oldest first: as many as a daemon keeps for it.
+    missed: VecDeque<(Bar, Context)>,
+    /// Whether there were more of them.
+    lost: bool,
+    actions: Actions<EngineAction>,
+}
+
+impl Seat {
+    /// An engine that has seen nothing.
+    pub(super) fn new(setup: EngineSetup) -> Self {
+        Self {
+            core: Core::new(setup.clone()),
+            setup,
+            presence: Presence::Up,
+            answered: Ts::from_nanos(i64::MIN),
+            missed: VecDeque::new(),
+            lost: false,
+            actions: Actions::new(),
+        }
+    }
+
+    /// Whether it is there: only then positions are told and decisions are taken.
+    pub(super) fn is_up(&self) -> bool {
+        self.presence == Presence::Up
+    }
+
+    /// Whether the view across symbols is of any use to it.
+    pub(super) fn needs_context(&self) -> bool {
+        !self.core.features().ids().is_empty()
+    }
+
+    /// Takes a bar of the past without deciding.
+    pub(super) fn prime(&mut self, bar: &Bar, context: &Context) {
+        self.core.prime(bar, context);
+    }
+
+    /// Takes a new bar. `view` is what an engine that comes back is told first.
+    pub(super) fn take(&mut self, bar: &Bar, context: Context, view: impl FnOnce() -> PositionView) -> Answer {
+        match self.presence {
+            Presence::Up => {}
+            Presence::Halted => {
+                self.miss(*bar, context);
+                return Answer::Nothing;
+            }
+            Presence::Expected => {
+                self.catch_up();
+                self.presence = Presence::Up;
+                self.tell_position(view());
+            }
+        }
+        let (instrument, close) = (self.setup.instrument, bar.close_ts(self.setup.timeframe));
+        self.answered = close;
+        self.core.step(&Event::Bar { instrument, bar: *bar, context }, close, &mut self.actions);
+        self.answer()
+    }
+
+    /// What the model says of the bar that closed at `bar`.
+    pub(super) fn tell_forecast(&mut self, bar: Ts, forecast: Option<Forecast>) -> Answer {
+        let instrument = self.setup.instrument;
+        self.core.step(&Event::Forecast { instrument, bar, forecast }, bar, &mut self.actions);
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Answer {
+        // One action at most: see `EngineStep::step`.
+        match self.actions.drain().next_back() {
+            Some(EngineAction::Decide(decision)) if decision.intent.is_some() => Answer::Decision(decision),
+            Some(EngineAction::Ask(question)) => Answer::Ask(question.bar),
+            Some(EngineAction::Decide(_)) | None => Answer::Nothing,
+        }
+    }
+
+    /// The account's truth.
+    pub(super) fn tell_position(&mut self, view: PositionView) {
+        if self.is_up() {
+            self.core.step(&Event::Position(view), Ts::EPOCH, &mut self.actions);
+        }
+    }
+
+    /// A halt of the account stops it.
+    pub(super) const fn stop(&mut self) {
+        self.presence = Presence::Halted;
+    }
+
+    /// The halt is lifted.
+    pub(super) fn resume(&mut self) {
+        if self.presence == Presence::Halted {
+            self.presence = Presence::Expected;
+        }
+    }
+
+    fn miss(&mut self, bar: Bar, context: Context) {
+        // One more is kept for it: the bar with which it comes back.
+        if self.missed.len() == RECENT_BARS_MAX - 1 {
+            self.missed.pop_front();
+            self.lost = true;
+        }
+        self.missed.push_back((bar, context));
+    }
+
+    /// As a daemon starts an engine again: with what it has missed, or cold where that is not all there any more.
+    fn catch_up(&mut self) {
+        let oldest = self.missed.front().map(|(bar, _)| bar.open_ts);
+        let is_full = self.missed.len() == RECENT_BARS_MAX - 1;
+        if self.lost || (is_full && oldest.is_some_and(|open| self.answered < open)) {
+            self.core = Core::new(self.setup.clone());
+            self.missed.drain(..self.missed.len().saturating_sub(WARM_UP_BARS));
+        }
+        for (bar, context) in self.missed.drain(..) {
+            self.core.prime(&bar, &context);
+        }
+        self.lost = false;
+    }
+
+    /// What the market is like at the last bar.
+    pub(super) fn regime(&self) -> Regime {
+        Regime::default()
+    }
+}
+
+/// Whether an intent turns a position over.
+pub(super) const fn turns(intent: &Intent) -> bool {
+    matches!(intent, Intent::Enter { .. })
+}
+
+/// How an engine of a backtest is set up: it computes what its policy looks at.
+pub(super) fn engine_setup(ix: Ix, timeframe: Timeframe, policy: &crate::engine::StrategyPolicy) -> EngineSetup {
+    EngineSetup { instrument: ix, timeframe, policy: policy.clone(), features: Vec::new() }
+}

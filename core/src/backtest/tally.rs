@@ -1,0 +1,306 @@
+//! The books of a backtest: what is counted while it runs.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use super::seat::turns;
+use super::trips::{self, OpenTrip, Part};
+use super::{FillRow, Keep, Outcome, Point, SymbolSums, Trip};
+use crate::account::book::Book;
+use crate::account::{Account, Action, State};
+use crate::domain::money::decimal_to_f64;
+use crate::domain::{
+    AccountKind, Bar, Cause, Decision, ExitReason, Fill, HaltLevel, Ix, Leg, Money, Order, OrderId, Reason, Side,
+    Symbol, Timeframe, Ts,
+};
+use crate::record::{Record, Verdict};
+use crate::regime::Regime;
+
+/// What is known of an order on its way.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    id: OrderId,
+    at: usize,
+    reference: f64,
+    exit: Option<ExitReason>,
+    regime: Regime,
+}
+
+/// One symbol.
+#[derive(Debug)]
+struct Row {
+    symbol: Symbol,
+    /// Base units, negative when short.
+    exact: Decimal,
+    net: f64,
+    /// Last price.
+    mark: f64,
+    bars: u64,
+    held: u64,
+    fills: u64,
+    turnover: f64,
+    trip: Option<OpenTrip>,
+    /// Close of the bar of the last decision, and whether it turned the position over.
+    decided: (Ts, bool),
+    /// What the ledger said in the beginning.
+    realised: Money,
+    fees: Money,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Tally {
+    keep: Keep,
+    timeframe: Timeframe,
+    rows: Vec<Row>,
+    sent: Vec<Sent>,
+    /// Cash without what positions cost: what was there in the beginning, less what was paid, plus what was received.
+    flow: f64,
+    initial: Money,
+    from: Option<Ts>,
+    to: Option<Ts>,
+    frames: u64,
+    orders: u64,
+    fills: u64,
+    decisions: u64,
+    slippage: f64,
+    leverage_max: f64,
+    refused: BTreeMap<String, u64>,
+    halts: Vec<(Ts, String)>,
+    curve: Vec<Point>,
+    trips: Vec<Trip>,
+    executions: Vec<FillRow>,
+}
+
+impl Tally {
+    /// Begins with what the account holds.
+    pub(super) fn new(account: &Account, keep: Keep) -> Self {
+        let state = account.state();
+        let row = |book: &Book| Row {
+            symbol: book.symbol(),
+            exact: book.net(),
+            net: decimal_to_f64(book.net()),
+            mark: book.entry_price(),
+            bars: 0,
+            held: 0,
+            fills: 0,
+            turnover: 0.0,
+            trip: None,
+            decided: (Ts::EPOCH, false),
+            realised: book.realised(),
+            fees: book.fees(),
+        };
+        let rows: Vec<Row> = state.books().iter().map(row).collect();
+        Self {
+            keep,
+            timeframe: state.timeframe(),
+            rows,
+            sent: Vec::new(),
+            flow: paid(state).to_f64(),
+            initial: paid(state) + state.books().iter().map(Book::cost).sum(),
+            from: None,
+            to: None,
+            frames: 0,
+            orders: 0,
+            fills: 0,
+            decisions: 0,
+            slippage: 0.0,
+            leverage_max: 0.0,
+            refused: BTreeMap::new(),
+            halts: Vec::new(),
+            curve: Vec::new(),
+            trips: Vec::new(),
+            executions: Vec::new(),
+        }
+    }
+
+    /// Whether this symbol stands at this place.
+    pub(super) fn is(&self, ix: Ix, symbol: Symbol) -> bool {
+        self.rows.get(ix.at()).is_some_and(|row| row.symbol == symbol)
+    }
+
+    /// Takes note of new prices.
+    pub(super) fn see_price(&mut self, ix: Ix, price: f64) {
+        if let Some(row) = self.rows.get_mut(ix.at()) {
+            row.mark = price;
+        }
+    }
+
+    /// The bars of a frame are over.
+    pub(super) fn see_bars(&mut self, bars: &[(Ix, Bar)]) {
+        for (ix, bar) in bars {
+            if let Some(row) = self.rows.get_mut(ix.at()) {
+                (row.mark, row.bars) = (bar.close, row.bars + 1);
+            }
+        }
+    }
+
+    /// A decision that wants something.
+    pub(super) fn on_decision(&mut self, decision: &Decision) {
+        self.decisions += 1;
+        if let (Some(row), Some(intent)) = (self.rows.get_mut(decision.instrument.at()), &decision.intent) {
+            row.decided = (decision.bar, turns(intent));
+        }
+    }
+
+    /// What the account asks for; `regime` tells what the market is like for an instrument.
+    pub(super) fn on_action(&mut self, action: &Action, now: Ts, regime: impl FnOnce(usize) -> Regime) {
+        match action {
+            Action::Record(Record::Decision { verdict: Verdict::Refused { check, .. }, .. }) => {
+                match self.refused.get_mut(check) {
+                    Some(count) => *count += 1,
+                    None => drop(self.refused.insert(check.clone(), 1)),
+                }
+            }
+            Action::Submit(order) => self.on_order(order, regime),
+            Action::Halt(level, Reason { text, .. }) if *level > HaltLevel::None => {
+                self.halts.push((now, text.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_order(&mut self, order: &Order, regime: impl FnOnce(usize) -> Regime) {
+        self.orders += 1;
+        let Some((at, row)) = self.rows.iter().enumerate().find(|(_, row)| row.symbol == order.symbol) else { return };
+        let reference = order.trigger.map_or(row.mark, |price| price.to_f64());
+        let exit = (order.leg == Leg::Exit).then(|| row.reason(order.cause));
+        self.sent.push(Sent { id: order.id, at, reference, exit, regime: regime(at) });
+    }
+
+    /// An order is over.
+    pub(super) fn on_done(&mut self, id: OrderId) {
+        if let Some(place) = self.sent.iter().position(|sent| sent.id == id) {
+            self.sent.remove(place);
+        }
+    }
+
+    /// An execution; `met` is when the order met the market.
+    pub(super) fn on_fill(&mut self, fill: &Fill, met: Ts) {
+        let Some(sent) = self.sent.iter().find(|sent| sent.id == fill.order).copied() else { return };
+        let Some(row) = self.rows.get_mut(sent.at) else { return };
+        let (qty, price, fee) = (fill.qty.to_f64(), fill.price.to_f64(), fill.fee.to_f64());
+        let (sign, signed) = match fill.side {
+            Side::Buy => (1.0, fill.qty.get()),
+            Side::Sell => (-1.0, -fill.qty.get()),
+        };
+        let before = row.exact;
+        row.exact += signed;
+        row.net = decimal_to_f64(row.exact);
+        row.fills += 1;
+        row.turnover += qty * price;
+        self.fills += 1;
+        self.flow -= sign * qty * price + fee;
+        self.slippage += sign * (price - sent.reference) * qty;
+        let Sent { reference, exit, regime, .. } = sent;
+        let done = FillRow { ts: met, symbol: fill.symbol, side: fill.side, qty, price, fee, reference, exit };
+        if self.keep.trips {
+            let part = Part { row: done, after: row.exact, bars: row.bars, regime };
+            trips::follow(&mut row.trip, before, &part, &mut self.trips);
+        }
+        if self.keep.executions {
+            self.executions.push(done);
+        }
+    }
+
+    /// A frame is worked off.
+    pub(super) fn end_frame(&mut self, ts: Ts, bars: &[(Ix, Bar)]) {
+        self.frames += 1;
+        self.from = self.from.or(Some(ts));
+        self.to = Some(ts);
+        let (mut gross, mut net) = (0.0, 0.0);
+        for row in &mut self.rows {
+            let value = row.net * row.mark;
+            gross += value.abs();
+            net += value;
+            row.held += u64::from(row.net != 0.0);
+        }
+        let equity = self.flow + net;
+        if gross > 0.0 {
+            let leverage = if equity > 0.0 { gross / equity } else { f64::INFINITY };
+            self.leverage_max = self.leverage_max.max(leverage);
+            for (ix, bar) in bars {
+                if let Some(trip) = self.rows.get_mut(ix.at()).and_then(|row| row.trip.as_mut()) {
+                    trip.see(bar);
+                }
+            }
+        }
+        if self.keep.curve {
+            self.curve.push(Point { ts, equity, gross, net });
+        }
+    }
+
+    /// What it came to, with the ledger's own sums.
+    pub(super) fn finish(mut self, account: &Account) -> Outcome {
+        let state = account.state();
+        let mut symbols = BTreeMap::new();
+        let (mut fees, mut positions) = (Money::ZERO, Decimal::ZERO);
+        for (row, book) in self.rows.iter().zip(state.books()) {
+            if let Some(trip) = &row.trip {
+                trip.write(&mut self.trips, row.net.abs(), row.mark, row.bars, None);
+            }
+            let mark = Money::approx(row.mark).unwrap_or(Money::ZERO).get();
+            let value = if book.is_flat() { Decimal::ZERO } else { book.net() * mark };
+            positions += value;
+            let sums = SymbolSums {
+                bars: row.bars,
+                fills: row.fills,
+                turnover: row.turnover,
+                realised: book.realised() - row.realised,
+                fees: book.fees() - row.fees,
+                funding: Money::ZERO,
+                unrealised: Money::new(value - book.cost().get()).unwrap_or(Money::ZERO),
+                held: row.held,
+            };
+            fees += sums.fees;
+            symbols.insert(row.symbol, sums);
+        }
+        let final_equity = Money::new(paid(state).get() + positions).unwrap_or(Money::ZERO);
+        Outcome {
+            timeframe: self.timeframe,
+            from: self.from,
+            to: self.to,
+            bars: self.rows.iter().map(|row| row.bars).sum(),
+            frames: self.frames,
+            orders: self.orders,
+            fills: self.fills,
+            decisions: self.decisions,
+            refused: self.refused,
+            turnover: self.rows.iter().map(|row| row.turnover).sum(),
+            slippage: self.slippage,
+            fees,
+            funding: Money::ZERO,
+            net_pnl: final_equity - self.initial,
+            initial_equity: self.initial,
+            final_equity,
+            leverage_max: self.leverage_max,
+            halts: self.halts,
+            curve: self.curve,
+            trips: self.trips,
+            executions: self.executions,
+            symbols,
+        }
+    }
+}
+
+/// Everything but positions: what was there in the beginning, less all that was paid, plus all that was received.
+fn paid(state: &State) -> Money {
+    let costs = match state.setup().kind {
+        AccountKind::Linear => state.books().iter().map(Book::cost).sum(),
+        AccountKind::Spot => Money::ZERO,
+    };
+    state.cash() - costs + state.stocks_value()
+}
+
+impl Row {
+    /// Why an exit goes.
+    fn reason(&self, cause: Cause) -> ExitReason {
+        match cause {
+            Cause::Decision { bar } if self.decided == (bar, true) => ExitReason::Reverse,
+            Cause::Decision { .. } | Cause::Rebalance { .. } => ExitReason::Signal,
+            Cause::Bracket { rule, .. } => rule,
+            Cause::Command { .. } => ExitReason::Flatten,
+        }
+    }
+}
