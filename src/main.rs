@@ -44,7 +44,7 @@ enum Command {
     ReplayRecord(ReplayArgs),
     /// Run a policy over prices of the past, once or with many parameters
     #[command(after_help = cli::AFTER_HELP)]
-    Backtest(cli::BacktestArgs),
+    Backtest(Box<cli::BacktestArgs>),
     /// Train a version of the fusion model
     #[command(disable_help_flag = true)]
     Train(ModelArgs),

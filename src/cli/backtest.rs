@@ -173,7 +173,7 @@ fn show_sweep(sweep: &SweepView, look: Look) -> String {
     let rows = best
         .map(|row| {
             vec![
-                plain(&values(&sweep.names, &row.values)),
+                plain(values(&sweep.names, &row.values)),
                 Cell::new(format::pnl_f64(row.net_pnl)),
                 Cell::new(number(row.sharpe)),
                 Cell::new(number(row.calmar)),
@@ -208,7 +208,7 @@ fn show_walk(walk: &WalkView, look: Look) -> String {
             vec![
                 Cell::new(format::time(window.test_from)),
                 Cell::new(format::time(window.test_to)),
-                plain(&values(&walk.names, &window.values)),
+                plain(values(&walk.names, &window.values)),
                 Cell::new(number(window.train_objective)),
                 Cell::new(format::pnl_f64(window.net_pnl)),
                 Cell::new(format::count(window.fills)),
