@@ -7,10 +7,10 @@ use crate::record::Check;
 /// As many checks as an entry meets, with room to spare, so that the list is allocated once.
 const CHECKS: usize = 24;
 
-/// The checks made so far.
+/// The checks made so far, where they are kept.
 #[derive(Debug)]
 pub(super) struct Checks {
-    made: Vec<Check>,
+    made: Option<Vec<Check>>,
 }
 
 /// The check that failed, with its reason in words.
@@ -21,12 +21,13 @@ pub(super) struct Refusal {
 }
 
 impl Checks {
-    pub(super) fn new() -> Self {
-        Self { made: Vec::with_capacity(CHECKS) }
+    /// Checks that are kept with their reasons, or only made.
+    pub(super) fn new(are_kept: bool) -> Self {
+        Self { made: are_kept.then(|| Vec::with_capacity(CHECKS)) }
     }
 
     pub(super) fn into_made(self) -> Vec<Check> {
-        self.made
+        self.made.unwrap_or_default()
     }
 
     /// A check without figures.
@@ -80,8 +81,14 @@ impl Checks {
         figures: [Option<f64>; 2],
         reason: impl FnOnce() -> String,
     ) -> Result<(), Refusal> {
-        let [value, limit] = figures.map(|figure| figure.filter(|x| x.is_finite()));
-        self.made.push(Check { name: Cow::Borrowed(name), passed, value, limit });
-        if passed { Ok(()) } else { Err(Refusal { check: name, reason: reason() }) }
+        if let Some(made) = &mut self.made {
+            let [value, limit] = figures.map(|figure| figure.filter(|x| x.is_finite()));
+            made.push(Check { name: Cow::Borrowed(name), passed, value, limit });
+        }
+        if passed {
+            return Ok(());
+        }
+        let reason = if self.made.is_some() { reason() } else { String::new() };
+        Err(Refusal { check: name, reason })
     }
 }

@@ -5,14 +5,15 @@ use rust_decimal::Decimal;
 use super::approved::Approved;
 use super::inquiry::Inquiry;
 use super::live::Live;
+use super::recording::{Recording, Refusals};
 use super::returns::Returns;
 use super::state::{ApplyError, State};
 use super::{Action, Alert, Protection, Severity};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
 use crate::domain::{
-    Actions, BracketSpec, Cause, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView, Price, Qty,
-    Reason, Side, Symbol, Ts, order::OrderKey,
+    Actions, Bar, BracketSpec, Cause, Decision, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView,
+    Price, Qty, Reason, Report, Side, Symbol, Ts, order::OrderKey,
 };
 use crate::record::{MarkedPosition, MarkedStock, Record};
 
@@ -39,6 +40,23 @@ pub struct Account {
     pub(super) fault: Option<ApplyError>,
     /// What the venue was asked and has not answered yet.
     pub(super) inquiry: Inquiry,
+    pub(super) recording: Recording,
+    pub(super) refusals: Refusals,
+}
+
+/// What a step was about, for what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// A bar or a quote.
+    Market,
+    /// The end of a frame.
+    Frame,
+    /// All that the venue knows.
+    State,
+    /// Another word of the venue, or a comparison with it.
+    Report,
+    /// Nothing that moves time.
+    Nothing,
 }
 
 impl Account {
@@ -77,6 +95,8 @@ impl Account {
             drilled: None,
             warned: 0,
             fault: None,
+            recording: Recording::On,
+            refusals: Refusals::default(),
         };
         account.last_equity = Money::approx(account.equity()).unwrap_or(Money::ZERO);
         account.refresh_due();
@@ -85,30 +105,81 @@ impl Account {
 
     /// Takes one event at trading time `now`.
     pub fn step(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
-        let begun = self.state.protections.begun();
         match event {
-            Event::Bar { instrument, bar, .. } => self.on_bar(*instrument, bar, now, out),
-            Event::Quote { instrument, quote } => self.on_quote(*instrument, quote, now, out),
-            Event::FrameEnd => {
-                self.expire(now, out);
-                self.tell_unprotected(out);
-                self.on_frame_end(now, out);
-                self.rebalance_if_due(now, out);
+            Event::Bar { instrument, bar, .. } => return self.bar(*instrument, bar, now, out),
+            Event::FrameEnd => return self.frame_end(now, out),
+            Event::Decision(decision) => return self.decide(decision, now, out),
+            Event::Report(report) => return self.report(report, now, out),
+            _ => {}
+        }
+        let begun = self.state.protections.begun();
+        let follow = match event {
+            Event::Quote { instrument, quote } => {
+                self.on_quote(*instrument, quote, now, out);
+                Follow::Market
             }
-            Event::Decision(decision) => self.on_decision(decision, now, out),
-            Event::Report(report) => self.on_report(report, now, out),
+            Event::Reconcile { cause } => {
+                self.on_reconcile(*cause, now, out);
+                Follow::Report
+            }
+            other => {
+                self.on_command(other, now, out);
+                Follow::Nothing
+            }
+        };
+        self.finish(follow, begun, now, out);
+    }
+
+    /// What people and supervisors ask for.
+    fn on_command(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
+        match event {
             Event::Freeze { instrument, cause, reason } => {
-                self.on_freeze(*instrument, *cause, reason.as_deref(), now, out)
+                self.on_freeze(*instrument, *cause, reason.as_deref(), now, out);
             }
             Event::Halt { level, reason } => self.halt(*level, reason.clone(), now, out),
             Event::Resume { reason } => self.resume(reason.clone(), now, out),
-            Event::Reconcile { cause } => self.on_reconcile(*cause, now, out),
             Event::Rebalance { reason } => self.rebalance_now(reason.clone(), now, out),
             Event::Close { instrument, reason } => self.on_close(*instrument, reason, now, out),
             Event::Drill { loss, reason } => self.on_drill(*loss, reason, now, out),
-            Event::Position(_) | Event::Forecast { .. } => {}
+            _ => {}
         }
-        self.follow_up(event, now, out);
+    }
+
+    /// Takes a closed bar: [`Event::Bar`] without the event.
+    pub fn bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.on_bar(ix, bar, now, out);
+        self.finish(Follow::Market, begun, now, out);
+    }
+
+    /// All bars of an instant have been given: [`Event::FrameEnd`] without the event.
+    pub fn frame_end(&mut self, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.expire(now, out);
+        self.tell_unprotected(out);
+        self.on_frame_end(now, out);
+        self.rebalance_if_due(now, out);
+        self.finish(Follow::Frame, begun, now, out);
+    }
+
+    /// Takes an engine's decision: [`Event::Decision`] without the event.
+    pub fn decide(&mut self, decision: &Decision, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.on_decision(decision, now, out);
+        self.finish(Follow::Nothing, begun, now, out);
+    }
+
+    /// Takes a venue's report: [`Event::Report`] without the event.
+    pub fn report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.on_report(report, now, out);
+        let follow = if matches!(report, Report::State(_)) { Follow::State } else { Follow::Report };
+        self.finish(follow, begun, now, out);
+    }
+
+    /// What every step ends with; `begun` pauses of entries there were before it.
+    fn finish(&mut self, follow: Follow, begun: u64, now: Ts, out: &mut Actions<Action>) {
+        self.follow_up(follow, now, out);
         self.tell_of_pauses(begun, out);
         self.watch_rate(now, out);
     }
@@ -172,6 +243,9 @@ impl Account {
 
     /// Says once of every pause of entries that it has begun.
     fn tell_of_pauses(&self, begun: u64, out: &mut Actions<Action>) {
+        if !self.is_recording() {
+            return;
+        }
         let count = self.state.protections.begun() - begun;
         for pause in self.state.protections.newest(count) {
             let text = format!("{}: entries are paused until {}: {}", pause.name.as_str(), pause.until, pause.reason);
@@ -196,12 +270,14 @@ impl Account {
     pub(super) fn commit(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) -> bool {
         match self.state.apply(now, &record) {
             Ok(()) => {
-                out.push(Action::Record(record));
+                if self.is_recording() {
+                    out.push(Action::Record(record));
+                }
                 true
             }
             Err(error) => {
-                let text = format!("the ledger refused a record, entries stop: {error}");
-                out.push(Action::Alert(Alert::critical(Topic::Account, record.symbol(), text)));
+                let text = || format!("the ledger refused a record, entries stop: {error}");
+                self.tell(|| Alert::critical(Topic::Account, record.symbol(), text()), out);
                 self.fault = Some(error);
                 false
             }
@@ -222,7 +298,8 @@ impl Account {
             leg,
             attempt,
         };
-        let Ok(id) = key.id() else { return };
+        let id = if self.is_recording() { key.id().ok() } else { self.counted_id() };
+        let Some(id) = id else { return };
         // The journal wins: what is known by this id is that order, whatever is wanted now.
         if self.state.is_known(id) {
             return;
@@ -271,18 +348,26 @@ impl Account {
     /// The account at the end of an instant, exact at the marks it names.
     pub(super) fn mark_record(&self) -> Record {
         let mut positions = Vec::new();
-        let mut equity = self.state.flow.get() + self.state.stocks_value().get();
         for (book, live) in self.state.books.iter().zip(&self.live) {
             if book.is_flat() {
                 continue;
             }
             let Ok(mark) = book.instrument().price(live.mark, Rounding::Nearest) else { continue };
-            equity += book.net() * mark.get();
             positions.push(MarkedPosition { symbol: book.symbol(), net: book.net(), cost: book.cost(), mark });
         }
-        let equity = Money::new(equity).unwrap_or(self.state.flow);
         let stocks = self.state.stocks().map(|(asset, stock)| MarkedStock::of(asset, &stock)).collect();
-        Record::Mark { cash: self.state.cash(), equity, positions, stocks }
+        Record::Mark { cash: self.state.cash(), equity: self.equity_at_marks(), positions, stocks }
+    }
+
+    /// Equity at the last marks, each in whole ticks.
+    pub(super) fn equity_at_marks(&self) -> Money {
+        let mut equity = self.state.flow.get() + self.state.stocks_value().get();
+        for (book, live) in self.state.books.iter().zip(&self.live).filter(|(book, _)| !book.is_flat()) {
+            if let Ok(mark) = book.instrument().price(live.mark, Rounding::Nearest) {
+                equity += book.net() * mark.get();
+            }
+        }
+        Money::new(equity).unwrap_or(self.state.flow)
     }
 
     /// Name of the run's account with the halts in force, for the log.

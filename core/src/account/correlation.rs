@@ -8,7 +8,7 @@ use crate::domain::{Bar, Ix, Symbol};
 impl Account {
     /// Rings for the symbols of `state`, where its policy measures; what `old` knew of a symbol stays.
     pub(super) fn returns_of(state: &State, old: Option<(&Returns, &[Symbol])>) -> Option<Returns> {
-        let keys = state.setup.risk.correlation()?;
+        let keys = state.setup.risk.correlation().filter(|_| !state.setup.unlimited)?;
         let mut returns = Returns::new(keys, state.timeframe, state.books.len());
         if let Some((old, symbols)) = old {
             for (to, book) in state.books.iter().enumerate() {

@@ -80,7 +80,7 @@ impl Account {
             let others: Vec<Exposure> = kept.iter().filter(|other| other.symbol != symbol).copied().collect();
             let notional = entry.reserved.to_f64() / (1.0 + 2.0 * cost_per_side);
             let is_small = notional <= self.largest_entry(symbol) * (1.0 + 1e-9);
-            if is_small && self.check_counts(ix, direction, &others, &mut Checks::new()).is_ok() {
+            if is_small && self.check_counts(ix, direction, &others, &mut Checks::new(false)).is_ok() {
                 // What it turns over is there until its exit is filled, and stays if the entry was cancelled before.
                 kept.push(Exposure { ix, symbol, direction });
             } else {

@@ -4,11 +4,11 @@ use super::Action;
 use super::checks::{Checks, Refusal};
 use super::core::{Account, Draft, plain, reserve};
 use super::protections::Protection;
-use super::sizing::{SizingInput, size};
+use super::sizing::{POLICY_UNITS, Sized, SizingInput, size};
 use crate::domain::instrument::Rounding;
 use crate::domain::{
-    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Qty, Size, Span, Symbol,
-    Ts,
+    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Money, Qty, Size, Span,
+    Symbol, Ts,
 };
 use crate::record::{Record, Sizing, Verdict};
 
@@ -103,20 +103,11 @@ impl Account {
             self.cancel_entries_of(ix, Some(side.opposite()), out);
             return;
         }
-        let mut checks = Checks::new();
-        let (mut sizing, mut approved) = (None, None);
-        let refusal = match self.check_entry(ix, &entry, now, &mut checks, &mut sizing) {
-            Ok(qty) => {
-                approved = sizing.as_ref().map(|sizing| (qty, sizing.notional));
-                None
-            }
-            Err(refusal) => Some(refusal),
-        };
-        let checks = checks.into_made();
-        let verdict = match refusal {
-            None => Verdict::Approved { sizing, checks },
-            Some(Refusal { check, reason }) => Verdict::Refused { check: check.to_owned(), reason, sizing, checks },
-        };
+        let mut checks = Checks::new(self.is_recording());
+        let mut reckoned = None;
+        let outcome = self.check_entry(ix, &entry, now, &mut checks, &mut reckoned);
+        let sizing = reckoned.as_ref().and_then(|(sized, sizing)| self.is_recording().then(|| sized.on_record(sizing)));
+        let verdict = self.verdict(&outcome, sizing, checks);
         if !self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) {
             return;
         }
@@ -125,7 +116,7 @@ impl Account {
         if held.is_some() {
             self.close_by_decision(ix, decision, now, out);
         }
-        let Some((qty, notional)) = approved else { return };
+        let (Ok(qty), Some((sized, _))) = (outcome, reckoned) else { return };
         let draft = Draft {
             ix,
             side,
@@ -135,32 +126,54 @@ impl Account {
             policy: decision.policy,
             attempt: 1,
             trigger: None,
-            reserved: reserve(notional, self.state.setup.cost_per_side),
+            reserved: self.reserve(sized.notional),
             bracket: Some(entry.bracket),
         };
         self.submit(draft, now, out);
     }
 
-    /// Every check of an entry, cheapest first; the first that fails names itself.
-    fn check_entry(
+    /// What is put on record of the checks.
+    fn verdict(&mut self, outcome: &Result<Qty, Refusal>, sizing: Option<Sizing>, checks: Checks) -> Verdict {
+        let checks = checks.into_made();
+        match outcome {
+            Ok(_) => Verdict::Approved { sizing, checks },
+            Err(Refusal { check, reason }) => {
+                self.refusals.note(check);
+                let check = if self.is_recording() { (*check).to_owned() } else { String::new() };
+                Verdict::Refused { check, reason: reason.clone(), sizing, checks }
+            }
+        }
+    }
+
+    /// Capital held for an entry: its notional and both sides' costs. Where no capital binds none is held.
+    fn reserve(&self, notional: f64) -> Money {
+        let setup = &self.state.setup;
+        if setup.unlimited { Money::ZERO } else { reserve(notional, setup.cost_per_side) }
+    }
+
+    /// Every check of an entry, cheapest first; the first that fails names itself. Where nothing is limited, only those are
+    /// made without which an order would make no sense.
+    fn check_entry<'a>(
         &self,
         ix: Ix,
-        entry: &Entry,
+        entry: &'a Entry,
         now: Ts,
         checks: &mut Checks,
-        sizing: &mut Option<Sizing>,
+        reckoned: &mut Option<(Sized, SizingInput<'a>)>,
     ) -> Result<Qty, Refusal> {
         self.check_permission(ix, entry.direction, checks)?;
         checks.require("numbers", entry.is_sound(now), || {
             format!("the decision holds numbers that cannot be meant: {entry:?}")
         })?;
-        self.check_age(ix, entry, now, checks)?;
-        self.check_collar(ix, entry, checks)?;
-        self.check_protections(ix, now, checks)?;
-        self.check_rate(now, checks)?;
-        self.check_counts(ix, entry.direction, &self.exposures(ix), checks)?;
-        let sizing = sizing.insert(self.size_entry(ix, entry, checks)?);
-        let qty = self.check_size(ix, entry, sizing, now, checks)?;
+        if !self.state.setup.unlimited {
+            self.check_age(ix, entry, now, checks)?;
+            self.check_collar(ix, entry, checks)?;
+            self.check_protections(ix, now, checks)?;
+            self.check_rate(now, checks)?;
+            self.check_counts(ix, entry.direction, &self.exposures(ix), checks)?;
+        }
+        let (sized, _) = reckoned.insert(self.size_entry(ix, entry, checks)?);
+        let qty = self.check_size(ix, entry, sized, now, checks)?;
         self.check_exit(ix, now, checks)?;
         Ok(qty)
     }
@@ -216,50 +229,69 @@ impl Account {
         Ok(())
     }
 
-    fn size_entry(&self, ix: Ix, entry: &Entry, checks: &mut Checks) -> Result<Sizing, Refusal> {
+    fn size_entry<'a>(
+        &self,
+        ix: Ix,
+        entry: &'a Entry,
+        checks: &mut Checks,
+    ) -> Result<(Sized, SizingInput<'a>), Refusal> {
         let setup = &self.state.setup;
-        let Some((book, live)) = self.state.book(ix).zip(self.live.get(ix.at())) else {
-            return Err(Refusal { check: "unknown_symbol", reason: "it is not in the account's setup".to_owned() });
-        };
+        let Some((book, live)) = self.state.book(ix).zip(self.live.get(ix.at())) else { return Err(unknown_symbol()) };
         let equity = self.equity();
-        checks.require("equity", equity.is_finite() && equity > 0.0, || format!("equity is {equity:.2}"))?;
+        // Where nothing is limited, equity may be under zero; a fraction of it is then nothing that can be bought.
+        let needs = !setup.unlimited || matches!(entry.size, Size::Account | Size::Equity(_));
+        checks
+            .require("equity", !needs || (equity.is_finite() && equity > 0.0), || format!("equity is {equity:.2}"))?;
         let input = SizingInput {
             equity,
-            available: self.available(live.net * live.mark),
+            available: if setup.unlimited { f64::INFINITY } else { self.available(live.net * live.mark) },
             volatility: entry.volatility,
             probability: entry.probability,
             bracket: &entry.bracket,
             reference: entry.reference,
+            price: entry.reference.max(live.mark),
             cost_per_side: setup.cost_per_side,
+            size: entry.size,
+            unlimited: setup.unlimited,
         };
-        Ok(size(&setup.risk.limits(book.symbol()), &input))
+        Ok((size(&setup.risk.limits(book.symbol()), &input), input))
     }
 
     /// What sizing gave, against the bounds of the policy and of the venue: the quantity to order.
-    fn check_size(&self, ix: Ix, entry: &Entry, sizing: &Sizing, now: Ts, checks: &mut Checks) -> Result<Qty, Refusal> {
-        let Some((book, live)) = self.state.book(ix).zip(self.live.get(ix.at())) else {
-            return Err(Refusal { check: "unknown_symbol", reason: "it is not in the account's setup".to_owned() });
-        };
-        let (notional, limits) = (sizing.notional, self.state.setup.risk.limits(book.symbol()));
-        checks.at_least("min_position_usd", notional, limits.min_position_usd, || {
-            format!("{notional:.2} (bound by {}) is under {}", sizing.bound_by, limits.min_position_usd)
-        })?;
+    fn check_size(&self, ix: Ix, entry: &Entry, sized: &Sized, now: Ts, checks: &mut Checks) -> Result<Qty, Refusal> {
+        let Some((book, live)) = self.state.book(ix).zip(self.live.get(ix.at())) else { return Err(unknown_symbol()) };
+        let is_limited = !self.state.setup.unlimited;
+        let (notional, limits) = (sized.notional, self.state.setup.risk.limits(book.symbol()));
+        if is_limited {
+            checks.at_least("min_position_usd", notional, limits.min_position_usd, || {
+                format!("{notional:.2} (bound by {}) is under {}", sized.bound_by, limits.min_position_usd)
+            })?;
+        }
         // The dearer of both prices: the limits are kept at the price that is paid now, too.
         let (instrument, dearer) = (book.instrument(), entry.reference.max(live.mark));
+        // Units that nothing binds are ordered as they are: no notional is between them and the order.
+        let units = match entry.size {
+            Size::Units(units) if sized.bound_by == POLICY_UNITS => units,
+            _ => notional / dearer,
+        };
         let numbers = instrument
-            .qty_floor(notional / dearer)
+            .qty_floor(units)
             .and_then(|qty| Ok((qty, instrument.price(entry.reference, Rounding::Nearest)?)));
         let (qty, price) =
             numbers.map_err(|error| Refusal { check: "numbers", reason: format!("it cannot be ordered: {error}") })?;
         let ordered = qty.to_f64() * dearer;
-        // Whole steps may be a hair over what they were rounded down from.
-        checks.at_most("max_order_usd", ordered, limits.max_order_usd * (1.0 + 1e-9), || {
-            format!("an order of {ordered:.2} is over {}", limits.max_order_usd)
-        })?;
+        if is_limited {
+            // Whole steps may be a hair over what they were rounded down from.
+            checks.at_most("max_order_usd", ordered, limits.max_order_usd * (1.0 + 1e-9), || {
+                format!("an order of {ordered:.2} is over {}", limits.max_order_usd)
+            })?;
+        }
         checks.require("venue_minimum", instrument.is_tradable(qty, price), || {
             format!("{} is under the venue's smallest order", plain(qty))
         })?;
-        self.check_duplicate((book.symbol(), entry.direction.entry_side(), qty), now, checks)?;
+        if is_limited {
+            self.check_duplicate((book.symbol(), entry.direction.entry_side(), qty), now, checks)?;
+        }
         Ok(qty)
     }
 
@@ -314,4 +346,8 @@ impl Account {
             self.commit(Record::Bracket { symbol, bracket }, now, out);
         }
     }
+}
+
+fn unknown_symbol() -> Refusal {
+    Refusal { check: "unknown_symbol", reason: "it is not in the account's setup".to_owned() }
 }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Action;
-use super::core::Account;
+use super::core::{Account, Follow};
 use super::orders::{EVIDENCE_AFTER, EVIDENCE_APART, Touch};
 use super::state::State;
-use crate::domain::{Actions, Event, Ix, OrderId, ReconcileCause, Report, Span, Ts};
+use crate::domain::{Actions, Ix, OrderId, ReconcileCause, Span, Ts};
 
 /// The first and the longest wait between two questions about an order.
 const ORDER_WAITS: (Span, Span) = (Span::SECOND, Span::from_secs(30));
@@ -233,23 +233,23 @@ impl Account {
     }
 
     /// Time has moved: what is due is asked for again, and exits that failed are tried again.
-    pub(super) fn follow_up(&mut self, event: &Event, now: Ts, out: &mut Actions<Action>) {
-        match event {
+    pub(super) fn follow_up(&mut self, follow: Follow, now: Ts, out: &mut Actions<Action>) {
+        match follow {
             // Also of a symbol of which nothing more is heard.
-            Event::Bar { .. } | Event::Quote { .. } => self.retry_exits(now, out),
-            Event::FrameEnd | Event::Report(Report::State(_)) => {
+            Follow::Market => self.retry_exits(now, out),
+            Follow::Frame | Follow::State => {
                 self.retry_exits(now, out);
                 self.flatten(now, out);
-                if matches!(event, Event::FrameEnd) {
+                if follow == Follow::Frame {
                     self.make_way_again(out);
                 }
                 self.go_on_rebalancing(now, out);
             }
-            Event::Report(_) | Event::Reconcile { .. } => {
+            Follow::Report => {
                 self.retry_exits(now, out);
                 self.go_on_rebalancing(now, out);
             }
-            _ => return,
+            Follow::Nothing => return,
         }
         if !self.inquiry.orders.is_empty() {
             self.ask_again(now, out);

@@ -124,7 +124,7 @@ impl Account {
     /// Halts the entries when orders run away, whatever sends them.
     pub(super) fn watch_rate(&mut self, now: Ts, out: &mut Actions<Action>) {
         let most = runaway(&self.state.setup.risk);
-        if self.halt_level() > HaltLevel::None || self.state.sent.orders.len() < most {
+        if self.state.setup.unlimited || self.halt_level() > HaltLevel::None || self.state.sent.orders.len() < most {
             return;
         }
         let count = self.state.sent.in_last_minute(now);

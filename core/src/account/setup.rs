@@ -29,6 +29,12 @@ pub struct AccountSetup {
     pub resume_next_day: bool,
     /// Whether no limit, stop or capital binds. For backtests that measure a policy by itself: no configuration of the
     /// daemon has a key for it.
+    ///
+    /// What stays are the checks without which an order would make no sense: a fault of the ledger, halts and freezes by
+    /// people, comparisons and unknown orders, numbers that can be meant, no shorts on spot, the venue's smallest order, and
+    /// exits that must go first. No capital is reserved, and equity may fall under zero. An entry that the account sizes
+    /// itself is as large as the risk policy's formula makes it (`equity * max_risk_pct / volatility`, times Kelly's factor)
+    /// without any cap; that one, and one for a fraction of equity, is refused (`equity`) while equity is zero or less.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlimited: bool,
 }

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use arrayvec::ArrayVec;
+
 use super::policy::{Limits, SizingMethod};
-use crate::domain::BracketSpec;
+use crate::domain::{BracketSpec, Size};
 use crate::record::{Sizing, Term};
 
 /// What a size is made from. Amounts in account currency, the rest as fractions.
@@ -21,40 +23,88 @@ pub struct SizingInput<'a> {
     pub bracket: &'a BracketSpec,
     /// Price that the bracket's distances refer to.
     pub reference: f64,
+    /// Price at which units are reckoned as a notional.
+    pub price: f64,
     /// Cost of one side, a fraction of notional.
     pub cost_per_side: f64,
+    /// How large the policy means it to be.
+    pub size: Size,
+    /// Whether nothing but the first term binds: see [`super::AccountSetup::unlimited`].
+    pub unlimited: bool,
 }
 
-/// The size under `limits`: `equity * max_risk_pct / volatility`, then Kelly's rule, then each limit in turn. The term
-/// that bound last is named in [`Sizing::bound_by`].
-pub fn size(limits: &Limits, input: &SizingInput<'_>) -> Sizing {
-    let base = input.equity * limits.risk_per_trade / input.volatility;
-    let kelly = match limits.method {
-        SizingMethod::FixedFractional => 1.0,
-        SizingMethod::Kelly => limits.kelly_fraction * input.probability.map_or(1.0, |p| kelly(p, input)),
-    };
-    let terms = [
-        (base * kelly, "risk_per_trade"),
-        (input.equity * limits.symbol_fraction, "max_symbol_risk_pct"),
-        (limits.max_position_usd, "max_position_usd"),
-        (limits.max_order_usd, "max_order_usd"),
-        (input.available / (1.0 + 2.0 * input.cost_per_side), "available"),
-    ];
+/// The terms of a size, at most.
+const TERMS: usize = 5;
+/// The term that binds where an entry is for so many base units.
+pub(super) const POLICY_UNITS: &str = "policy_units";
+
+/// A size as it was reckoned: see [`Sizing`], which is this on record.
+#[derive(Debug, Clone)]
+pub struct Sized {
+    /// See [`Sizing::base`].
+    pub base: f64,
+    /// See [`Sizing::kelly`].
+    pub kelly: f64,
+    /// The term that bound last.
+    pub bound_by: &'static str,
+    /// The smallest of all terms, zero or more.
+    pub notional: f64,
+    terms: ArrayVec<(f64, &'static str), TERMS>,
+}
+
+/// The size under `limits`. First what is meant: `equity * max_risk_pct / volatility` and Kelly's rule, or in their place
+/// what the policy itself asks for. Then each limit in turn. The term that bound last is named in [`Sized::bound_by`].
+pub fn size(limits: &Limits, input: &SizingInput<'_>) -> Sized {
+    let (base, kelly, name) = meant(limits, input);
+    let mut terms = ArrayVec::new();
+    terms.push((base * kelly, name));
+    if !input.unlimited {
+        terms.extend([
+            (input.equity * limits.symbol_fraction, "max_symbol_risk_pct"),
+            (limits.max_position_usd, "max_position_usd"),
+            (limits.max_order_usd, "max_order_usd"),
+            (input.available / (1.0 + 2.0 * input.cost_per_side), "available"),
+        ]);
+    }
     let (mut notional, mut bound_by) = (f64::INFINITY, "");
-    for (allowed, name) in terms {
+    for &(allowed, name) in &terms {
         if allowed < notional {
             (notional, bound_by) = (allowed.max(0.0), name);
         }
     }
-    Sizing {
-        equity: input.equity,
-        volatility: input.volatility,
-        base,
-        kelly,
-        with_probability: input.probability.is_some(),
-        bound_by: bound_by.to_owned(),
-        notional,
-        terms: terms.map(|(notional, name)| Term { name: Cow::Borrowed(name), notional }).into(),
+    Sized { base, kelly, bound_by, notional, terms }
+}
+
+/// What is meant before any limit: a base, the factor that is left of it, and the name of their product.
+fn meant(limits: &Limits, input: &SizingInput<'_>) -> (f64, f64, &'static str) {
+    match input.size {
+        Size::Account => {
+            let kelly = match limits.method {
+                SizingMethod::FixedFractional => 1.0,
+                SizingMethod::Kelly => limits.kelly_fraction * input.probability.map_or(1.0, |p| kelly(p, input)),
+            };
+            (input.equity * limits.risk_per_trade / input.volatility, kelly, "risk_per_trade")
+        }
+        Size::Units(units) => (units * input.price, 1.0, POLICY_UNITS),
+        Size::Notional(notional) => (notional, 1.0, "policy_notional"),
+        Size::Equity(fraction) => (input.equity * fraction, 1.0, "policy_equity"),
+    }
+}
+
+impl Sized {
+    /// As a record holds it.
+    pub fn on_record(&self, input: &SizingInput<'_>) -> Sizing {
+        let term = |&(notional, name): &(f64, &'static str)| Term { name: Cow::Borrowed(name), notional };
+        Sizing {
+            equity: input.equity,
+            volatility: input.volatility,
+            base: self.base,
+            kelly: self.kelly,
+            with_probability: input.probability.is_some(),
+            bound_by: self.bound_by.to_owned(),
+            notional: self.notional,
+            terms: self.terms.iter().map(term).collect(),
+        }
     }
 }
 
@@ -99,7 +149,10 @@ mod tests {
             probability,
             bracket: &BRACKET,
             reference: 100.0,
+            price: 100.0,
             cost_per_side: 0.0005,
+            size: Size::Account,
+            unlimited: false,
         }
     }
 

@@ -265,9 +265,11 @@ impl State {
             | Record::Forecasts { .. }
             | Record::Strategies { .. } => {}
         }
-        let risk = &self.setup.risk;
-        self.sent.follow(ts, record, risk);
-        self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders, self.contributed);
+        if !self.setup.unlimited {
+            let risk = &self.setup.risk;
+            self.sent.follow(ts, record, risk);
+            self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders, self.contributed);
+        }
         self.seq += 1;
         self.ts = ts;
         Ok(())

@@ -42,7 +42,7 @@ impl Account {
 
     /// Compares equity with the day's start.
     pub(super) fn watch_day(&mut self, now: Ts, out: &mut Actions<Action>) {
-        let Some(day) = self.state.day else { return };
+        let Some(day) = self.state.day.filter(|_| !self.state.setup.unlimited) else { return };
         let start = day.start_equity.to_f64();
         let limit = self.state.setup.risk.daily_loss();
         if start <= 0.0 {

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use super::forecasts::Cursors;
 use super::seat::{Answer, Seat};
 use super::tally::Tally;
+use super::{Keep, Opening};
 use crate::account::{Account, Action, Approved};
 use crate::domain::{
     Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report, Ts,
@@ -80,16 +81,10 @@ pub(super) struct Floor<'a, S> {
 }
 
 impl<'a, S: Sink> Floor<'a, S> {
-    /// Everybody in place. `opening` is what the account has asked for when it was opened.
-    pub(super) fn new(
-        (account, opening): (Account, Actions<Action>),
-        venue: PaperVenue,
-        seats: Vec<Seat>,
-        forecasts: Cursors<'a>,
-        tally: Tally,
-        sink: S,
-        now: Ts,
-    ) -> Self {
+    /// Everybody in place, at the trading time at which the account was opened.
+    pub(super) fn new(opening: Opening, seats: Vec<Seat>, forecasts: Cursors<'a>, keep: Keep, sink: S) -> Self {
+        let Opening { account, asked, venue } = opening;
+        let (now, tally) = (account.state().ts(), Tally::new(&account, keep));
         let needs_context = seats.iter().any(Seat::needs_context);
         let mut floor = Self {
             account,
@@ -100,7 +95,7 @@ impl<'a, S: Sink> Floor<'a, S> {
             sink,
             now,
             needs_context,
-            actions: opening,
+            actions: asked,
             reports: Actions::new(),
             commands: VecDeque::new(),
             told: VecDeque::new(),
@@ -117,8 +112,9 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.needs_context
     }
 
-    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first.
-    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>]) {
+    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first; `notes` are put on
+    /// record.
+    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>], notes: &[Record]) {
         let wanted = self.account.remembers();
         for (at, (bars, seat)) in history.iter().zip(&mut self.seats).enumerate() {
             bars.iter().for_each(|(bar, context)| seat.prime(bar, context));
@@ -127,6 +123,10 @@ impl<'a, S: Sink> Floor<'a, S> {
                 self.account.remember(ix, bar);
             }
         }
+        for note in notes.iter().filter(|note| note.is_note()) {
+            self.account.note(note.clone(), self.now, &mut self.actions);
+        }
+        self.carry_out();
         let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
         for (at, seat) in self.seats.iter_mut().enumerate() {
             let Some(ix) = Ix::from_usize(at) else { break };

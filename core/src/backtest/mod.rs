@@ -3,11 +3,13 @@
 //! The phases of an instant are those of [`crate::driver::Sequencer`] in lockstep, in the same order; a test holds the two
 //! to the same records. What is left out is what a daemon needs and a backtest does not: threads, tape, restarts.
 
+mod checks;
 mod error;
 mod floor;
 mod forecasts;
 mod job;
 mod outcome;
+mod replay;
 mod run;
 mod seat;
 mod summary;
@@ -17,9 +19,13 @@ mod trips;
 pub use error::BacktestError;
 pub use job::{Forecasts, Job, Keep, MarketPast, SymbolBars};
 pub use outcome::{FillRow, Outcome, Point, SymbolSums, Trip};
+pub use replay::{Opening, Replay, replay};
 pub use run::{run, run_recorded};
 pub use summary::{
     Breakdowns, Chance, Costs, Deflated, Drawdown, Drawdowns, EntryTest, Exposure, Extreme, Extremes, Group, Interval,
     Intervals, Month, OrderTest, Paths, Period, Returns, ReturnsBasis, Series, Summary, SummaryOptions, Trades, Trials,
     entry_test, periods, summarise,
 };
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 
 use crate::domain::{Actions, Bar, Context, Decision, Event, Forecast, Intent, Ix, PositionView, Timeframe, Ts};
 use crate::driver::{RECENT_BARS_MAX, WARM_UP_BARS};
-use crate::engine::{Core, EngineAction, EngineSetup};
+use crate::engine::{Core, EngineAction, EngineSetup, StrategyPolicy};
+use crate::features::FeatureId;
 use crate::regime::Regime;
 
 /// What an engine makes of a bar.
@@ -164,7 +165,11 @@ pub(super) const fn turns(intent: &Intent) -> bool {
     matches!(intent, Intent::Enter { .. })
 }
 
-/// How an engine of a backtest is set up: it computes what its policy looks at.
-pub(super) fn engine_setup(ix: Ix, timeframe: Timeframe, policy: &crate::engine::StrategyPolicy) -> EngineSetup {
-    EngineSetup { instrument: ix, timeframe, policy: policy.clone(), features: Vec::new() }
+/// The engines of these policies, by instrument. Each computes what its policy looks at, and `features` beside it.
+pub(super) fn seats(policies: &[StrategyPolicy], features: &[FeatureId], timeframe: Timeframe) -> Vec<Seat> {
+    let seat = |(at, policy): (usize, &StrategyPolicy)| {
+        let instrument = Ix::from_usize(at)?;
+        Some(Seat::new(EngineSetup { instrument, timeframe, policy: policy.clone(), features: features.to_vec() }))
+    };
+    policies.iter().enumerate().filter_map(seat).collect()
 }

@@ -295,6 +295,14 @@ impl OrderId {
         encode("ex-", &sha256(&[symbol.as_str().as_bytes(), name.as_bytes()]))
     }
 
+    /// The id of an order that is counted and not named: `lb-` and the number. For backtests, where one number is one order
+    /// for good.
+    pub fn counted(number: u64) -> Option<Self> {
+        let mut text = ArrayString::<32>::new();
+        fmt::Write::write_fmt(&mut text, format_args!("{}{number:020}", Self::PREFIX)).ok()?;
+        text.parse().ok()
+    }
+
     /// Whether an order of this id is one of ours, of this or an earlier run.
     pub fn is_ours(&self) -> bool {
         self.as_str().starts_with(Self::PREFIX)

@@ -15,8 +15,12 @@ const ADD_WITHIN: Span = Span::DAY;
 impl Account {
     /// At the first end of a frame at or after the time of the week; once, however many weeks have gone by.
     pub(in super::super) fn rebalance_if_due(&mut self, now: Ts, out: &mut Actions<Action>) {
+        let setup = &self.state.setup;
+        if setup.unlimited || !setup.risk.is_rebalanced() {
+            return;
+        }
         let at = latest_due(now);
-        if self.state.setup.risk.is_rebalanced() && at > self.state.rebalancing.last {
+        if at > self.state.rebalancing.last {
             self.rebalance(at, None, now, out);
         }
     }

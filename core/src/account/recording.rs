@@ -1,0 +1,71 @@
+//! An account whose records nobody reads: a backtest runs a million bars for one number. It does the same with the same
+//! functions, and leaves out what only a reader of the record or of alerts would have.
+//!
+//! With records off the outcome is the same (orders, fills, ledger, equity, halts), but for two names: order ids are counted
+//! instead of hashed, and an exit's attempt number counts within its cause alone. A host that is told nothing can
+//! neither restart the account nor audit it.
+
+use super::core::Account;
+use super::{Action, Alert};
+use crate::domain::{Actions, Money, OrderId};
+
+/// Whether records and alerts are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recording {
+    /// Everything that happens is put on record and told: the only way to trade.
+    #[default]
+    On,
+    /// Nothing is: for backtests.
+    Off,
+}
+
+/// How often each check has refused an entry.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    counts: Vec<(&'static str, u64)>,
+}
+
+impl Refusals {
+    pub(super) fn note(&mut self, check: &'static str) {
+        match self.counts.iter_mut().find(|(name, _)| *name == check) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((check, 1)),
+        }
+    }
+}
+
+impl Account {
+    /// Makes records and alerts from here on, or none. To be called before the first event: a record with a hole in it is
+    /// none.
+    pub const fn set_recording(&mut self, recording: Recording) {
+        self.recording = recording;
+    }
+
+    pub(super) const fn is_recording(&self) -> bool {
+        matches!(self.recording, Recording::On)
+    }
+
+    /// How many entries each check has refused since the account was opened or restarted, in the order in which the checks
+    /// first said no.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refusals.counts.iter().copied()
+    }
+
+    /// Equity at the last marks, exact: cash, what the positions are worth at whole ticks, and what the stocks were
+    /// booked at. What a mark on record says.
+    pub fn exact_equity(&self) -> Money {
+        self.equity_at_marks()
+    }
+
+    /// Tells people, where anybody hears it.
+    pub(super) fn tell(&self, alert: impl FnOnce() -> Alert, out: &mut Actions<Action>) {
+        if self.is_recording() {
+            out.push(Action::Alert(alert()));
+        }
+    }
+
+    /// The id of an order that nobody reads of: the number of its record.
+    pub(super) fn counted_id(&self) -> Option<OrderId> {
+        OrderId::counted(self.state.seq() + 1)
+    }
+}

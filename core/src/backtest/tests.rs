@@ -1,0 +1,5 @@
+//! Backtests against the sequencer, and against reckoning without any core.
+
+mod lockstep;
+mod made_up;
+mod sameness;

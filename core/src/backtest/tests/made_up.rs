@@ -1,0 +1,69 @@
+//! Markets, accounts and policies for the tests.
+
+use crate::account::AccountSetup;
+use crate::account::fixtures::setup;
+use crate::backtest::{Keep, MarketPast, SymbolBars};
+use crate::domain::hash::unit_draw;
+use crate::domain::{AccountKind, Bar, Direction, Span, Timeframe, Ts};
+use crate::engine::{RawStrategy, Rule, StrategyPolicy};
+use crate::fills::{PaperSetup, RawPaperSetup};
+
+pub(super) const ALL: Keep = Keep { curve: true, trips: true, executions: true };
+pub(super) const NAMES: [&str; 4] = ["AAA", "BBB", "CCC", "DDD"];
+/// A Wednesday, midnight.
+pub(super) const START: Ts = Ts::from_secs(1_654_041_600);
+
+pub(super) fn account(symbols: usize, risk: &str) -> AccountSetup {
+    setup(&NAMES[..symbols], AccountKind::Linear, risk)
+}
+
+pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
+    let raw = RawPaperSetup {
+        seed,
+        fee: 0.0005,
+        spread: 0.0002,
+        slippage: 0.0001,
+        latency: Span::from_millis(50),
+        participation,
+    };
+    raw.try_into().unwrap()
+}
+
+/// Random walks of `count` frames; a symbol has no bar in a share `gaps` of them.
+pub(super) fn walks(seed: u64, symbols: usize, count: usize, timeframe: Timeframe, gaps: f64) -> MarketPast {
+    let walk = |symbol: usize| {
+        let key = seed.wrapping_mul(31).wrapping_add(symbol as u64 + 1);
+        let mut price = 100.0 * (symbol as f64 + 1.0);
+        let bar = |at: usize| {
+            let draw = |n: u64| unit_draw(key, at as u64 * 8 + n);
+            let open = price * (1.0 + 0.002 * (draw(0) - 0.5));
+            let close = open * (1.0 + 0.02 * (draw(1) - 0.5));
+            let (high, low) = (open.max(close) * (1.0 + 0.004 * draw(2)), open.min(close) * (1.0 - 0.004 * draw(3)));
+            price = close;
+            let open_ts = START + timeframe.span().times(i64::try_from(at).unwrap());
+            (draw(4) >= gaps).then_some(Bar { open_ts, open, high, low, close, volume: 50.0 + 200.0 * draw(5) })
+        };
+        SymbolBars { symbol: NAMES[symbol].parse().unwrap(), bars: (0..count).filter_map(bar).collect() }
+    };
+    MarketPast { timeframe, symbols: (0..symbols).map(walk).collect() }
+}
+
+pub(super) fn policy(rule: Rule, change: impl FnOnce(&mut RawStrategy)) -> StrategyPolicy {
+    let fusion = rule == Rule::Fusion;
+    let mut raw = RawStrategy {
+        name: "test".to_owned(),
+        rule,
+        fast: (!fusion).then_some(2),
+        slow: (!fusion).then_some(5),
+        threshold: fusion.then_some(0.7),
+        exit_under: fusion.then_some(0.4),
+        atr: 5,
+        stop_atr: 1.5,
+        target_atr: Some(3.0),
+        trailing_atr: Some(2.5),
+        time_exit_bars: Some(20),
+        sides: vec![Direction::Long, Direction::Short],
+    };
+    change(&mut raw);
+    raw.try_into().unwrap()
+}
