@@ -19,6 +19,7 @@ pub mod latch;
 pub mod market;
 pub mod nights;
 pub mod registry;
+pub mod reports;
 pub mod risk_manager;
 pub mod store;
 pub mod supervisor;
