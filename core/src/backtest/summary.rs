@@ -4,6 +4,7 @@
 //! currency; that of trips is in quote currency and is added up as if both were one.
 
 mod breakdown;
+mod calendar;
 mod chance;
 mod curve;
 mod trades;
@@ -11,14 +12,17 @@ mod trades;
 use serde::Serialize;
 
 pub use breakdown::{Breakdowns, Group};
-pub use chance::{Chance, Deflated, EntryTest, Interval, Intervals, OrderTest, Paths, Trials, entry_test};
-pub use curve::{
-    Costs, Drawdown, Drawdowns, Exposure, Extreme, Extremes, Month, Period, Returns, ReturnsBasis, Series, periods,
-};
+pub use calendar::{Extreme, Extremes, Month};
+pub use chance::{Chance, Deflated, EntryTest, Intervals, OrderTest, Trials, entry_test};
+pub use curve::{Costs, Drawdown, Drawdowns, Exposure, Period, Returns, ReturnsBasis, Series, periods};
 pub use trades::Trades;
 
+use self::calendar::Calendar;
+use self::curve::Curve;
 use super::{MarketPast, Outcome};
 use crate::domain::Ts;
+pub use crate::statistics::{Interval, Paths};
+use crate::statistics::{Shape, Z95, normal_quantile, sharpe, sortino, std_dev};
 
 /// How an outcome is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,73 +127,67 @@ pub struct Summary {
     pub by: Breakdowns,
 }
 
-/// Judges an outcome.
+/// Judges an outcome. Returns, ratios and drawdowns are made of its curve, trades of its trips; what was not kept is absent. The
+/// cost is linear in frames; drawing again costs `resamples` times the days (of less than 30 days: up to 5,000 bars) and trips.
 pub fn summarise(outcome: &Outcome, options: &SummaryOptions<'_>) -> Summary {
-    let share = |part: f64| part.is_finite().then_some(part);
-    let (initial, last) = (outcome.initial_equity.to_f64(), outcome.final_equity.to_f64());
-    let groups =
-        Breakdowns { symbol: vec![], regime: vec![], hour: vec![], weekday: vec![], side: vec![], exit: vec![] };
+    let curve = Curve::of(outcome, options.on_initial);
+    let series = curve.series();
+    let (values, a_year) = (&series.values, series.about.periods_a_year);
+    let shape = Shape::of(values);
+    let sharpe = finite(sharpe(values, a_year));
+    let drawdowns = curve.drawdowns();
+    let max_drawdown = drawdowns.as_ref().map(|all| all.deepest.first().map_or(0.0, |deepest| deepest.depth));
+    let annual_return = curve.annual_return();
+    let calendar = Calendar::of(&curve);
     Summary {
         from: outcome.from,
         to: outcome.to,
-        years: 0.0,
+        years: curve.years,
         bars: outcome.bars,
         frames: outcome.frames,
         fills: outcome.fills,
-        initial_equity: initial,
-        final_equity: last,
+        initial_equity: outcome.initial_equity.to_f64(),
+        final_equity: outcome.final_equity.to_f64(),
         net_pnl: outcome.net_pnl.to_f64(),
-        total_return: share((last - initial) / initial),
-        returns: periods(outcome, options.on_initial).about,
-        annual_return: None,
-        sharpe: None,
-        sortino: None,
-        calmar: None,
-        volatility: None,
-        skewness: None,
-        kurtosis: None,
-        max_drawdown: None,
-        drawdowns: None,
-        exposure: None,
-        turnover: None,
-        costs: Costs {
-            gross_pnl: 0.0,
-            fees: outcome.fees.to_f64(),
-            slippage: outcome.slippage,
-            funding: outcome.funding.to_f64(),
-            fees_share: None,
-            slippage_share: None,
-            funding_share: None,
-        },
-        trades: Trades {
-            count: 0,
-            open: 0,
-            wins: 0,
-            losses: 0,
-            win_rate: None,
-            win_rate_bounds: None,
-            mean_win: None,
-            mean_loss: None,
-            payoff: None,
-            profit_factor: None,
-            expectancy: None,
-            longest_losing_run: 0,
-            holding_seconds: None,
-            holding_bars: None,
-            adverse: None,
-            favourable: None,
-        },
-        extremes: Extremes { best_day: None, worst_day: None, best_month: None, worst_month: None },
-        months: vec![],
-        chance: Chance {
-            probabilistic_sharpe: None,
-            min_track_record: None,
-            min_track_record_years: None,
-            deflated: None,
-        },
-        intervals: None,
-        entries: None,
-        orders: None,
-        by: groups,
+        total_return: ratio(outcome.net_pnl.to_f64(), outcome.initial_equity.to_f64()),
+        returns: series.about,
+        annual_return,
+        sharpe,
+        sortino: finite(sortino(values, a_year)),
+        calmar: annual_return.zip(max_drawdown).and_then(|(gain, depth)| ratio(gain, depth)),
+        volatility: finite(std_dev(values).map(|deviation| deviation * a_year.sqrt())),
+        skewness: shape.map(|shape| shape.skewness),
+        kurtosis: shape.map(|shape| shape.kurtosis),
+        max_drawdown,
+        drawdowns,
+        exposure: curve.exposure(outcome),
+        turnover: curve.turnover(outcome),
+        costs: Costs::of(outcome),
+        trades: Trades::of(&outcome.trips, options.confidence),
+        extremes: calendar.extremes(),
+        months: calendar.months,
+        chance: Chance::of(sharpe, shape.as_ref(), a_year, options),
+        intervals: Intervals::of(&series, options),
+        entries: options.market.and_then(|market| entry_test(market, outcome, options.seed, options.resamples)),
+        orders: OrderTest::of(outcome, series.about.returns_basis, options),
+        by: Breakdowns::of(&outcome.trips, options.confidence),
     }
 }
+
+/// A figure if it is finite: JSON knows no other.
+fn finite(figure: Option<f64>) -> Option<f64> {
+    figure.filter(|figure| figure.is_finite())
+}
+
+/// `part / whole`, for a whole over zero.
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    finite((whole > 0.0).then(|| part / whole))
+}
+
+/// The quantile of a two-sided interval of this level; that of 95 % for one that is none.
+fn two_sided(confidence: f64) -> f64 {
+    normal_quantile(f64::midpoint(1.0, confidence)).filter(|z| *z > 0.0).unwrap_or(Z95)
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::statistics::{Bounds, Quantiles};
+use super::super::Trip;
+use super::{ratio, two_sided};
+use crate::domain::Span;
+use crate::statistics::{Bounds, Quantiles, mean, wilson};
 
 /// Positions that were taken and left. One that stands at the end counts in `open` alone. Quote currency.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,4 +42,44 @@ pub struct Trades {
     pub adverse: Option<Quantiles>,
     /// How far they went for us (maximum favourable excursion).
     pub favourable: Option<Quantiles>,
+}
+
+/// Trips that were left.
+pub(super) fn left(trips: &[Trip]) -> impl Iterator<Item = &Trip> {
+    trips.iter().filter(|trip| trip.left.is_some() && trip.net.is_finite())
+}
+
+impl Trades {
+    pub(super) fn of(trips: &[Trip], confidence: f64) -> Self {
+        let mut left: Vec<&Trip> = left(trips).collect();
+        // Those that were left at one instant keep the order of their entries.
+        left.sort_by_key(|trip| trip.left);
+        let nets = |which: fn(f64) -> bool| left.iter().map(|trip| trip.net).filter(|net| which(*net)).collect();
+        let (wins, losses): (Vec<f64>, Vec<f64>) = (nets(|net| net > 0.0), nets(|net| net < 0.0));
+        let all: Vec<f64> = nets(|_| true);
+        let (mean_win, mean_loss) = (mean(&wins), mean(&losses));
+        let quantiles = |of: fn(&Trip) -> f64| Quantiles::of(left.iter().map(|trip| of(trip)).collect());
+        Self {
+            count: left.len(),
+            open: trips.iter().filter(|trip| trip.left.is_none()).count(),
+            wins: wins.len(),
+            losses: losses.len(),
+            win_rate: ratio(wins.len() as f64, left.len() as f64),
+            win_rate_bounds: wilson(wins.len() as f64, left.len() as f64, two_sided(confidence)),
+            mean_win,
+            mean_loss,
+            payoff: mean_win.zip(mean_loss).and_then(|(win, loss)| ratio(win, -loss)),
+            profit_factor: ratio(wins.iter().sum(), -losses.iter().sum::<f64>()),
+            expectancy: mean(&all),
+            longest_losing_run: left.chunk_by(|a, b| (a.net < 0.0) == (b.net < 0.0)).fold(0, longer_loss),
+            holding_seconds: quantiles(|trip| trip.left.map_or(Span::ZERO, |left| left - trip.entered).secs_f64()),
+            holding_bars: quantiles(|trip| f64::from(trip.bars)),
+            adverse: quantiles(|trip| trip.adverse),
+            favourable: quantiles(|trip| trip.favourable),
+        }
+    }
+}
+
+fn longer_loss(longest: usize, run: &[&Trip]) -> usize {
+    if run.iter().all(|trip| trip.net < 0.0) { longest.max(run.len()) } else { longest }
 }
