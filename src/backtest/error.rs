@@ -7,6 +7,7 @@ use levibot_core::domain::{Symbol, Timeframe};
 use levibot_core::files::FileError;
 
 use crate::config::ConfigError;
+use crate::reports::ReportError;
 
 /// A backtest that cannot be done. Every variant names where, which key, what was given, why it is refused and what to do
 /// about it.
@@ -74,6 +75,9 @@ pub enum BacktestError {
     /// Ctrl-C before anything was done.
     #[error("interrupted before anything was done")]
     Interrupted,
+    /// A report that could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// A file of the result that could not be written.
     #[error("cannot write {} (named by --out): check that the folder may be written to and has room", path.display())]
     Write {
@@ -90,7 +94,7 @@ impl BacktestError {
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoPriceFile { .. } | Self::Timeframes { .. } => 2,
             Self::Value { .. } | Self::Parameters { .. } => 2,
-            Self::Run(_) | Self::Interrupted | Self::Write { .. } => 1,
+            Self::Run(_) | Self::Interrupted | Self::Report(_) | Self::Write { .. } => 1,
         }
     }
 

@@ -44,6 +44,9 @@ use sweep::How;
 use trial::{Ground, TrialError};
 use view::Rest;
 
+/// How often a report draws again.
+const RESAMPLES: u32 = 1_000;
+
 /// A finished backtest.
 #[derive(Debug)]
 pub struct Done {
@@ -110,7 +113,7 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let view = View::of(&outcome, &summary, rest);
     let done = Done { view, outcome, summary, interrupted };
     if let Some(out) = &request.out {
-        output::write(out, &done, request.report)?;
+        output::write(out, &done, &chosen, request.report)?;
     }
     Ok(done)
 }

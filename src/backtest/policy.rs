@@ -39,3 +39,8 @@ pub(super) const fn states_size(_policy: &StrategyPolicy) -> bool {
 pub(super) const fn has_fixed_size(_policy: &StrategyPolicy) -> bool {
     false
 }
+
+/// Its text.
+pub(super) fn source(policy: &StrategyPolicy) -> String {
+    serde_json::to_string_pretty(policy.keys()).unwrap_or_default()
+}

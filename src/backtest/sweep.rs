@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::ProgressBar;
 use levibot_core::backtest::Trials;
 use levibot_core::domain::{Span, Ts};
-use levibot_core::statistics;
+use levibot_core::statistics::{self, Overfitting};
 
 use super::grid::Grid;
 use super::request::Objective;
@@ -13,6 +13,11 @@ use super::trial::{Ground, Score, TrialError, best};
 use super::view::{Row, SweepView};
 use super::{BacktestError, pool};
 use crate::telemetry::clock;
+
+/// Blocks that the returns are cut into, as in the paper of the method.
+const BLOCKS: usize = 16;
+/// With more trials than these it takes minutes.
+const OVERFITTING_TRIALS_MAX: usize = 20_000;
 
 /// A finished sweep.
 #[derive(Debug)]
@@ -51,7 +56,7 @@ pub(super) fn sweep(
     };
     let done = pool::each(how.threads, grid.len(), how.stop, work);
     let seconds = (clock::monotonic_now() - began).secs_f64();
-    let Sorted { scores, refused, reason } = sorted(done)?;
+    let Sorted { mut scores, refused, reason } = sorted(done)?;
     let Some((at, _)) = best(scores.iter().map(|(at, score)| (*at, score)), how.objective) else {
         return Err(nothing(how.stop, reason));
     };
@@ -62,6 +67,7 @@ pub(super) fn sweep(
     let sharpes: Vec<f64> = scores.iter().filter_map(|(_, score)| score.sharpe).collect();
     let deviation = statistics::std_dev(&sharpes);
     let count = u32::try_from(scores.len()).unwrap_or(u32::MAX);
+    let rows = scores.iter().map(row).collect();
     let view = SweepView {
         objective: how.objective.to_string(),
         names: grid.names(),
@@ -70,10 +76,11 @@ pub(super) fn sweep(
         refused,
         refused_first: reason,
         interrupted: how.stop.load(Ordering::Relaxed),
-        overfitting: overfitting(&scores),
+        overfitting: overfitting(&mut scores),
+        chosen: scores.iter().position(|(point, _)| *point == at),
         seconds,
         bars_per_second: if seconds > 0.0 { bars as f64 / seconds } else { 0.0 },
-        rows: scores.iter().map(row).collect(),
+        rows,
     };
     let trials = deviation.map(|deviation| Trials { count, sharpe_variance: deviation * deviation });
     Ok(Sweep { view, best: named(at), trials })
@@ -113,9 +120,13 @@ fn nothing(stop: &AtomicBool, reason: Option<String>) -> BacktestError {
     BacktestError::value("--sweep", "a grid", reason, "choose names and values that the policy takes")
 }
 
-/// Probability of backtest overfitting.
-fn overfitting(_scores: &[(usize, Score)]) -> Option<f64> {
-    None
+/// Whether choosing the best picks luck; `None` where it cannot be told, or there are more trials than it is worth.
+fn overfitting(scores: &mut [(usize, Score)]) -> Option<Overfitting> {
+    if scores.len() > OVERFITTING_TRIALS_MAX {
+        return None;
+    }
+    let returns: Vec<Vec<f64>> = scores.iter_mut().map(|(_, score)| std::mem::take(&mut score.returns)).collect();
+    statistics::overfitting(&returns, BLOCKS)
 }
 
 /// What is trained on and what is tested on, one after the other; the tests follow each other without a gap.

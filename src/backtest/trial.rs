@@ -9,6 +9,7 @@ use levibot_core::statistics;
 
 use super::policy;
 use super::request::Objective;
+use crate::reports::Figures;
 
 /// Everything that runs have in common.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,10 @@ pub(super) struct Score {
     pub(super) final_equity: Money,
     pub(super) bars: u64,
     pub(super) fills: u64,
+    /// Positions that were left.
+    pub(super) trades: u64,
+    /// The gain as a fraction of the first equity.
+    pub(super) total_return: f64,
     /// A year, of the returns below.
     pub(super) sharpe: Option<f64>,
     pub(super) calmar: Option<f64>,
@@ -69,7 +74,7 @@ impl Ground<'_> {
     /// # Errors
     /// As [`run`](Self::run).
     pub(super) fn score(&self, values: &[(&str, f64)], from: Option<Ts>, to: Option<Ts>) -> Result<Score, TrialError> {
-        let keep = Keep { curve: true, trips: false, executions: false };
+        let keep = Keep { curve: true, trips: true, executions: false };
         self.run(values, from, to, keep).map(|outcome| Score::of(&outcome, self.on_initial))
     }
 }
@@ -84,7 +89,7 @@ pub(super) enum TrialError {
 }
 
 impl Score {
-    fn of(outcome: &Outcome, on_initial: bool) -> Self {
+    pub(super) fn of(outcome: &Outcome, on_initial: bool) -> Self {
         let series = periods(outcome, on_initial);
         let (about, returns) = (series.about, series.values);
         let initial = outcome.initial_equity.to_f64();
@@ -98,10 +103,25 @@ impl Score {
             final_equity: outcome.final_equity,
             bars: outcome.bars,
             fills: outcome.fills,
+            trades: outcome.trips.iter().filter(|trip| trip.left.is_some()).count() as u64,
+            total_return: total,
             sharpe: statistics::sharpe(&returns, about.periods_a_year),
             calmar: Some(annual / max_drawdown).filter(|calmar| calmar.is_finite()),
             max_drawdown,
             returns,
+        }
+    }
+
+    /// As it is shown.
+    pub(super) fn figures(&self) -> Figures {
+        let finite = |value: f64| value.is_finite().then_some(value);
+        Figures {
+            net_pnl: self.net_pnl.to_f64(),
+            total_return: finite(self.total_return),
+            sharpe: self.sharpe,
+            max_drawdown: finite(self.max_drawdown),
+            trades: self.trades,
+            fills: self.fills,
         }
     }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use levibot_core::backtest::{Outcome, Summary};
 use levibot_core::domain::{Money, Symbol, Timeframe, Ts};
+use levibot_core::statistics::Overfitting;
 use serde::Serialize;
 
 use super::sweep::Window;
 use super::trial::Score;
+use crate::reports::Figures;
 
 /// The result. Money is in account currency; the numbers here are for programs, the exact text is in
 /// [`exact`](Self::exact).
@@ -180,8 +182,10 @@ pub struct SweepView {
     pub refused_first: Option<String>,
     /// Whether it was ended before all were done.
     pub interrupted: bool,
-    /// Probability of backtest overfitting.
-    pub overfitting: Option<f64>,
+    /// Whether choosing among them picks luck.
+    pub overfitting: Option<Overfitting>,
+    /// Place of the best one in the rows.
+    pub chosen: Option<usize>,
     /// All trials together.
     pub seconds: f64,
     /// Bars of all trials a second.
@@ -195,18 +199,13 @@ pub struct SweepView {
 pub struct Row {
     /// The parameters, in the order of the names.
     pub values: Vec<f64>,
-    /// Gain after all costs.
-    pub net_pnl: f64,
-    /// Sharpe ratio a year.
-    pub sharpe: Option<f64>,
+    /// What came of them.
+    #[serde(flatten)]
+    pub figures: Figures,
     /// Yearly return over the deepest drawdown.
     pub calmar: Option<f64>,
-    /// Deepest fall from a peak, a fraction.
-    pub max_drawdown: f64,
     /// Fees.
     pub fees: f64,
-    /// Executions.
-    pub fills: u64,
     /// Cash and positions at the end.
     pub final_equity: f64,
 }
@@ -215,12 +214,9 @@ impl Row {
     pub(super) fn of(values: Vec<f64>, score: &Score) -> Self {
         Self {
             values,
-            net_pnl: score.net_pnl.to_f64(),
-            sharpe: score.sharpe,
+            figures: score.figures(),
             calmar: score.calmar,
-            max_drawdown: score.max_drawdown,
             fees: score.fees.to_f64(),
-            fills: score.fills,
             final_equity: score.final_equity.to_f64(),
         }
     }
@@ -258,25 +254,22 @@ pub struct WindowView {
     pub test_to: Ts,
     /// What was chosen, in the order of the names.
     pub values: Vec<f64>,
-    /// The objective of that on its training span.
-    pub train_objective: Option<f64>,
-    /// Gain of the test after all costs.
-    pub net_pnl: f64,
-    /// Executions of the test.
-    pub fills: u64,
+    /// What came of it on its training span.
+    pub train: Figures,
+    /// What came of it on the test.
+    pub test: Figures,
 }
 
 impl WindowView {
-    pub(super) fn of(window: Window, values: &[(&str, f64)], train_objective: Option<f64>, outcome: &Outcome) -> Self {
+    pub(super) fn of(window: Window, values: &[(&str, f64)], train: &Score, test: &Score) -> Self {
         Self {
             train_from: window.train.0,
             train_to: window.train.1,
             test_from: window.test.0,
             test_to: window.test.1,
             values: values.iter().map(|(_, value)| *value).collect(),
-            train_objective,
-            net_pnl: outcome.net_pnl.to_f64(),
-            fills: outcome.fills,
+            train: train.figures(),
+            test: test.figures(),
         }
     }
 }
@@ -312,7 +305,7 @@ impl View {
             sharpe: summary.sharpe,
             psr: summary.chance.probabilistic_sharpe,
             dsr: summary.chance.deflated.as_ref().and_then(|deflated| deflated.probability),
-            pbo: sweep.as_ref().and_then(|sweep| sweep.overfitting),
+            pbo: sweep.as_ref().and_then(|sweep| sweep.overfitting.as_ref()).map(|overfitting| overfitting.pbo),
             seconds,
             bars_per_second: if seconds > 0.0 { outcome.bars as f64 / seconds } else { 0.0 },
             load_seconds,

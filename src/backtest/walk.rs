@@ -78,7 +78,8 @@ pub(super) fn walk(
         let run = clock::monotonic_now();
         let outcome = test(ground, &choice.values, *window, outcomes.last(), keep)?;
         seconds += (clock::monotonic_now() - run).secs_f64();
-        views.push(WindowView::of(*window, &choice.values, choice.objective, &outcome));
+        let score = Score::of(&outcome, ground.on_initial);
+        views.push(WindowView::of(*window, &choice.values, choice.train, &score));
         let is_lost = outcome.final_equity <= levibot_core::domain::Money::ZERO;
         outcomes.push(outcome);
         if is_lost && !ground.setup.unlimited {
@@ -110,13 +111,13 @@ fn nothing(how: How<'_>) -> BacktestError {
 /// What was best on a training span.
 struct Choice<'a> {
     values: Vec<(&'a str, f64)>,
-    objective: Option<f64>,
+    train: &'a Score,
 }
 
 /// The best point; `None` where the policy refuses all.
 fn choose<'a>(
-    grid: &Grid<'a>,
-    scores: &[Option<Result<Score, TrialError>>],
+    grid: &'a Grid<'_>,
+    scores: &'a [Option<Result<Score, TrialError>>],
     how: How<'_>,
 ) -> Result<Option<Choice<'a>>, BacktestError> {
     if let Some(TrialError::Failed(why)) =
@@ -125,8 +126,7 @@ fn choose<'a>(
         return Err(BacktestError::Run(why.clone()));
     }
     let good = scores.iter().enumerate().filter_map(|(at, one)| Some((at, one.as_ref()?.as_ref().ok()?)));
-    Ok(best(good, how.objective)
-        .map(|(at, score)| Choice { values: grid.point(at), objective: score.by(how.objective) }))
+    Ok(best(good, how.objective).map(|(at, train)| Choice { values: grid.point(at), train }))
 }
 
 /// Runs on the test of a window with what the one before has left. An account without limits begins anew each time: what it

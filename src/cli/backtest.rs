@@ -151,9 +151,9 @@ fn show_sweep(sweep: &SweepView, look: Look) -> String {
     let key = |at: &usize| {
         let row = sweep.rows.get(*at)?;
         match sweep.objective.as_str() {
-            "net_pnl" => Some(row.net_pnl),
+            "net_pnl" => Some(row.figures.net_pnl),
             "calmar" => row.calmar,
-            _ => row.sharpe,
+            _ => row.figures.sharpe,
         }
     };
     let mut order: Vec<usize> = (0..sweep.rows.len()).collect();
@@ -174,11 +174,11 @@ fn show_sweep(sweep: &SweepView, look: Look) -> String {
         .map(|row| {
             vec![
                 plain(values(&sweep.names, &row.values)),
-                Cell::new(format::pnl_f64(row.net_pnl)),
-                Cell::new(number(row.sharpe)),
+                Cell::new(format::pnl_f64(row.figures.net_pnl)),
+                Cell::new(number(row.figures.sharpe)),
                 Cell::new(number(row.calmar)),
-                Cell::new(fraction(Some(row.max_drawdown))),
-                Cell::new(format::count(row.fills)),
+                Cell::new(fraction(row.figures.max_drawdown)),
+                Cell::new(format::count(row.figures.fills)),
             ]
         })
         .collect();
@@ -199,8 +199,14 @@ fn show_sweep(sweep: &SweepView, look: Look) -> String {
 }
 
 fn show_walk(walk: &WalkView, look: Look) -> String {
-    let columns =
-        [left("TEST FROM"), left("TO"), left("PARAMETERS"), right("ON TRAINING"), right("NET GAIN"), right("FILLS")];
+    let columns = [
+        left("TEST FROM"),
+        left("TO"),
+        left("PARAMETERS"),
+        right("SHARPE IN TRAINING"),
+        right("NET GAIN"),
+        right("FILLS"),
+    ];
     let rows = walk
         .windows
         .iter()
@@ -209,9 +215,9 @@ fn show_walk(walk: &WalkView, look: Look) -> String {
                 Cell::new(format::time(window.test_from)),
                 Cell::new(format::time(window.test_to)),
                 plain(values(&walk.names, &window.values)),
-                Cell::new(number(window.train_objective)),
-                Cell::new(format::pnl_f64(window.net_pnl)),
-                Cell::new(format::count(window.fills)),
+                Cell::new(number(window.train.sharpe)),
+                Cell::new(format::pnl_f64(window.test.net_pnl)),
+                Cell::new(format::count(window.test.fills)),
             ]
         })
         .collect();

@@ -9,10 +9,10 @@ mod page;
 mod picture;
 mod place;
 mod result;
-mod scale;
-mod shape;
 #[cfg(test)]
 mod samples;
+mod scale;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -169,7 +169,7 @@ fn a_walk_forward_test_chooses_before_it_runs_and_leaves_no_gap() {
     let day = 86_400_000_000_000;
     assert!(windows.iter().all(|w| time(w, "test_from") - time(w, "train_to") == day));
     assert_eq!(result["bars"], (60 - 21) * 24, "the tests alone");
-    let sum: f64 = windows.iter().map(|w| w["net_pnl"].as_f64().unwrap()).sum();
+    let sum: f64 = windows.iter().map(|w| w["test"]["net_pnl"].as_f64().unwrap()).sum();
     assert!((sum - result["net_pnl"].as_f64().unwrap()).abs() < 1e-6);
 
     // A choice does not know what comes after: without the last days, the first windows are the same.

@@ -1,9 +1,9 @@
 //! How results are spread.
 
+use super::super::Report;
 use super::super::scale::Axis;
 use super::super::shape::{Histogram, daily_returns, histogram};
 use super::super::words::{count, duration, percent, signed, signed_percent};
-use super::super::Report;
 use super::html::{Width, note, section};
 use super::plot::{Plot, Unit};
 
@@ -14,14 +14,16 @@ pub(super) fn distributions(report: &Report<'_>) -> String {
     let days = daily_returns(&outcome.curve, outcome.initial_equity.to_f64());
     let closed = || outcome.trips.iter().filter(|trip| trip.left.is_some());
     let results: Vec<f64> = closed().map(|trip| trip.net).collect();
-    let held: Vec<f64> = closed().filter_map(|trip| Some((trip.left?.secs_f64() - trip.entered.secs_f64()).max(0.0))).collect();
+    let held: Vec<f64> =
+        closed().filter_map(|trip| Some((trip.left?.secs_f64() - trip.entered.secs_f64()).max(0.0))).collect();
     let percent_of = |value: f64| signed_percent(value, 2);
     let money = |value: f64| signed(value, 2);
     let extremes = &report.summary.extremes;
     let named = |name: &str, one: Option<levibot_core::backtest::Extreme>| {
         one.map(|one| format!("{name} {} ({})", signed_percent(one.change, 2), super::day(one.start)))
     };
-    let of_days: Vec<String> = [named("best", extremes.best_day), named("worst", extremes.worst_day)].into_iter().flatten().collect();
+    let of_days: Vec<String> =
+        [named("best", extremes.best_day), named("worst", extremes.worst_day)].into_iter().flatten().collect();
     let about = report.summary.skewness.zip(report.summary.kurtosis).map(|(skewness, kurtosis)| {
         format!("skewness {}, kurtosis {} (normal: 3)", signed(skewness, 2), super::number(kurtosis, 2))
     });
@@ -39,7 +41,15 @@ pub(super) fn distributions(report: &Report<'_>) -> String {
     });
     chart("Days", &days, true, Unit::Percent, "return of a UTC day", &percent_of, &of_days)
         + &chart("Trades", &results, true, Unit::Plain, "net result of a trade, quote currency", &money, &of_trades)
-        + &chart("Holding times", &held, false, Unit::Seconds, "time from the first fill to the last", &duration, &of_held.unwrap_or_default())
+        + &chart(
+            "Holding times",
+            &held,
+            false,
+            Unit::Seconds,
+            "time from the first fill to the last",
+            &duration,
+            &of_held.unwrap_or_default(),
+        )
 }
 
 fn chart(
@@ -55,7 +65,11 @@ fn chart(
         return String::new();
     }
     let Some(bins) = histogram(values, BINS) else {
-        let text = format!("{} of them, all alike: {}.", count(values.len() as u64), values.first().copied().map(write).unwrap_or_default());
+        let text = format!(
+            "{} of them, all alike: {}.",
+            count(values.len() as u64),
+            values.first().copied().map(write).unwrap_or_default()
+        );
         return section(title, Width::Half, &note(&text));
     };
     let Histogram { low, width, counts, beyond } = &bins;
@@ -77,7 +91,11 @@ fn chart(
     let outside = if *beyond == 0 {
         String::new()
     } else {
-        format!("{} further out are counted in the outermost bars ({}). ", count(*beyond), percent(*beyond as f64 / values.len() as f64, 1))
+        format!(
+            "{} further out are counted in the outermost bars ({}). ",
+            count(*beyond),
+            percent(*beyond as f64 / values.len() as f64, 1)
+        )
     };
     let label = format!("Histogram: {across}, {} values", values.len());
     section(title, Width::Half, &(plot.finish(&label, "how many", across, 12.0) + &note(&(outside + text))))
