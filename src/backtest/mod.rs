@@ -100,8 +100,10 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let found = search(request, &ground, seed, how)?;
     bar.finish_and_clear();
 
-    let options =
-        SummaryOptions { seed, trials: found.trials, on_initial, market: Some(&market), ..SummaryOptions::default() };
+    // Intervals and tests by drawing again are shown by the report alone.
+    let resamples = if request.out.is_some() && request.report { RESAMPLES } else { 0 };
+    let (trials, past) = (found.trials, Some(&market));
+    let options = SummaryOptions { seed, resamples, trials, on_initial, market: past, ..SummaryOptions::default() };
     let summary = summarise(&found.outcome, &options);
     let chosen = found.chosen(&policies)?;
     let settings = settings::of(request, &ground, &chosen, digest, &told);
