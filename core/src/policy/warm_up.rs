@@ -12,15 +12,14 @@ pub(super) fn warm_up_bars(plan: &Plan) -> usize {
         let own = match *node {
             Node::Number(_) | Node::Time(_) | Node::Position(_) | Node::Model(_) => 0,
             Node::Bar(_) => 1,
-            Node::Regime(RegimeValue::Up | RegimeValue::Down | RegimeValue::Range) => Classifier::TREND_WARM_UP,
             Node::Regime(RegimeValue::Calm | RegimeValue::Wild) => Classifier::ACTIVITY_WARM_UP,
+            Node::Regime(_) => Classifier::TREND_WARM_UP,
             Node::Feature(id) => id.warm_up(),
             Node::Rolling(rolling, source, length) => {
                 // A source that is always there has a first value on the first bar.
                 of(source).max(1) + length as usize - usize::from(!looks_back(rolling))
             }
             Node::Indicator(Indicator::Atr, length) => length as usize + 1,
-            // Two bars at least: the first one has no predecessor.
             Node::Indicator(Indicator::Adx, length) => 2 * length as usize,
             Node::Unary(_, a) => of(a),
             Node::Binary(Binary::CrossesAbove | Binary::CrossesBelow, a, b) => of(a).max(of(b)).max(1) + 1,
