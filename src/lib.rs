@@ -2,6 +2,7 @@
 //! clock, a file, a socket or a thread is here.
 
 pub mod app;
+pub mod backtest;
 #[cfg(feature = "fault-injection")]
 pub mod chaos;
 pub mod child_process;

@@ -42,6 +42,9 @@ enum Command {
     Trades(TradesArgs),
     /// Run a record again from its tape and compare every decision and record; 0 when nothing differs, 1 when something does
     ReplayRecord(ReplayArgs),
+    /// Run a policy over prices of the past, once or with many parameters
+    #[command(after_help = cli::AFTER_HELP)]
+    Backtest(Box<cli::BacktestArgs>),
     /// Train a version of the fusion model
     #[command(disable_help_flag = true)]
     Train(ModelArgs),
@@ -206,6 +209,7 @@ fn main() -> ExitCode {
         Command::Trades(args) => run_trades(args, &cli.client),
         Command::ReplayRecord(args) => run_again(args, &cli.client),
         Command::Collect(args) => run_collect(args, &cli.client),
+        Command::Backtest(args) => run_backtest(args, &cli.client),
         Command::Train(ModelArgs { args })
         | Command::Retrain(ModelArgs { args })
         | Command::Predict(ModelArgs { args })
@@ -409,6 +413,16 @@ fn run_simulation(args: &SimulateArgs, client: &ClientArgs) -> u8 {
         }
         Err(error) => fail(&error),
     }
+}
+
+fn run_backtest(args: &cli::BacktestArgs, client: &ClientArgs) -> u8 {
+    let note = |text: &str| {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    };
+    cli::run_backtest(args, client, &mut std::io::stdout(), note).unwrap_or_else(|error| {
+        complain(&error);
+        error.exit_code()
+    })
 }
 
 fn ended(outcome: Result<(), CliError>) -> u8 {

@@ -4,6 +4,8 @@
 //! its exit code.
 
 mod args;
+mod backtest;
+mod backtest_args;
 #[cfg(feature = "fault-injection")]
 mod chaos;
 mod closing;
@@ -19,6 +21,8 @@ use std::time::Duration;
 pub use args::{
     AFTER_HELP, ClientArgs, ClientCommand, ClosingArgs, HaltArg, RiskCommand, ScopeArg, SimulateArgs, TestStopArgs,
 };
+pub use backtest::{BacktestCliError, run_backtest};
+pub use backtest_args::BacktestArgs;
 #[cfg(feature = "fault-injection")]
 pub use chaos::ChaosArgs;
 pub use closing::show_flat;

@@ -1,7 +1,7 @@
 //! Checks of what the account decides with: account, strategies, paper venue.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use levibot_core::account::RiskPolicy;
 use levibot_core::domain::{Money, Symbol};
@@ -33,13 +33,17 @@ pub(super) fn account(at: Origin<'_>, shelf: Shelf, raw: RawAccount) -> Result<A
         let remedy = "write an amount over zero of the account's currency, such as \"10000\"";
         return Err(at.refuse("account.initial_cash", initial_cash, "an account opens with cash", remedy));
     }
-    let key = "`account.risk`";
-    let risk = RiskPolicy::from_yaml(&shelf.read(&risk_file, key)?).map_err(|error| ConfigError::Policy {
-        file: risk_file.clone(),
+    let risk = limits(shelf, &risk_file, "`account.risk`")?;
+    Ok(AccountConfig { name, kind, currency, initial_cash, risk_file, risk })
+}
+
+/// The limits in a file that `key` named.
+pub(super) fn limits(shelf: Shelf, file: &Path, key: &str) -> Result<RiskPolicy, ConfigError> {
+    RiskPolicy::from_yaml(&shelf.read(file, key)?).map_err(|error| ConfigError::Policy {
+        file: file.to_owned(),
         key: key.to_owned(),
         text: masked(&error.to_string()),
-    })?;
-    Ok(AccountConfig { name, kind, currency, initial_cash, risk_file, risk })
+    })
 }
 
 /// Whether this can be the name of a currency or an asset.
@@ -70,7 +74,7 @@ pub(super) fn strategies(
     Ok(StrategiesConfig { default, symbols })
 }
 
-fn strategy(shelf: Shelf, file: PathBuf, key: &str) -> Result<StrategyFile, ConfigError> {
+pub(super) fn strategy(shelf: Shelf, file: PathBuf, key: &str) -> Result<StrategyFile, ConfigError> {
     let policy = StrategyPolicy::from_yaml(&shelf.read(&file, key)?).map_err(|error| ConfigError::Policy {
         file: file.clone(),
         key: key.to_owned(),

@@ -70,7 +70,11 @@ pub(super) fn market(
 }
 
 /// The file of trading rules: one table a symbol.
-fn instruments(shelf: Shelf, file: &Path, venue: Venue) -> Result<BTreeMap<Symbol, Instrument>, ConfigError> {
+pub(super) fn instruments(
+    shelf: Shelf,
+    file: &Path,
+    venue: Venue,
+) -> Result<BTreeMap<Symbol, Instrument>, ConfigError> {
     let key = "`market.instruments`";
     let text = shelf.read(file, key)?;
     let rules: BTreeMap<Symbol, RawRules> = toml_of(&text, file, key, "config/symbols/binance.toml")?;

@@ -12,6 +12,7 @@ mod host;
 mod market;
 mod model;
 mod overrides;
+mod parts;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use entries::{Change, Effect};
 pub use error::ConfigError;
 pub use model::{ModelConfig, model_binary};
 pub use overrides::{Overrides, SLACK_WEBHOOK, arguments, environment};
+pub use parts::{limits, policy, shipped_rules};
 pub use text::parse_to;
 
 /// A file that is built into the binary, by its place in the repository.

@@ -134,7 +134,11 @@ pub(super) fn time_marks((from, to): (f64, f64), most: usize) -> Vec<(f64, Strin
         return clock_marks((from, to), most);
     }
     let months = days / 30.4;
-    let step = if months < most / 2.0 { None } else { [1, 2, 3, 6, 12, 24, 60, 120].into_iter().find(|step| months / f64::from(*step) <= most) };
+    let step = if months < most / 2.0 {
+        None
+    } else {
+        [1, 2, 3, 6, 12, 24, 60, 120].into_iter().find(|step| months / f64::from(*step) <= most)
+    };
     match step {
         Some(step) => month_marks((from, to), step),
         None if months >= most / 2.0 => month_marks((from, to), 240),

@@ -47,7 +47,7 @@ const CORE_ROOMS: [(&str, &[&str]); 20] = [
 ];
 
 /// The rooms of the daemon that a face may name besides itself: people reach everything through `control`.
-const FACES: [(&str, &[&str]); 3] = [("http", &["control"]), ("cli", &["control"]), ("control", &[])];
+const FACES: [(&str, &[&str]); 3] = [("http", &["control"]), ("cli", &["control", "backtest"]), ("control", &[])];
 
 /// A word that may stand in some files only.
 struct Word {

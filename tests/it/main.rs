@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod backtest;
 mod bad_input;
 mod carried;
 #[cfg(feature = "fault-injection")]

@@ -7,6 +7,7 @@
 mod error;
 mod feed;
 mod funding;
+mod number;
 mod reader;
 mod report;
 mod stamp;
@@ -131,9 +132,17 @@ fn agreed_timeframe(symbol: Symbol, files: &[RawFile], given: Option<Timeframe>)
 /// The most common distance of neighbours, where it is a possible timeframe.
 fn common_spacing(bars: &[Bar]) -> Option<Timeframe> {
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    // Nearly all distances are the same: one look-up serves a run of them.
+    let (mut step, mut run) = (0, 0);
     for pair in bars.windows(2) {
-        *counts.entry((pair[1].open_ts - pair[0].open_ts).nanos()).or_default() += 1;
+        let next = (pair[1].open_ts - pair[0].open_ts).nanos();
+        if next != step {
+            *counts.entry(step).or_default() += run;
+            (step, run) = (next, 0);
+        }
+        run += 1;
     }
+    *counts.entry(step).or_default() += run;
     // `max_by_key` takes the last of equals; reversed, that is the shortest.
     let (nanos, _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
     let second = Ts::from_secs(1).nanos();

@@ -8,7 +8,7 @@ use std::path::Path;
 use csv::ByteRecord;
 use flate2::bufread::MultiGzDecoder;
 
-use super::{FileError, FileReport, RowFault, stamp};
+use super::{FileError, FileReport, RowFault, number, stamp};
 use crate::domain::{Bar, BarFault, Symbol};
 
 /// How a gzip file begins, whatever its name.
@@ -115,10 +115,7 @@ impl Columns {
             return Err(RowFault::Fields);
         }
         let open_ts = stamp::parse(&record[self.time]).ok_or(RowFault::Time)?;
-        let number = |at: usize| {
-            let text = std::str::from_utf8(record[at].trim_ascii()).map_err(|_| RowFault::Number)?;
-            text.parse::<f64>().map_err(|_| RowFault::Number)
-        };
+        let number = |at: usize| number::parse(&record[at]).ok_or(RowFault::Number);
         let [open, high, low, close, volume] = self.numbers;
         let bar = Bar {
             open_ts,

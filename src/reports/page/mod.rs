@@ -146,7 +146,8 @@ fn headline(report: &Report<'_>) -> String {
     let (summary, outcome) = (report.summary, report.outcome);
     let level = summary.intervals.map(|all| percent(all.confidence, 0)).unwrap_or_default();
     let within = |interval: Option<Interval>, write: &dyn Fn(f64) -> String| {
-        interval.map_or_else(|| "no interval: too little data".to_owned(), |one| format!("{level}: {}", ends(one, write)))
+        interval
+            .map_or_else(|| "no interval: too little data".to_owned(), |one| format!("{level}: {}", ends(one, write)))
     };
     let two = |value: f64| number(value, 2);
     let one_percent = |value: f64| percent(value, 1);
@@ -159,7 +160,11 @@ fn headline(report: &Report<'_>) -> String {
             &format!("net gain, {}", report.currency),
             &signed(net, 2),
             html::sign(net),
-            &format!("{} of {}", or_none(summary.total_return, |value| signed_percent(value, 1)), number(summary.initial_equity, 0)),
+            &format!(
+                "{} of {}",
+                or_none(summary.total_return, |value| signed_percent(value, 1)),
+                number(summary.initial_equity, 0)
+            ),
         ),
         figure(
             "return a year",
@@ -167,7 +172,12 @@ fn headline(report: &Report<'_>) -> String {
             summary.annual_return.and_then(html::sign),
             &within(intervals.and_then(|all| all.annual_return), &one_percent),
         ),
-        figure("Sharpe ratio a year", &or_none(summary.sharpe, two), None, &within(intervals.and_then(|all| all.sharpe), &two)),
+        figure(
+            "Sharpe ratio a year",
+            &or_none(summary.sharpe, two),
+            None,
+            &within(intervals.and_then(|all| all.sharpe), &two),
+        ),
         figure(
             "true Sharpe over 0 (PSR)",
             &or_none(chance.probabilistic_sharpe, one_percent),
@@ -190,7 +200,12 @@ fn headline(report: &Report<'_>) -> String {
             None,
             &within(intervals.and_then(|all| all.max_drawdown), &one_percent),
         ),
-        figure("Sortino, Calmar", &format!("{}, {}", or_none(summary.sortino, two), or_none(summary.calmar, two)), None, "a year"),
+        figure(
+            "Sortino, Calmar",
+            &format!("{}, {}", or_none(summary.sortino, two), or_none(summary.calmar, two)),
+            None,
+            "a year",
+        ),
         figure(
             "trades",
             &count(trades.count as u64),
@@ -201,9 +216,17 @@ fn headline(report: &Report<'_>) -> String {
             "win rate",
             &or_none(trades.win_rate, one_percent),
             None,
-            &trades.win_rate_bounds.map(|b| format!("95 %: {} to {}", one_percent(b.low), one_percent(b.high))).unwrap_or_default(),
+            &trades
+                .win_rate_bounds
+                .map(|b| format!("95 %: {} to {}", one_percent(b.low), one_percent(b.high)))
+                .unwrap_or_default(),
         ),
-        figure("profit factor", &or_none(trades.profit_factor, two), None, &format!("wins / losses; payoff {}", or_none(trades.payoff, two))),
+        figure(
+            "profit factor",
+            &or_none(trades.profit_factor, two),
+            None,
+            &format!("wins / losses; payoff {}", or_none(trades.payoff, two)),
+        ),
         figure(
             &format!("costs, {}", report.currency),
             &number(summary.costs.fees + summary.costs.slippage + summary.costs.funding, 2),

@@ -26,15 +26,16 @@ pub(super) fn equity(report: &Report<'_>) -> String {
     let deepest = span_of(below.iter().map(|point| point.1));
     let ends = line.first().zip(line.last()).map(|(first, last)| (first.0, last.0)).unwrap_or_default();
     let label = format!("Equity, {}", range(outcome.from, outcome.to));
-    let body = Plot::over_time(&line, up)
-        .rules(Unit::Plain, 6)
-        .stroke("guide", (ends.0, initial), (ends.1, initial))
-        .area("a", &line)
-        .finish(&label, &format!("equity at the close of each frame, {}", report.currency), "", 19.0)
-        + &Plot::over_time(&below, Axis::linear((deepest.0, 0.0)))
-            .rules(Unit::Percent, 4)
-            .area("bad", &below)
-            .finish("Drawdown over time", "drawdown from the highest equity so far", "time, UTC", 9.0);
+    let body =
+        Plot::over_time(&line, up)
+            .rules(Unit::Plain, 6)
+            .stroke("guide", (ends.0, initial), (ends.1, initial))
+            .area("a", &line)
+            .finish(&label, &format!("equity at the close of each frame, {}", report.currency), "", 19.0)
+            + &Plot::over_time(&below, Axis::linear((deepest.0, 0.0)))
+                .rules(Unit::Percent, 4)
+                .area("bad", &below)
+                .finish("Drawdown over time", "drawdown from the highest equity so far", "time, UTC", 9.0);
     section("Equity and drawdown", Width::Wide, &body)
 }
 

@@ -67,7 +67,8 @@ impl Plot {
     }
 
     fn mark_across(&mut self, value: f64, html: &str) {
-        let _ = write!(self.marks_across, "<span style=\"left:{:.2}%\">{html}</span>", self.across.place(value) * 100.0);
+        let _ =
+            write!(self.marks_across, "<span style=\"left:{:.2}%\">{html}</span>", self.across.place(value) * 100.0);
         self.marks += 1;
     }
 
@@ -130,7 +131,10 @@ impl Plot {
             let base = self.at((0.0, if self.up.is_log() { f64::MIN_POSITIVE } else { 0.0 })).1;
             let list = listed(&points);
             let (from, to) = (first.0, last.0);
-            let _ = write!(self.body, "<polygon class=\"{class}\" points=\"{from:.1},{base:.1} {list} {to:.1},{base:.1}\"/>");
+            let _ = write!(
+                self.body,
+                "<polygon class=\"{class}\" points=\"{from:.1},{base:.1} {list} {to:.1},{base:.1}\"/>"
+            );
         }
         self.line(class, line)
     }

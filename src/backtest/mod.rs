@@ -1,0 +1,255 @@
+//! `levibot backtest`: price files and a policy in, what it would have come to out.
+//!
+//! The simulation itself is that of `levibot_core::backtest`; here files are read, settings are gathered, parameters are
+//! tried on all processors, and the result is written. The same request gives the same result whatever the number of
+//! threads, but for the times that it took.
+
+mod account;
+mod error;
+mod grid;
+mod instruments;
+mod interrupt;
+mod load;
+mod output;
+mod policy;
+mod pool;
+mod request;
+mod resample;
+mod settings;
+mod stitch;
+mod sweep;
+mod trial;
+mod view;
+mod walk;
+
+use std::cell::RefCell;
+use std::sync::atomic::AtomicBool;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use levibot_core::backtest::{Keep, Outcome, Summary, SummaryOptions, Trials, summarise};
+use levibot_core::engine::StrategyPolicy;
+
+pub use error::BacktestError;
+pub use request::{AccountRequest, Axis, CostRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set};
+pub use view::{
+    AccountView, CostView, Exact, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView, WindowView,
+};
+
+use crate::config::{self, Config, Overrides, environment};
+use crate::telemetry::clock;
+use account::Terms;
+use grid::Grid;
+use load::Prices;
+use sweep::How;
+use trial::{Ground, TrialError};
+use view::Rest;
+
+/// How often a report draws again.
+const RESAMPLES: u32 = 1_000;
+
+/// A finished backtest.
+#[derive(Debug)]
+pub struct Done {
+    /// The result.
+    pub view: View,
+    /// Everything that happened.
+    pub outcome: Outcome,
+    /// What it means.
+    pub summary: Summary,
+    /// Whether Ctrl-C ended it before all was done.
+    pub interrupted: bool,
+}
+
+/// Does what is asked; what has to be known on the way is told by `tell`, a line each.
+///
+/// Without a configuration the account is that of a policy measured by itself: 10,000 USDT, 5 basis points a side and
+/// nothing else. Where every policy states its own sizes and no file of limits is named, no limit binds; otherwise the
+/// limits are those that are shipped.
+///
+/// # Errors
+/// [`BacktestError`]; nothing is written then.
+pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError> {
+    let warnings = RefCell::new(Vec::new());
+    let tell = |text: &str| {
+        tell(text);
+        warnings.borrow_mut().push(text.to_owned());
+    };
+    let is_search = !request.sweep.is_empty();
+    check(request)?;
+    let stop = if is_search { interrupt::flag() } else { AtomicBool::new(false).into() };
+    let threads = request.threads.unwrap_or_else(pool::cores);
+    let config = match &request.config {
+        Some(file) => Some(Config::load(file, &Overrides::default(), &environment())?),
+        None => None,
+    };
+    if let Some(out) = &request.out {
+        output::prepare(out)?;
+    }
+    let began = clock::monotonic_now();
+    let Prices { market, digest } = load::prices(request, threads, &tell)?;
+    let load_seconds = (clock::monotonic_now() - began).secs_f64();
+
+    let policies = policies(request, config.as_ref(), &market)?;
+    let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies)?;
+    let on_initial = setup.unlimited && policies.iter().all(policy::has_fixed_size);
+    let ground =
+        Ground { market: &market, setup: &setup, paper: &paper, policies: &policies, forecasts: None, on_initial };
+    let seed = paper.seed();
+    let bar = progress(request.quiet);
+    let how = How { threads, objective: request.objective, stop: &stop, bar: &bar };
+    let found = search(request, &ground, seed, how)?;
+    bar.finish_and_clear();
+
+    // Intervals and tests by drawing again are shown by the report alone.
+    let resamples = if request.out.is_some() && request.report { RESAMPLES } else { 0 };
+    let (trials, past) = (found.trials, Some(&market));
+    let options = SummaryOptions { seed, resamples, trials, on_initial, market: past, ..SummaryOptions::default() };
+    let summary = summarise(&found.outcome, &options);
+    let chosen = found.chosen(&policies)?;
+    let settings = settings::of(request, &ground, &chosen, digest, &told);
+    let interrupted = found.sweep.as_ref().is_some_and(|sweep| sweep.interrupted)
+        || found.walk_forward.as_ref().is_some_and(|walk| walk.interrupted);
+    let Found { outcome, seconds, sweep, walk_forward, .. } = found;
+    let warnings = warnings.into_inner();
+    let rest = Rest { seconds, load_seconds, sweep, walk_forward, settings, warnings };
+    let view = View::of(&outcome, &summary, rest);
+    let done = Done { view, outcome, summary, interrupted };
+    if let Some(out) = &request.out {
+        output::write(out, &done, &chosen, request.report)?;
+    }
+    Ok(done)
+}
+
+/// Options that need each other.
+fn check(request: &Request) -> Result<(), BacktestError> {
+    let none = request.sweep.is_empty();
+    if none && request.walk.is_some() {
+        let reason = "there is nothing to choose";
+        return Err(BacktestError::value("--walk-forward", "given", reason, "name parameters with --sweep"));
+    }
+    if let Some(points) = request.sweep_random.filter(|_| none) {
+        let reason = "there is nothing to draw from";
+        return Err(BacktestError::value("--sweep-random", points, reason, "name parameters with --sweep"));
+    }
+    if request.threads == Some(0) {
+        return Err(BacktestError::value("--threads", 0, "somebody must do the work", "write 1 or more"));
+    }
+    if let (Some(from), Some(to)) = (request.from, request.to)
+        && from >= to
+    {
+        let remedy = "choose a start before the end";
+        return Err(BacktestError::value("--from", format!("{from} to {to}"), "no time lies between", remedy));
+    }
+    if let Some((name, _)) = request.set.iter().find(|(name, _)| request.sweep.iter().any(|axis| axis.name == *name)) {
+        return Err(BacktestError::value("--set", name, "--sweep tries values of it", "name it once"));
+    }
+    Ok(())
+}
+
+/// The policy of every symbol, in the market's order, with what --set says.
+fn policies(
+    request: &Request,
+    config: Option<&Config>,
+    market: &levibot_core::backtest::MarketPast,
+) -> Result<Vec<StrategyPolicy>, BacktestError> {
+    let values: Vec<(&str, f64)> = request.set.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let set = |file: &std::path::Path, policy: &StrategyPolicy| {
+        policy::with(policy, &values).map_err(|text| BacktestError::Parameters {
+            file: file.to_owned(),
+            set: values.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", "),
+            text,
+        })
+    };
+    match (&request.policy, config) {
+        (Some(file), _) => {
+            let policy = set(file, &config::policy(file)?.policy)?;
+            Ok(vec![policy; market.symbols.len()])
+        }
+        (None, Some(config)) => {
+            let strategies = &config.strategies;
+            market.symbols.iter().map(|one| set(strategies.file_of(one.symbol), strategies.of(one.symbol))).collect()
+        }
+        (None, None) => {
+            let remedy = "name a file such as policies/strategies/ema_cross.yaml";
+            Err(BacktestError::value("--policy", "missing", "there is nothing to decide with", remedy))
+        }
+    }
+}
+
+/// What a search has found, or the one run where there was none.
+struct Found {
+    outcome: Outcome,
+    seconds: f64,
+    /// Parameters of the outcome.
+    best: Vec<(String, f64)>,
+    trials: Option<Trials>,
+    sweep: Option<SweepView>,
+    walk_forward: Option<WalkView>,
+}
+
+impl Found {
+    /// The policies with the parameters of the outcome; those of a walk change as it goes.
+    fn chosen(&self, policies: &[StrategyPolicy]) -> Result<Vec<StrategyPolicy>, BacktestError> {
+        let best: Vec<(&str, f64)> = self.best.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        policies.iter().map(|one| policy::with(one, &best).map_err(BacktestError::Run)).collect()
+    }
+}
+
+fn search(request: &Request, ground: &Ground<'_>, seed: u64, how: How<'_>) -> Result<Found, BacktestError> {
+    let keep = Keep { curve: true, trips: true, executions: request.out.is_some() };
+    let range = (request.from, request.to);
+    if request.sweep.is_empty() {
+        let (outcome, seconds) = once(ground, &[], range, keep)?;
+        return Ok(Found { outcome, seconds, best: Vec::new(), trials: None, sweep: None, walk_forward: None });
+    }
+    let grid = Grid::new(&request.sweep, request.sweep_random, seed)?;
+    if let Some(walk) = request.walk {
+        let windows = walk::plan(ground, walk, request.from, request.to)?;
+        begin(how.bar, windows.len() * grid.len(), "choosing parameters");
+        let walked = walk::walk(ground, &grid, &windows, how, keep)?;
+        return Ok(Found {
+            outcome: walked.outcome,
+            seconds: walked.seconds,
+            best: Vec::new(),
+            trials: None,
+            sweep: None,
+            walk_forward: Some(walked.view),
+        });
+    }
+    begin(how.bar, grid.len(), "trying parameters");
+    let swept = sweep::sweep(ground, &grid, range, how)?;
+    let values: Vec<(&str, f64)> = swept.best.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let (outcome, seconds) = once(ground, &values, range, keep)?;
+    Ok(Found { outcome, seconds, best: swept.best, trials: swept.trials, sweep: Some(swept.view), walk_forward: None })
+}
+
+/// One run, and the seconds that it took.
+fn once(
+    ground: &Ground<'_>,
+    values: &[(&str, f64)],
+    (from, to): (Option<levibot_core::domain::Ts>, Option<levibot_core::domain::Ts>),
+    keep: Keep,
+) -> Result<(Outcome, f64), BacktestError> {
+    let began = clock::monotonic_now();
+    let outcome = ground.run(values, from, to, keep).map_err(|error| match error {
+        TrialError::Refused(why) | TrialError::Failed(why) => BacktestError::Run(why),
+    })?;
+    Ok((outcome, (clock::monotonic_now() - began).secs_f64()))
+}
+
+/// A progress bar on standard error; hidden where that is no terminal, and at first.
+fn progress(quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    match ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} {eta}") {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+fn begin(bar: &ProgressBar, total: usize, what: &'static str) {
+    bar.set_length(total as u64);
+    bar.set_message(what);
+}

@@ -1,0 +1,143 @@
+//! The folder of a result.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use levibot_core::domain::Symbol;
+use levibot_core::engine::StrategyPolicy;
+
+use super::view::{Settings, SweepView, WalkView};
+use super::{BacktestError, Done, policy};
+use crate::reports::{self, PolicyText, RESULT_JSON, Report, Sweep, SweepRow, Window};
+
+fn fail(path: PathBuf) -> impl FnOnce(io::Error) -> BacktestError {
+    move |source| BacktestError::Write { path, source }
+}
+
+/// Makes the folder and sees that it can be written to, before any work is done for it.
+pub(super) fn prepare(folder: &Path) -> Result<(), BacktestError> {
+    fs::create_dir_all(folder).map_err(fail(folder.to_owned()))?;
+    let probe = folder.join(".levibot-probe");
+    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(fail(folder.to_owned()))
+}
+
+/// Writes the report, or its figures alone.
+pub(super) fn write(folder: &Path, done: &Done, policies: &[StrategyPolicy], whole: bool) -> Result<(), BacktestError> {
+    let Done { view, outcome, summary, .. } = done;
+    let settings = &view.settings;
+    let first = policies.first();
+    let source = first.map(policy::source).unwrap_or_default();
+    let name = settings.policies.keys().cloned().collect::<Vec<_>>().join(", ");
+    let parameters: Vec<(String, f64)> = first.map(policy::parameters).unwrap_or_default().into_iter().collect();
+    let symbols: Vec<Symbol> = settings.symbols.clone();
+    let (asked, costs) = (asked(settings), costs(settings));
+    let data = [format!("{}, digest {}", settings.data, settings.data_hash)];
+    let notes = notes(done);
+    let sweep = view.sweep.as_ref().map(sweep);
+    let windows = view.walk_forward.as_ref().map(windows).unwrap_or_default();
+    let report = Report {
+        policy: PolicyText { name: &name, source: &source, parameters: &parameters },
+        symbols: &symbols,
+        currency: &settings.account.currency,
+        settings: &asked,
+        costs: &costs,
+        data: &data,
+        notes: &notes,
+        seconds: view.seconds,
+        build: env!("CARGO_PKG_VERSION"),
+        outcome,
+        summary,
+        sweep: sweep.as_ref(),
+        windows: &windows,
+    };
+    if whole {
+        reports::write(folder, &report)?;
+        return Ok(());
+    }
+    // Beside its place first: where it is, all of it is.
+    let (place, beside) = (folder.join(RESULT_JSON), folder.join(".result.json.new"));
+    let text = reports::result_json(&report)?;
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, &place)).map_err(fail(place))
+}
+
+fn pair(name: &str, value: impl ToString) -> (String, String) {
+    (name.to_owned(), value.to_string())
+}
+
+/// What was asked for besides costs.
+fn asked(settings: &Settings) -> Vec<(String, String)> {
+    let account = &settings.account;
+    let kind = match account.kind {
+        levibot_core::domain::AccountKind::Linear => "linear",
+        levibot_core::domain::AccountKind::Spot => "spot",
+    };
+    let mut pairs = vec![pair("timeframe", settings.timeframe)];
+    pairs.extend(settings.from.map(|from| pair("from", from)));
+    pairs.extend(settings.to.map(|to| pair("to", to)));
+    pairs.extend([
+        pair("account", kind),
+        pair("cash", format!("{} {}", account.cash, account.currency)),
+        pair("limits", if account.unlimited { "none" } else { "as named" }),
+        pair("seed", settings.costs.seed),
+    ]);
+    pairs
+}
+
+fn costs(settings: &Settings) -> Vec<(String, String)> {
+    let costs = &settings.costs;
+    vec![
+        pair("fee a side", costs.fee),
+        pair("spread", costs.spread),
+        pair("slippage", costs.slippage),
+        pair("latency, ms", costs.latency_ms),
+        pair("participation", costs.participation),
+    ]
+}
+
+/// What must be known before the figures are believed.
+fn notes(done: &Done) -> Vec<String> {
+    let settings = &done.view.settings;
+    let mut notes = Vec::new();
+    if settings.account.unlimited {
+        notes.push("limits: none; the policy is measured by itself".to_owned());
+    }
+    let told: Vec<&str> = settings
+        .instruments
+        .iter()
+        .filter(|(_, rules)| rules.told_from_prices)
+        .map(|(symbol, _)| symbol.as_str())
+        .collect();
+    if !told.is_empty() {
+        notes.push(format!("trading rules told from prices, without minimum: {}", told.join(", ")));
+    }
+    if done.interrupted {
+        notes.push("interrupted: what was done by then".to_owned());
+    }
+    notes.extend(done.view.warnings.iter().cloned());
+    notes
+}
+
+fn sweep(view: &SweepView) -> Sweep {
+    let row = |row: &super::Row| SweepRow { values: row.values.clone(), figures: row.figures };
+    Sweep {
+        parameters: view.names.clone(),
+        chosen_by: view.objective.clone(),
+        rows: view.rows.iter().map(row).collect(),
+        chosen: view.chosen,
+        overfitting: view.overfitting.clone(),
+    }
+}
+
+fn windows(view: &WalkView) -> Vec<Window> {
+    let window = |window: &super::WindowView| Window {
+        train_from: window.train_from,
+        train_to: window.train_to,
+        from: window.test_from,
+        to: window.test_to,
+        parameters: view.names.iter().cloned().zip(window.values.iter().copied()).collect(),
+        train: window.train,
+        test: window.test,
+    };
+    view.windows.iter().map(window).collect()
+}

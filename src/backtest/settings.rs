@@ -1,0 +1,52 @@
+//! What a backtest was made with, for its result.
+
+use std::collections::BTreeMap;
+
+use levibot_core::domain::Symbol;
+use levibot_core::engine::StrategyPolicy;
+
+use super::trial::Ground;
+use super::view::{AccountView, CostView, PolicyView, RulesView, Settings};
+use super::{Request, policy};
+
+pub(super) fn of(
+    request: &Request,
+    ground: &Ground<'_>,
+    policies: &[StrategyPolicy],
+    digest: u64,
+    told: &[Symbol],
+) -> Settings {
+    let (setup, paper) = (ground.setup, ground.paper);
+    let shown = |one: &StrategyPolicy| {
+        let view = PolicyView { hash: format!("{:016x}", one.hash()), parameters: policy::parameters(one) };
+        (one.name().to_owned(), view)
+    };
+    let rules = |symbol: Symbol, tick: String| (symbol, RulesView { tick, told_from_prices: told.contains(&symbol) });
+    let instruments: BTreeMap<_, _> =
+        setup.instruments.iter().map(|one| rules(one.id().symbol, one.tick().to_string())).collect();
+    Settings {
+        data: request.data.display().to_string(),
+        data_hash: format!("{digest:016x}"),
+        symbols: instruments.keys().copied().collect(),
+        timeframe: ground.market.timeframe,
+        from: request.from,
+        to: request.to,
+        policies: policies.iter().map(shown).collect(),
+        account: AccountView {
+            kind: setup.kind,
+            currency: setup.currency.clone(),
+            cash: setup.initial_cash,
+            unlimited: setup.unlimited,
+        },
+        costs: CostView {
+            fee: paper.fee().rate(),
+            spread: paper.spread().full(),
+            slippage: paper.slippage().mean(),
+            latency_ms: paper.latency().mean().secs_f64() * 1e3,
+            participation: paper.participation().share(),
+            seed: paper.seed(),
+        },
+        instruments,
+        in_sample: false,
+    }
+}
