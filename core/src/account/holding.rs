@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::assets::share;
+use crate::domain::money::normalized;
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +17,8 @@ pub struct Holding {
     pub realised: Decimal,
     /// Fees paid.
     pub fees: Decimal,
+    /// Funding paid; under zero it was received.
+    pub funding: Decimal,
 }
 
 /// What a trade did to a position.
@@ -38,13 +41,13 @@ impl Holding {
         if !closing.is_zero() {
             let released = share(self.cost, closing, self.net.abs())?;
             let gained = (-moved).checked_mul(price)?.checked_sub(released)?;
-            next.realised = next.realised.checked_add(gained)?.normalize();
+            next.realised = next.realised.checked_add(gained).map(normalized)?;
             next.net = next.net.checked_add(moved)?;
             next.cost = next.cost.checked_sub(released)?;
         }
         let opening = units.checked_sub(moved)?;
-        next.net = next.net.checked_add(opening)?.normalize();
-        next.cost = next.cost.checked_add(opening.checked_mul(price)?)?.normalize();
+        next.net = next.net.checked_add(opening).map(normalized)?;
+        next.cost = next.cost.checked_add(opening.checked_mul(price)?).map(normalized)?;
         Some(Change { after: next, closed: !closing.is_zero() && closing == self.net.abs() })
     }
 
@@ -62,6 +65,11 @@ impl Holding {
     /// The position with more fees paid; `None` beyond what decimals hold.
     pub(super) fn charged(self, fee: Decimal) -> Option<Self> {
         Some(Self { fees: self.fees.checked_add(fee)?.normalize(), ..self })
+    }
+
+    /// The position with more funding paid; `None` beyond what decimals hold.
+    pub(super) fn funded(self, paid: Decimal) -> Option<Self> {
+        Some(Self { funding: self.funding.checked_add(paid).map(normalized)?, ..self })
     }
 
     /// What closing at `mark` would gain, before fees; `None` beyond what decimals hold.

@@ -12,6 +12,7 @@ mod counts;
 mod decisions;
 mod dust;
 pub mod exits;
+pub mod funding;
 pub mod holding;
 mod inquiry;
 pub mod ledger;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use self::core::Account;
 pub use approved::Approved;
+pub use book::Book;
 pub use policy::{OnStop, RiskPolicy, SizingMethod};
 pub use protections::{ActiveProtection, Protection};
 pub use recording::Recording;

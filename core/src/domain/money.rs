@@ -33,6 +33,31 @@ const LARGEST: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
 /// The same for money: ten times as much.
 const LARGEST_MONEY: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
 
+/// Whether a value, sign aside, is over a bound that is a whole number. One whose digits alone are not is not: no digit stands
+/// before the first.
+fn is_over(value: Decimal, most: Decimal) -> bool {
+    value.mantissa().unsigned_abs() > most.mantissa().unsigned_abs() && value.abs() > most
+}
+
+/// Without trailing zeros: what [`Decimal::normalize`] gives, by divisions of 64 bits where they hold the digits. Every sum of
+/// an account goes through here.
+pub(crate) fn normalized(value: Decimal) -> Decimal {
+    let mut scale = value.scale();
+    let Ok(mut digits) = u64::try_from(value.mantissa().unsigned_abs()) else { return value.normalize() };
+    if digits == 0 {
+        return Decimal::ZERO;
+    }
+    if scale == 0 {
+        return value;
+    }
+    while scale > 0 && digits.is_multiple_of(10) {
+        (digits, scale) = (digits / 10, scale - 1);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a number")]
+    let (low, high) = (digits as u32, (digits >> 32) as u32);
+    Decimal::from_parts(low, high, 0, value.is_sign_negative(), scale)
+}
+
 /// A price in quote currency, over zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(Decimal);
@@ -54,12 +79,12 @@ impl Price {
         if value <= Decimal::ZERO {
             return Err(NumberError::PriceNotPositive(value));
         }
-        if value > LARGEST { Err(NumberError::TooLarge(value)) } else { Ok(Self(value.normalize())) }
+        if is_over(value, LARGEST) { Err(NumberError::TooLarge(value)) } else { Ok(Self(normalized(value))) }
     }
 
     /// What `qty` costs at this price.
     pub fn notional(self, qty: Qty) -> Money {
-        Money((self.0 * qty.0).normalize())
+        Money(normalized(self.0 * qty.0))
     }
 }
 
@@ -75,7 +100,7 @@ impl Qty {
         if value < Decimal::ZERO {
             return Err(NumberError::QtyNegative(value));
         }
-        if value > LARGEST { Err(NumberError::TooLarge(value)) } else { Ok(Self(value.normalize())) }
+        if is_over(value, LARGEST) { Err(NumberError::TooLarge(value)) } else { Ok(Self(normalized(value))) }
     }
 
     /// Whether there is nothing.
@@ -86,14 +111,20 @@ impl Qty {
     /// What is left after taking `other`; zero when that is more.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
-        Self((self.0 - other.0).max(Decimal::ZERO).normalize())
+        if other.is_zero() {
+            self
+        } else if self <= other {
+            Self::ZERO
+        } else {
+            Self(normalized(self.0 - other.0))
+        }
     }
 }
 
 impl Add for Qty {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self((self.0 + rhs.0).normalize())
+        Self(normalized(self.0 + rhs.0))
     }
 }
 
@@ -106,7 +137,7 @@ impl Money {
     /// # Errors
     /// [`NumberError::TooLarge`] beyond 1e15 either way.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
-        if value.abs() > LARGEST_MONEY { Err(NumberError::TooLarge(value)) } else { Ok(Self(value.normalize())) }
+        if is_over(value, LARGEST_MONEY) { Err(NumberError::TooLarge(value)) } else { Ok(Self(normalized(value))) }
     }
 
     /// From `f64`, rounded to 8 decimals: for marks and reports, never for the ledger.
@@ -121,13 +152,13 @@ impl Money {
     /// This amount times a plain factor, rounded half-even to 18 decimals.
     #[must_use]
     pub fn scaled(self, factor: Decimal) -> Self {
-        Self((self.0 * factor).round_dp(18).normalize())
+        Self(normalized((self.0 * factor).round_dp(18)))
     }
 
     /// Rounded half-even to `dp` decimals.
     #[must_use]
     pub fn rounded(self, dp: u32) -> Self {
-        Self(self.0.round_dp(dp).normalize())
+        Self(normalized(self.0.round_dp(dp)))
     }
 
     /// Without its sign.
@@ -145,13 +176,13 @@ impl Money {
 impl Add for Money {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self((self.0 + rhs.0).normalize())
+        Self(normalized(self.0 + rhs.0))
     }
 }
 impl Sub for Money {
     type Output = Self;
     fn sub(self, rhs: Self) -> Self {
-        Self((self.0 - rhs.0).normalize())
+        Self(normalized(self.0 - rhs.0))
     }
 }
 impl Neg for Money {
@@ -176,11 +207,19 @@ impl Sum for Money {
     }
 }
 
+/// The powers of ten that `f64` holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
 /// A decimal as `f64`, for marks and reports.
 pub fn decimal_to_f64(value: Decimal) -> f64 {
-    // Mantissa and scale are exact in f64 up to 2^53; beyond that the nearest value is what a report wants.
-    let scale = i32::try_from(value.scale()).unwrap_or(0);
-    value.mantissa() as f64 / 10_f64.powi(scale)
+    // Digits are exact in f64 up to 2^53 and these powers up to 10^22; beyond that the nearest value is what a report wants.
+    let (digits, scale) = (value.mantissa(), value.scale());
+    let digits = i64::try_from(digits).map_or_else(|_| digits as f64, |digits| digits as f64);
+    let power = POWERS.get(scale as usize).copied();
+    digits / power.unwrap_or_else(|| 10_f64.powi(i32::try_from(scale).unwrap_or(0)))
 }
 
 macro_rules! decimal_face {
@@ -238,6 +277,7 @@ decimal_face!(Money);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_door_has_the_same_guard() {
@@ -256,6 +296,26 @@ mod tests {
         let b: Money = "1.5".parse().unwrap();
         assert_eq!(a.to_string(), b.to_string());
         assert_eq!(serde_json::to_string(&(a + b)).unwrap(), "\"3\"");
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_ways_agree_with_the_long_ones(
+            digits in prop_oneof![
+                -(1_i128 << 95)..(1_i128 << 95),
+                any::<i64>().prop_map(i128::from),
+                (any::<i32>(), 0..19_u32).prop_map(|(n, zeros)| i128::from(n) * 10_i128.pow(zeros)),
+            ],
+            scale in 0..=28_u32,
+        ) {
+            let value = Decimal::from_i128_with_scale(digits, scale);
+            prop_assert_eq!(normalized(value).serialize(), value.normalize().serialize());
+            for most in [LARGEST, LARGEST_MONEY] {
+                prop_assert_eq!(is_over(value, most), value.abs() > most);
+            }
+            let long = value.mantissa() as f64 / 10_f64.powi(i32::try_from(scale).unwrap());
+            prop_assert_eq!(decimal_to_f64(value).to_bits(), long.to_bits());
+        }
     }
 
     #[test]
