@@ -122,6 +122,7 @@ fn paper(request: &Request, config: Option<&Config>) -> Result<PaperSetup, Backt
         slippage: given.slippage.unwrap_or(base.slippage),
         latency: given.latency.unwrap_or(base.latency),
         participation: given.participation.unwrap_or(base.participation),
+        funding: given.funding.unwrap_or(base.funding),
     };
     PaperSetup::try_from(raw).map_err(|error| {
         let key = match error.key {
@@ -130,6 +131,7 @@ fn paper(request: &Request, config: Option<&Config>) -> Result<PaperSetup, Backt
             "slippage" => "--slippage",
             "latency" => "--latency",
             "participation" => "--participation",
+            "funding" => "--funding",
             _ => "--seed",
         };
         BacktestError::value(key, error.value, error.reason, error.remedy)

@@ -27,7 +27,7 @@ pub(super) fn write(folder: &Path, done: &Done, policies: &[StrategyPolicy], who
     let Done { view, outcome, summary, .. } = done;
     let settings = &view.settings;
     let first = policies.first();
-    let source = first.map(policy::source).unwrap_or_default();
+    let source = first.map(StrategyPolicy::source).unwrap_or_default();
     let name = settings.policies.keys().cloned().collect::<Vec<_>>().join(", ");
     let parameters: Vec<(String, f64)> = first.map(policy::parameters).unwrap_or_default().into_iter().collect();
     let symbols: Vec<Symbol> = settings.symbols.clone();
@@ -37,7 +37,7 @@ pub(super) fn write(folder: &Path, done: &Done, policies: &[StrategyPolicy], who
     let sweep = view.sweep.as_ref().map(sweep);
     let windows = view.walk_forward.as_ref().map(windows).unwrap_or_default();
     let report = Report {
-        policy: PolicyText { name: &name, source: &source, parameters: &parameters },
+        policy: PolicyText { name: &name, source, parameters: &parameters },
         symbols: &symbols,
         currency: &settings.account.currency,
         settings: &asked,
@@ -92,6 +92,7 @@ fn costs(settings: &Settings) -> Vec<(String, String)> {
         pair("slippage", costs.slippage),
         pair("latency, ms", costs.latency_ms),
         pair("participation", costs.participation),
+        pair("funding every 8 hours", costs.funding),
     ]
 }
 

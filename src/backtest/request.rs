@@ -79,6 +79,8 @@ pub struct CostRequest {
     pub latency: Option<Span>,
     /// Share of a bar's volume that one order may take, over 0 and up to 1; absent: 1.
     pub participation: Option<f64>,
+    /// Rate of funding, a fraction of a position's value every 8 hours; absent: 0.
+    pub funding: Option<f64>,
 }
 
 /// Values of one parameter that are tried. Written `name=first:last:step` or `name=a,b,c`.

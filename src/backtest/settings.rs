@@ -44,6 +44,7 @@ pub(super) fn of(
             slippage: paper.slippage().mean(),
             latency_ms: paper.latency().mean().secs_f64() * 1e3,
             participation: paper.participation().share(),
+            funding: paper.funding(),
             seed: paper.seed(),
         },
         instruments,

@@ -152,6 +152,8 @@ pub struct CostView {
     pub latency_ms: f64,
     /// Share of a bar's volume.
     pub participation: f64,
+    /// Of a position's value every 8 hours.
+    pub funding: f64,
     /// Of every draw.
     pub seed: u64,
 }

@@ -45,13 +45,13 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "AMOUNT")]
     cash: Option<Money>,
     /// Fee of a side, a fraction of what is traded [default: 0.0005]
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     fee: Option<f64>,
     /// Ask less bid, a fraction of the price [default: 0]
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     spread: Option<f64>,
     /// Mean slippage, a fraction of the price [default: 0]
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     slippage: Option<f64>,
     /// Mean time from sending an order to its being live, such as 50ms [default: 0ms]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -59,6 +59,9 @@ pub struct BacktestArgs {
     /// Share of a bar's volume that one order may take, over 0 and up to 1 [default: 1]
     #[arg(long, value_name = "SHARE")]
     participation: Option<f64>,
+    /// Funding that a long position pays every 8 hours, a fraction of its value [default: 0]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    funding: Option<f64>,
     /// Try values of a parameter; several make a grid
     #[arg(long, value_name = "NAME=FIRST:LAST:STEP|NAME=A,B,C")]
     sweep: Vec<Axis>,
@@ -129,6 +132,7 @@ impl BacktestArgs {
                 slippage: args.slippage,
                 latency: args.latency.map(span),
                 participation: args.participation,
+                funding: args.funding,
             },
             sweep: args.sweep,
             sweep_random: args.sweep_random,

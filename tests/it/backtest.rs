@@ -12,12 +12,30 @@ struct Bench {
     home: Home,
 }
 
-const CROSS: &str = "ema_cross.yaml";
+const CROSS: &str = "cross.yaml";
+
+/// One unit, always in the market from the first crossing on.
+const POLICY: &str = "\
+policy:
+  name: ema_cross
+  parameters:
+    fast: {default: 12, min: 2, max: 1000}
+    slow: {default: 26, min: 3, max: 2000}
+  require: [fast < slow]
+  define:
+    quick: ema(close, fast)
+    steady: ema(close, slow)
+  entry:
+    long: crosses_above(quick, steady)
+    short: crosses_below(quick, steady)
+  size: {units: 1}
+";
 
 impl Bench {
     fn new(bars: i64) -> Self {
         let home = Home::replay();
         prices::write(&home.path("prices"), bars);
+        home.write(CROSS, POLICY);
         Self { home }
     }
 
@@ -86,6 +104,69 @@ fn the_result_has_every_promised_figure_and_they_agree() {
         (&"0.000001".into(), &true.into()),
         "prices have six decimals"
     );
+}
+
+/// What the crossing comes to by plain arithmetic: fills, fees, gain.
+fn reference(text: &str, (fast, slow): (usize, usize), fee: f64) -> (u64, f64, f64) {
+    let rows: Vec<Vec<f64>> =
+        text.lines().skip(1).map(|line| line.split(',').skip(1).map(|x| x.parse().unwrap()).collect()).collect();
+    let (opens, closes): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row[0], row[3])).unzip();
+    let ema = |n: usize| {
+        let mut value = closes[..n].iter().sum::<f64>() / n as f64;
+        let mut values = vec![f64::NAN; n - 1];
+        values.push(value);
+        for close in &closes[n..] {
+            value += 2.0 / (n as f64 + 1.0) * (close - value);
+            values.push(value);
+        }
+        values
+    };
+    let (fast, slow_values) = (ema(fast), ema(slow));
+    let above = |bar: usize| fast[bar] > slow_values[bar];
+    let (mut held, mut cash, mut fees, mut fills) = (0.0, 0.0, 0.0, 0);
+    for bar in slow..closes.len() - 1 {
+        if above(bar) == above(bar - 1) {
+            continue;
+        }
+        let wanted = if above(bar) { 1.0 } else { -1.0 };
+        let (traded, price) = (wanted - held, opens[bar + 1]);
+        cash -= traded * price;
+        fees += fee * f64::abs(traded) * price;
+        fills += 1 + u64::from(held != 0.0);
+        held = wanted;
+    }
+    (fills, fees, cash + held * closes[closes.len() - 1] - fees)
+}
+
+#[test]
+fn a_crossing_of_averages_comes_to_what_plain_arithmetic_gives() {
+    let bench = Bench::new(2_000);
+    // Whole cents, as venues have them.
+    let rows = prices::csv(9, 20_000.0, 5_000);
+    let cents = |field: (usize, &str)| match field {
+        (1..=4, price) => format!("{:.2}", price.parse::<f64>().unwrap()),
+        (_, other) => other.to_owned(),
+    };
+    let rounded = |line: &str| line.split(',').enumerate().map(cents).collect::<Vec<_>>().join(",");
+    let (head, body) = rows.split_once('\n').unwrap();
+    let text = format!("{head}\n{}\n", body.lines().map(rounded).collect::<Vec<_>>().join("\n"));
+    bench.home.write("prices/FOOUSDT.csv", &text);
+    for (fast, slow) in [(10, 20), (50, 200)] {
+        let set = [format!("fast={fast}"), format!("slow={slow}")];
+        let args = ["--data", "prices/FOOUSDT.csv", "--set", &set[0], "--set", &set[1], "--cash", "1000"];
+        let outcome = bench.home.levibot(&[&["backtest", "--policy", CROSS, "--json"], &args[..]].concat());
+        outcome.ended_with(0);
+        let result = outcome.json();
+        let (fills, fees, gain) = reference(&text, (fast, slow), 0.0005);
+        let number = |key: &str| result[key].as_f64().unwrap();
+        assert!(fills > 10, "{fills}");
+        assert_eq!(result["fills"], fills, "{fast}/{slow}");
+        assert!((number("fees") - fees).abs() < 0.005, "{fast}/{slow}: {} against {fees}", number("fees"));
+        assert!((number("net_pnl") - gain).abs() < 0.005, "{fast}/{slow}: {} against {gain}", number("net_pnl"));
+        assert!((number("final_equity") - 1_000.0 - gain).abs() < 0.005);
+        assert_eq!(result["settings"]["account"]["unlimited"], true, "a policy of one unit is measured by itself");
+        assert_eq!(result["settings"]["instruments"]["FOOUSDT"]["tick"], "0.01");
+    }
 }
 
 #[test]
@@ -186,8 +267,8 @@ fn what_is_wrong_is_told_with_what_to_do_about_it() {
     let refused = |args: &[&str], words: &[&str]| bench.run(args).refused_with(2, words);
     refused(&["--symbols", "XRPUSDT"], &["XRPUSDT", "prices", "BTCUSDT, ETHUSDT, LINKUSDT, SOLUSDT", "--symbols"]);
     refused(&["--symbols", "BTCUSDT,BTCUSDT"], &["--symbols", "twice"]);
-    refused(&["--set", "fats=3"], &["ema_cross.yaml", "fats=3", "fast"]);
-    refused(&["--set", "fast=1"], &["ema_cross.yaml", "fast"]);
+    refused(&["--set", "fats=3"], &[CROSS, "fats=3", "fast"]);
+    refused(&["--set", "fast=1"], &[CROSS, "fast"]);
     refused(&["--set", "fast=many"], &["--set", "not a number"]);
     refused(&["--from", "2023-01-01"], &["no bar lies", "2022-01-05"]);
     refused(&["--from", "2022-01-03", "--to", "2022-01-02"], &["--from", "start before the end"]);
