@@ -298,7 +298,7 @@ impl Account {
             leg,
             attempt,
         };
-        let id = if self.is_recording() { key.id().ok() } else { self.counted_id() };
+        let id = if self.recording == Recording::Off { self.counted_id() } else { key.id().ok() };
         let Some(id) = id else { return };
         // The journal wins: what is known by this id is that order, whatever is wanted now.
         if self.state.is_known(id) {
