@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::assets::share;
+use crate::domain::money::normal;
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,13 +39,13 @@ impl Holding {
         if !closing.is_zero() {
             let released = share(self.cost, closing, self.net.abs())?;
             let gained = (-moved).checked_mul(price)?.checked_sub(released)?;
-            next.realised = next.realised.checked_add(gained)?.normalize();
+            next.realised = normal(next.realised.checked_add(gained)?);
             next.net = next.net.checked_add(moved)?;
             next.cost = next.cost.checked_sub(released)?;
         }
         let opening = units.checked_sub(moved)?;
-        next.net = next.net.checked_add(opening)?.normalize();
-        next.cost = next.cost.checked_add(opening.checked_mul(price)?)?.normalize();
+        next.net = normal(next.net.checked_add(opening)?);
+        next.cost = normal(next.cost.checked_add(opening.checked_mul(price)?)?);
         Some(Change { after: next, closed: !closing.is_zero() && closing == self.net.abs() })
     }
 
@@ -55,13 +56,13 @@ impl Holding {
         let cost = share(self.cost, units, held)?;
         let left = held.checked_sub(units)?;
         let net = if self.net.is_sign_negative() { -left } else { left };
-        let after = Self { net: net.normalize(), cost: self.cost.checked_sub(cost)?.normalize(), ..self };
+        let after = Self { net: normal(net), cost: normal(self.cost.checked_sub(cost)?), ..self };
         Some((Change { after, closed: left.is_zero() && !held.is_zero() }, cost))
     }
 
     /// The position with more fees paid; `None` beyond what decimals hold.
     pub(super) fn charged(self, fee: Decimal) -> Option<Self> {
-        Some(Self { fees: self.fees.checked_add(fee)?.normalize(), ..self })
+        Some(Self { fees: normal(self.fees.checked_add(fee)?), ..self })
     }
 
     /// What closing at `mark` would gain, before fees; `None` beyond what decimals hold.
