@@ -298,7 +298,7 @@ impl Account {
     }
 
     fn order_id(&self, draft: &Draft, symbol: Symbol) -> Option<OrderId> {
-        if !self.is_recording() {
+        if self.recording == Recording::Off {
             return self.counted_id();
         }
         let Draft { policy, cause, leg, attempt, .. } = *draft;

@@ -13,7 +13,7 @@
 //!   position less what is open of them. Often that is nothing: then the cancel, or the evidence that an unknown exit never
 //!   was, makes room for the next.
 
-use super::Action;
+use super::{Action, Recording};
 use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
@@ -142,7 +142,7 @@ impl Account {
     /// The number and the id of the next exit for a cause: an id that was never used.
     pub(super) fn next_exit(&self, book: &Book, cause: Cause) -> Option<(u32, OrderId)> {
         let mut attempt = book.next_exit_attempt(cause);
-        if !self.is_recording() {
+        if self.recording == Recording::Off {
             return Some((attempt, self.counted_id()?));
         }
         // What is known is bounded, so this ends.

@@ -154,7 +154,9 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.settle(Met::AsReported);
         for (instrument, quote) in quotes {
             self.tally.see_price(*instrument, quote.mid());
-            self.tell_account(&Event::Quote { instrument: *instrument, quote: *quote });
+            let event = Event::Quote { instrument: *instrument, quote: *quote };
+            self.account.step(&event, ts, &mut self.actions);
+            self.carry_out();
         }
         self.settle(Met::AsReported);
     }
@@ -169,10 +171,12 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.settle(Met::Bars(bars));
         self.tally.see_bars(bars);
         for (instrument, bar) in bars {
-            self.tell_account(&Event::Bar { instrument: *instrument, bar: *bar, context });
+            self.account.bar(*instrument, bar, ts, &mut self.actions);
+            self.carry_out();
         }
         self.settle(Met::AsReported);
-        self.tell_account(&Event::FrameEnd);
+        self.account.frame_end(ts, &mut self.actions);
+        self.carry_out();
         self.settle(Met::AsReported);
         self.engines(bars, context);
         self.settle(Met::AsReported);
@@ -197,7 +201,8 @@ impl<'a, S: Sink> Floor<'a, S> {
             // An engine that was stopped meanwhile has said nothing.
             if self.seats.get(decision.instrument.at()).is_some_and(Seat::is_up) {
                 self.tally.on_decision(&decision);
-                self.tell_account(&Event::Decision(decision));
+                self.account.decide(&decision, self.now, &mut self.actions);
+                self.carry_out();
             }
         }
         self.decisions = decisions;
@@ -222,14 +227,14 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.decisions.sort_by_key(|decision| decision.instrument);
     }
 
-    fn tell_account(&mut self, event: &Event) {
-        self.account.step(event, self.now, &mut self.actions);
+    #[inline]
+    fn carry_out(&mut self) {
         if !self.actions.is_empty() {
-            self.carry_out();
+            self.act();
         }
     }
 
-    fn carry_out(&mut self) {
+    fn act(&mut self) {
         for action in self.actions.drain() {
             self.tally.on_action(&action, self.now, |at| self.seats.get(at).map(Seat::regime).unwrap_or_default());
             match action {
@@ -252,7 +257,14 @@ impl<'a, S: Sink> Floor<'a, S> {
 
     /// Until the venue has answered everything it was given. The first batch is what it has said by itself, of orders that
     /// have `met` the market so.
-    fn settle(&mut self, mut met: Met<'_>) {
+    #[inline]
+    fn settle(&mut self, met: Met<'_>) {
+        if !(self.reports.is_empty() && self.commands.is_empty()) {
+            self.work_off(met);
+        }
+    }
+
+    fn work_off(&mut self, mut met: Met<'_>) {
         self.collect();
         loop {
             while let Some(command) = self.commands.pop_front() {
@@ -263,7 +275,8 @@ impl<'a, S: Sink> Floor<'a, S> {
             for _ in 0..count {
                 let Some(report) = self.told.pop_front() else { return };
                 self.count(&report, met);
-                self.tell_account(&Event::Report(report));
+                self.account.report(&report, self.now, &mut self.actions);
+                self.carry_out();
             }
             met = Met::AsReported;
         }

@@ -7,6 +7,7 @@ use super::forecasts::Cursors;
 use super::replay::Opening;
 use super::seat::seats;
 use super::{Job, Outcome, SymbolBars};
+use crate::account::Recording;
 use crate::domain::{Bar, BarSeries, Context, FrameWalk, Ix, RunId, Ts};
 use crate::driver::WARM_UP_BARS;
 use crate::record::Record;
@@ -42,7 +43,10 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         return Err(empty_range(job, first));
     }
     let Ok(run) = RUN.parse::<RunId>() else { return Err(BacktestError::NoSymbols) };
-    let opening = Opening::new(job.setup, job.paper, run, timeframe, start)?;
+    let mut opening = Opening::new(job.setup, job.paper, run, timeframe, start)?;
+    if !S::IS_ON {
+        opening.account.set_recording(silence(job));
+    }
     let seats = seats(job.policies, &[], timeframe);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts), job.keep, sink);
     floor.begin(&history(series, start), &[]);
@@ -58,6 +62,14 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         floor.frame(open + timeframe.span(), &bars, context);
     }
     Ok(floor.finish())
+}
+
+/// Nothing is put on record. Where fills are drawn from the names of orders, they keep their names, so that a fill is the
+/// one that a paper venue gives on the same market.
+fn silence(job: &Job<'_>) -> Recording {
+    let latency_max = job.paper.latency().mean().times(2);
+    let drawn = job.paper.slippage().mean() > 0.0 || latency_max >= job.market.timeframe.span();
+    if drawn { Recording::Named } else { Recording::Off }
 }
 
 fn empty_range(job: &Job<'_>, first: Option<Ts>) -> BacktestError {

@@ -14,7 +14,6 @@ use crate::domain::{
     AccountKind, Bar, Cause, Decision, ExitReason, Fill, HaltLevel, Ix, Leg, Money, Order, OrderId, Reason, Side,
     Symbol, Timeframe, Ts,
 };
-use crate::record::{Record, Verdict};
 use crate::regime::Regime;
 
 /// What is known of an order on its way.
@@ -66,7 +65,6 @@ pub(super) struct Tally {
     decisions: u64,
     slippage: f64,
     leverage_max: f64,
-    refused: BTreeMap<String, u64>,
     halts: Vec<(Ts, String)>,
     curve: Vec<Point>,
     trips: Vec<Trip>,
@@ -107,7 +105,6 @@ impl Tally {
             decisions: 0,
             slippage: 0.0,
             leverage_max: 0.0,
-            refused: BTreeMap::new(),
             halts: Vec::new(),
             curve: Vec::new(),
             trips: Vec::new(),
@@ -147,12 +144,6 @@ impl Tally {
     /// What the account asks for; `regime` tells what the market is like for an instrument.
     pub(super) fn on_action(&mut self, action: &Action, now: Ts, regime: impl FnOnce(usize) -> Regime) {
         match action {
-            Action::Record(Record::Decision { verdict: Verdict::Refused { check, .. }, .. }) => {
-                match self.refused.get_mut(check) {
-                    Some(count) => *count += 1,
-                    None => drop(self.refused.insert(check.clone(), 1)),
-                }
-            }
             Action::Submit(order) => self.on_order(order, regime),
             Action::Halt(level, Reason { text, .. }) if *level > HaltLevel::None => {
                 self.halts.push((now, text.clone()));
@@ -266,7 +257,7 @@ impl Tally {
             orders: self.orders,
             fills: self.fills,
             decisions: self.decisions,
-            refused: self.refused,
+            refused: account.refusals().map(|(check, count)| (check.to_owned(), count)).collect(),
             turnover: self.rows.iter().map(|row| row.turnover).sum(),
             slippage: self.slippage,
             fees,

@@ -2,4 +2,5 @@
 
 mod lockstep;
 mod made_up;
+mod outcomes;
 mod sameness;

@@ -48,7 +48,7 @@ pub(super) fn walks(seed: u64, symbols: usize, count: usize, timeframe: Timefram
     MarketPast { timeframe, symbols: (0..symbols).map(walk).collect() }
 }
 
-pub(super) fn policy(rule: Rule, change: impl FnOnce(&mut RawStrategy)) -> StrategyPolicy {
+fn policy(rule: Rule, change: impl FnOnce(&mut RawStrategy)) -> StrategyPolicy {
     let fusion = rule == Rule::Fusion;
     let mut raw = RawStrategy {
         name: "test".to_owned(),
@@ -66,4 +66,14 @@ pub(super) fn policy(rule: Rule, change: impl FnOnce(&mut RawStrategy)) -> Strat
     };
     change(&mut raw);
     raw.try_into().unwrap()
+}
+
+/// Two averages that cross, with every kind of bracket.
+pub(super) fn crossing(stop: f64) -> StrategyPolicy {
+    policy(Rule::EmaCross, |raw| raw.stop_atr = stop)
+}
+
+/// The side that the model is sure of.
+pub(super) fn believing() -> StrategyPolicy {
+    policy(Rule::Fusion, |_| {})
 }
