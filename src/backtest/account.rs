@@ -19,8 +19,15 @@ const CASH: i64 = 10_000;
 /// Seed of draws without a configuration.
 const SEED: u64 = 42;
 /// Costs without a configuration: 5 basis points a side and nothing else.
-const COSTS: RawPaperSetup =
-    RawPaperSetup { seed: SEED, fee: 0.0005, spread: 0.0, slippage: 0.0, latency: Span::ZERO, participation: 1.0 };
+const COSTS: RawPaperSetup = RawPaperSetup {
+    seed: SEED,
+    fee: 0.0005,
+    spread: 0.0,
+    slippage: 0.0,
+    latency: Span::ZERO,
+    participation: 1.0,
+    funding: 0.0,
+};
 /// A cost of this and more is a mistaken unit, as in the configuration.
 const COST_END: f64 = 0.02;
 

@@ -41,7 +41,7 @@ pub(super) fn prices(request: &Request, threads: usize, tell: &dyn Fn(&str)) -> 
     let timeframe = agreed(&all)?;
     check_range(request, &all, timeframe)?;
     let symbols = all.into_iter().map(|Series { symbol, bars, .. }| SymbolBars { symbol, bars }).collect();
-    let market = MarketPast { timeframe, symbols };
+    let market = MarketPast { timeframe, symbols, funding: Vec::new() };
     let digest = digest(&market);
     Ok(Prices { market, digest })
 }

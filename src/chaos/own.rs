@@ -20,7 +20,8 @@ const SELF: &str = "/proc/self/exe";
 /// How long a daemon may take to end in order.
 const END_PATIENCE: Duration = Duration::from_secs(30);
 /// The files that the default configuration names.
-const FILES: [&str; 3] = ["config/symbols/binance.toml", "policies/risk.yaml", "policies/strategies/ema_cross.yaml"];
+const FILES: [&str; 3] =
+    ["config/symbols/binance.toml", "policies/risk.yaml", "policies/strategies/ema_cross_guarded.yaml"];
 /// Of a made-up pair, and of one whose price is not in the default configuration.
 const PRICE: f64 = 10.0;
 

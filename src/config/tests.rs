@@ -470,7 +470,7 @@ fn a_difference_says_what_counts_at_once() {
     let text = edited(LIVE, "seed = 42 ", "seed = 7 ");
     let text =
         edited(&text, "policies/risk.yaml", &write("risk.yaml", "max_daily_loss_pct: 3.0", "max_daily_loss_pct: 2.5"));
-    let strategy = write("strategies/ema_cross.yaml", "fast: 12", "fast: 10");
+    let strategy = write("strategies/ema_cross_guarded.yaml", "fast: {default: 12", "fast: {default: 10");
     let text =
         edited(&text, "# BTCUSDT = \"policies/strategies/ema_cross.yaml\"", &format!("BTCUSDT = \"{strategy}\""));
     let changes = old.diff(&load(text).unwrap());

@@ -20,14 +20,18 @@ const BYTES_MAX: u64 = 4 << 20;
 pub(super) const EXAMPLE: &str = "config/levibot.toml";
 
 /// The files without which the default cannot start, as they were when the binary was built.
-const EMBEDDED: [(&str, &str); 7] = [
+const EMBEDDED: [(&str, &str); 11] = [
     (EXAMPLE, include_str!("../../config/levibot.toml")),
     ("config/ensemble.yaml", include_str!("../../config/ensemble.yaml")),
     ("config/training-quick.toml", include_str!("../../config/training-quick.toml")),
     ("config/symbols/binance.toml", include_str!("../../config/symbols/binance.toml")),
     ("policies/risk.yaml", include_str!("../../policies/risk.yaml")),
     ("policies/strategies/fusion.yaml", include_str!("../../policies/strategies/fusion.yaml")),
+    ("policies/strategies/fusion_hourly.yaml", include_str!("../../policies/strategies/fusion_hourly.yaml")),
     ("policies/strategies/ema_cross.yaml", include_str!("../../policies/strategies/ema_cross.yaml")),
+    ("policies/strategies/ema_cross_guarded.yaml", include_str!("../../policies/strategies/ema_cross_guarded.yaml")),
+    ("policies/strategies/breakout.yaml", include_str!("../../policies/strategies/breakout.yaml")),
+    ("policies/strategies/mean_reversion.yaml", include_str!("../../policies/strategies/mean_reversion.yaml")),
 ];
 
 /// Where files are looked for.

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn setup() -> EngineSetup {
-        let text = include_str!("../../policies/strategies/ema_cross.yaml");
+        let text = include_str!("../../policies/strategies/ema_cross_guarded.yaml");
         EngineSetup::new(Ix(3), Timeframe::HOUR, StrategyPolicy::from_yaml(text).unwrap())
     }
 

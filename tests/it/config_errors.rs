@@ -37,7 +37,7 @@ const CASES: [Case; 22] = [
         &["risk.yaml", "max_symbol_risk_pct", "20", "0.2"],
     ),
     ("risk.yaml", "kelly_fraction: 0.5", "kelly_fraction: half", &["risk.yaml", "kelly_fraction"]),
-    ("ema_cross.yaml", "slow: 26", "slow: 5", &["ema_cross.yaml", "strategy.fast", "12", "fast < slow"]),
+    ("ema_cross.yaml", "slow: {default: 26", "slow: {default: 5", &["ema_cross.yaml", "fast < slow"]),
 ];
 
 #[test]

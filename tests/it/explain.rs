@@ -80,7 +80,7 @@ fn why(home: &Home, what: &str) -> Value {
 
 #[test]
 fn every_way_to_a_trade_leads_to_its_whole_story() {
-    let home = edited(&[["ema_cross.yaml", "stop_atr: 2.0", "stop_atr: 0.4"]]);
+    let home = edited(&[["ema_cross.yaml", "stop: {default: 2.0", "stop: {default: 0.4"]]);
     let trades = home.ask_json(&["trades"]);
     let stopped = trades["trades"].as_array().unwrap().iter().find(|trade| trade["exit_reason"] == "stop").unwrap();
     let (entry, symbol) = (stopped["entry_order"].as_str().unwrap(), stopped["symbol"].as_str().unwrap());
@@ -96,7 +96,7 @@ fn every_way_to_a_trade_leads_to_its_whole_story() {
     let told = why(&home, entry);
     let [decided, result] = ["decision", "result"].map(|kind| section(&told, kind)[0].clone());
     assert_eq!((&decided["seq"], &decided["verdict"]), (&decision["seq"], &"approved".into()));
-    assert_eq!(decided["strategy"], "ema_cross");
+    assert_eq!(decided["strategy"], "ema_cross_guarded");
     let features = &decided["features"]["proven"];
     assert_eq!(features["values"].as_array().unwrap().len(), 38, "{decided}");
     let hash = decision["decision"]["features"].as_u64().unwrap();

@@ -44,7 +44,7 @@ fn limits_and_strategies_are_taken_over_and_bad_files_change_nothing() {
         notionals.next().map(|first| assert!(std::iter::once(first).chain(notionals).all(|n| n <= 500.0)))
     });
 
-    home.edit("ema_cross.yaml", "fast: 12", "fast: 8");
+    home.edit("ema_cross.yaml", "fast: {default: 12", "fast: {default: 8");
     let outcome = home.ask(&["reload"]);
     let out = outcome.ended_with(0);
     assert!(out.starts_with("taken over: ") && out.contains("8"), "{out}");
@@ -64,7 +64,7 @@ fn limits_and_strategies_are_taken_over_and_bad_files_change_nothing() {
         home.write("risk.yaml", &good);
     }
     let strategy = home.read("ema_cross.yaml");
-    home.edit("ema_cross.yaml", "slow: 26", "slow: 3");
+    home.edit("ema_cross.yaml", "slow: {default: 26", "slow: {default: 3");
     home.ask(&["reload"]).refused_with(1, &["nothing has changed", "ema_cross.yaml", "slow"]);
     home.write("ema_cross.yaml", &strategy);
     assert!(home.ask(&["reload"]).ended_with(0).contains("nothing has changed"), "what was in force is in force");
@@ -100,7 +100,7 @@ fn only_what_changed_is_touched_and_each_symbol_is_told() {
     let mut daemon = home.run(&[]);
     daemon.ready();
     home.ask(&["pause", "ETHUSDT"]).ended_with(0);
-    home.write("own.yaml", &home.read("ema_cross.yaml").replace("slow: 26", "slow: 30"));
+    home.write("own.yaml", &home.read("ema_cross.yaml").replace("slow: {default: 26", "slow: {default: 30"));
     let own = home.path("own.yaml").display().to_string();
     for symbol in ["BTCUSDT", "ETHUSDT"] {
         home.configure(|config| {
@@ -167,7 +167,7 @@ fn a_changed_file_is_taken_over_by_itself_and_a_bad_one_is_told_once() {
     home.write("other.yaml", &home.read("ema_cross.yaml"));
     home.configure(|config| config["strategy"]["default"] = home.path("other.yaml").display().to_string().into());
     eventually("another strategy", || reloads(&home, "file watch").iter().find(|o| o.contains("other.yaml")).cloned());
-    home.edit("other.yaml", "slow: 26", "slow: 30");
+    home.edit("other.yaml", "slow: {default: 26", "slow: {default: 30");
     eventually("it is watched", || reloads(&home, "file watch").iter().find(|o| o.contains("26 -> 30")).cloned());
     assert_eq!(alerts(), 1);
     let refusals = reloads(&home, "file watch").iter().filter(|outcome| outcome.starts_with("refused")).count();
@@ -185,7 +185,7 @@ fn sighup_reloads_and_says_why_not() {
     daemon.hang_up();
     let done = eventually("it is taken over", || reloads(&home, "SIGHUP").pop());
     assert!(done.starts_with("taken over: ") && done.contains("max_position_usd"), "{done}");
-    home.edit("ema_cross.yaml", "slow: 26", "slow: 3");
+    home.edit("ema_cross.yaml", "slow: {default: 26", "slow: {default: 3");
     daemon.hang_up();
     let refused = eventually("it is refused", || reloads(&home, "SIGHUP").into_iter().nth(1));
     for word in ["refused: nothing has changed", "ema_cross.yaml", "slow", "write fast < slow"] {

@@ -114,8 +114,7 @@ impl Home {
 
     fn derived(example: &str) -> Self {
         let home = Self { dir: tempfile::tempdir().unwrap() };
-        for policy in ["risk.yaml", "strategies/ema_cross.yaml"] {
-            let name = Path::new(policy).file_name().unwrap().to_str().unwrap();
+        for (name, policy) in [("risk.yaml", "risk.yaml"), ("ema_cross.yaml", "strategies/ema_cross_guarded.yaml")] {
             home.write(name, &fs::read_to_string(workspace().join("policies").join(policy)).unwrap());
         }
         // A bad day on purpose far away: no test is about it unless it says so.

@@ -6,7 +6,7 @@ use super::graph::operands;
 use super::plan::{Node, NodeIx, PlannedSize, Rolling};
 use super::{Plan, StrategyPolicy};
 
-const SHIPPED: &str = include_str!("../../../policies/strategies/next/ema_cross_guarded.yaml");
+const SHIPPED: &str = include_str!("../../../policies/strategies/ema_cross_guarded.yaml");
 
 /// Every place points back, every length is one, every number is finite, and every node is needed and stands once.
 fn check(plan: &Plan) {

@@ -6,12 +6,12 @@ use crate::domain::Direction;
 use crate::features::FeatureId;
 use crate::regime::Classifier;
 
-const CROSS: &str = include_str!("../../../policies/strategies/next/ema_cross.yaml");
-const GUARDED: &str = include_str!("../../../policies/strategies/next/ema_cross_guarded.yaml");
-const BREAKOUT: &str = include_str!("../../../policies/strategies/next/breakout.yaml");
-const REVERSION: &str = include_str!("../../../policies/strategies/next/mean_reversion.yaml");
-const FUSION: &str = include_str!("../../../policies/strategies/next/fusion.yaml");
-const HOURLY: &str = include_str!("../../../policies/strategies/next/fusion_hourly.yaml");
+const CROSS: &str = include_str!("../../../policies/strategies/ema_cross.yaml");
+const GUARDED: &str = include_str!("../../../policies/strategies/ema_cross_guarded.yaml");
+const BREAKOUT: &str = include_str!("../../../policies/strategies/breakout.yaml");
+const REVERSION: &str = include_str!("../../../policies/strategies/mean_reversion.yaml");
+const FUSION: &str = include_str!("../../../policies/strategies/fusion.yaml");
+const HOURLY: &str = include_str!("../../../policies/strategies/fusion_hourly.yaml");
 
 fn read(text: &str) -> StrategyPolicy {
     StrategyPolicy::from_yaml(text).unwrap_or_else(|error| panic!("{error}\n{text}"))

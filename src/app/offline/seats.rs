@@ -125,8 +125,8 @@ mod tests {
     const HOUR: Span = Span::HOUR;
 
     fn strategy(slow: u32) -> StrategyPolicy {
-        let text = std::fs::read_to_string("policies/strategies/ema_cross.yaml").unwrap();
-        StrategyPolicy::from_yaml(&text.replace("slow: 26", &format!("slow: {slow}"))).unwrap()
+        let text = std::fs::read_to_string("policies/strategies/ema_cross_guarded.yaml").unwrap();
+        StrategyPolicy::from_yaml(&text.replace("slow: {default: 26", &format!("slow: {{default: {slow}"))).unwrap()
     }
 
     fn bar(n: i32) -> Bar {
