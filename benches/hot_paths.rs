@@ -68,6 +68,7 @@ fn venue() -> PaperVenue {
         slippage: 0.0001,
         latency: Span::from_millis(50),
         participation: 1.0,
+        funding: 0.0,
     };
     let account = setup();
     PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &PaperAccount::from(&account), &account.instruments)

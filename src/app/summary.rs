@@ -36,13 +36,18 @@ impl fmt::Display for Summary {
         writeln!(f, "{}", self.table())?;
         writeln!(
             f,
-            "equity {:.2} = cash {:.2} + positions {:.2}; realised {:.2}, unrealised {:.2}, fees {:.2}",
+            "equity {:.2} = cash {:.2} + positions {:.2}; realised {:.2}, unrealised {:.2}, fees {:.2}{}",
             a.equity.rounded(2).get(),
             a.cash.rounded(2).get(),
             (a.equity - a.cash - stocks).rounded(2).get(),
             a.realised.rounded(2).get(),
             a.unrealised.rounded(2).get(),
-            a.fees.rounded(2).get()
+            a.fees.rounded(2).get(),
+            if a.funding == Money::ZERO {
+                String::new()
+            } else {
+                format!(", funding {:.2}", a.funding.rounded(2).get())
+            }
         )?;
         if !a.stocks.is_empty() || a.contributed != Money::ZERO {
             let (stocks, paid_in) = (stocks.rounded(2), a.contributed.rounded(2));
@@ -129,7 +134,7 @@ impl Summary {
         serde_json::json!({
             "ended": self.reason, "data_dir": self.dir, "records": self.closed.head.seq,
             "record_hash": self.closed.head.hash_hex(), "equity": a.equity, "cash": a.cash, "realised": a.realised,
-            "unrealised": a.unrealised, "fees": a.fees, "net_pnl": a.earned(), "halt": a.halt,
+            "unrealised": a.unrealised, "fees": a.fees, "funding": a.funding, "net_pnl": a.earned(), "halt": a.halt,
             "symbols": symbols, "bars": self.closed.counts.bars, "seconds": seconds,
             "bars_per_second": self.closed.counts.bars as f64 / seconds.max(f64::MIN_POSITIVE),
             "intent_ms": {"p50": latency.quantile_ms(0.5), "p99": latency.quantile_ms(0.99), "count": latency.count()},

@@ -87,7 +87,7 @@ pub(super) fn paper(at: Origin<'_>, raw: &RawPaper) -> Result<PaperSetup, Config
             return Err(at.refuse(format!("paper.{key}"), cost, reason, remedy));
         }
     }
-    let RawPaper { seed, fee, spread, slippage, ref latency, participation } = *raw;
-    let raw = RawPaperSetup { seed, fee, spread, slippage, latency: latency.0, participation };
+    let RawPaper { seed, fee, spread, slippage, ref latency, participation, funding } = *raw;
+    let raw = RawPaperSetup { seed, fee, spread, slippage, latency: latency.0, participation, funding };
     PaperSetup::try_from(raw).map_err(|e| at.refuse(format!("paper.{}", e.key), e.value, e.reason, e.remedy))
 }

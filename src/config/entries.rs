@@ -327,6 +327,7 @@ impl Entries {
         self.decisive("paper.slippage", paper.slippage().mean());
         self.decisive("paper.latency", span_text(paper.latency().mean()));
         self.decisive("paper.participation", paper.participation().share());
+        self.decisive("paper.funding", paper.funding());
     }
 
     fn supervision(&mut self, config: &Config) {

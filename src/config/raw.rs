@@ -155,6 +155,8 @@ pub(super) struct RawPaper {
     pub(super) slippage: f64,
     pub(super) latency: SpanText,
     pub(super) participation: f64,
+    #[serde(default)]
+    pub(super) funding: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -210,6 +210,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("slippage = 0.0001", "slippage = inf", &["`paper.slippage` is inf", "a fraction"]),
     ("latency = \"50ms\"", "latency = \"1h\"", &["`paper.latency`"]),
     ("participation = 0.1", "participation = 10", &["`paper.participation` is 10"]),
+    ("funding = 0.0", "funding = 0.02", &["`paper.funding` is 0.02", "a fraction of notional for every 8 hours"]),
     ("failures_max = 5", "failures_max = 0", &["`supervisor.failures_max` is 0", "write 5"]),
     ("quarantines_max = 3", "quarantines_max = 0", &["`supervisor.quarantines_max` is 0", "1 to 1000"]),
     ("quarantines_max = 3", "quarantines_max = 1001", &["`supervisor.quarantines_max` is 1001", "1 to 1000"]),

@@ -123,6 +123,7 @@ pub(crate) fn account() -> AccountView {
         realised: money("-1226"),
         unrealised: money("13.149"),
         fees: money("10"),
+        funding: Money::ZERO,
         initial_cash: money("10000"),
         contributed: Money::ZERO,
         stocks: Vec::new(),

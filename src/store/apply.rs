@@ -35,6 +35,7 @@ impl Book {
             Record::Fill { fill } => return self.trade(db, fill, None, at).await,
             Record::Foreign { fill, name } => return self.trade(db, fill, Some(name), at).await,
             Record::Transfer { transfer } => return self.transfer(db, transfer, at).await,
+            Record::Funding { funding } => return self.funding(db, funding, at).await,
             Record::Mark { cash, equity, positions, stocks } => {
                 self.mark(positions, at);
                 let insert = "INSERT INTO equity (seq, ts, cash, equity, positions, stocks) VALUES (?, ?, ?, ?, ?, ?)";
@@ -58,7 +59,7 @@ pub(super) fn start(sql: &'static str, (seq, ts): (i64, i64)) -> Query {
     sqlx::query(sql).bind(seq).bind(ts)
 }
 
-/// The one statement of a record that is neither a trade, a transfer nor a mark; `None` when serde refuses it.
+/// The one statement of a record that is neither a trade, a transfer, funding nor a mark; `None` when serde refuses it.
 fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
     Some(match record {
         Record::Decision { symbol, decision, verdict } => decision_row(*symbol, decision, verdict, at)?,
@@ -128,7 +129,11 @@ fn row(record: &Record, at: (i64, i64)) -> Option<Query> {
         Record::Drill { .. } => event_row("drill", record, at)?,
         Record::Wanted { .. } => event_row("wanted", record, at)?,
         Record::Rebalance { .. } => event_row("rebalance", record, at)?,
-        Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. } | Record::Mark { .. } => return None,
+        Record::Fill { .. }
+        | Record::Foreign { .. }
+        | Record::Transfer { .. }
+        | Record::Funding { .. }
+        | Record::Mark { .. } => return None,
     })
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use levibot_core::account::AccountSetup;
 use levibot_core::account::assets::Stock;
+use levibot_core::account::funding;
 use levibot_core::account::holding::Holding;
 use levibot_core::account::ledger::{self, Posting, Shelf};
-use levibot_core::domain::{AccountKind, Asset, Fill, Symbol, Transfer};
+use levibot_core::domain::{AccountKind, Asset, Fill, Funding, Symbol, Transfer};
 use levibot_core::record::MarkedPosition;
 use rust_decimal::Decimal;
 use sqlx::sqlite::SqliteRow;
@@ -70,10 +71,10 @@ impl Book {
     pub(super) async fn load(db: &mut SqliteConnection) -> Result<Self, StoreError> {
         let mut book = Self::default();
         let failed = "read the positions of";
-        let select = "SELECT symbol, net, cost, realised, fees, mark FROM positions";
+        let select = "SELECT symbol, net, cost, realised, fees, mark, funding FROM positions";
         for row in sqlx::query(select).fetch_all(&mut *db).await.map_err(database(failed))? {
             let (net, cost, realised) = (required(&row, 1)?, required(&row, 2)?, required(&row, 3)?);
-            let holding = Holding { net, cost, realised, fees: required(&row, 4)? };
+            let holding = Holding { net, cost, realised, fees: required(&row, 4)?, funding: required(&row, 6)? };
             book.positions.insert(required(&row, 0)?, Position { holding, mark: read(&row, 5)? });
         }
         let select = "SELECT asset, amount, value FROM stocks";
@@ -132,19 +133,21 @@ impl Book {
     pub(super) async fn save(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
         for (symbol, at) in std::mem::take(&mut self.changed) {
             let Position { holding, mark } = self.positions.get(&symbol).copied().unwrap_or_default();
-            let insert = "INSERT INTO positions (seq, ts, symbol, net, cost, realised, fees, net_pnl, mark, unrealised)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            let insert = "INSERT INTO positions (seq, ts, symbol, net, cost, realised, fees, net_pnl, mark, unrealised,
+                                        funding)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT (symbol) DO UPDATE SET seq = ?1, ts = ?2, net = ?4, cost = ?5, realised = ?6, fees = ?7,
-                     net_pnl = ?8, mark = ?9, unrealised = ?10";
+                     net_pnl = ?8, mark = ?9, unrealised = ?10, funding = ?11";
             let query = start(insert, at)
                 .bind(symbol.as_str().to_owned())
                 .bind(text(holding.net))
                 .bind(text(holding.cost))
                 .bind(text(holding.realised))
                 .bind(text(holding.fees))
-                .bind(text(holding.realised - holding.fees))
+                .bind(text(holding.realised - holding.fees - holding.funding))
                 .bind(mark.map(text))
-                .bind(mark.and_then(|mark| holding.unrealised(mark)).map(text));
+                .bind(mark.and_then(|mark| holding.unrealised(mark)).map(text))
+                .bind(text(holding.funding));
             query.execute(&mut *db).await.map_err(database("write a position to"))?;
         }
         for (asset, at) in std::mem::take(&mut self.changed_stocks) {
@@ -209,6 +212,28 @@ impl Book {
         let done = query.execute(db).await.map_err(database("write a transfer to"))?;
         if done.rows_affected() == 1 {
             let posting = ledger::transfer(self, transfer);
+            self.post(posting, at)?;
+        }
+        Ok(())
+    }
+
+    /// A payment of funding. One that is there already changes nothing.
+    pub(super) async fn funding(
+        &mut self,
+        db: &mut SqliteConnection,
+        paid: &Funding,
+        at: (i64, i64),
+    ) -> Result<(), StoreError> {
+        let insert = "INSERT INTO funding (seq, ts, symbol, rate, mark, amount) VALUES (?, ?, ?, ?, ?, ?)
+                      ON CONFLICT (symbol, ts) DO NOTHING";
+        let query = start(insert, (at.0, paid.ts.nanos()))
+            .bind(paid.symbol.as_str().to_owned())
+            .bind(paid.rate)
+            .bind(text(paid.mark.get()))
+            .bind(text(paid.amount.get()));
+        let done = query.execute(db).await.map_err(database("write funding to"))?;
+        if done.rows_affected() == 1 {
+            let posting = funding::posting(self, paid);
             self.post(posting, at)?;
         }
         Ok(())

@@ -132,6 +132,7 @@ impl Projector {
             "DELETE FROM halts",
             "DELETE FROM commands",
             "DELETE FROM transfers",
+            "DELETE FROM funding",
             "DELETE FROM stocks",
             "DELETE FROM account",
             "DELETE FROM instruments",

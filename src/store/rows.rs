@@ -143,7 +143,9 @@ pub struct PositionRow {
     pub realised: String,
     /// Fees.
     pub fees: String,
-    /// Realised less fees.
+    /// Funding paid; under zero more was received.
+    pub funding: String,
+    /// Realised less fees and funding.
     pub net_pnl: String,
     /// Last valuing price.
     pub mark: Option<String>,

@@ -1,3 +1,5 @@
+mod funding_tests;
+
 use std::fs::{self, OpenOptions};
 use std::future::poll_fn;
 use std::io::Write;
@@ -181,7 +183,10 @@ async fn dump(store: &Store) -> Vec<String> {
             "fills",
             "SELECT json_array(seq, ts, order_id, symbol, trade_id, side, price, qty, fee, commission, name) FROM fills",
         ),
-        ("positions", "SELECT json_array(symbol, seq, net, cost, realised, fees, net_pnl, mark) FROM positions"),
+        (
+            "positions",
+            "SELECT json_array(symbol, seq, net, cost, realised, fees, funding, net_pnl, mark) FROM positions",
+        ),
         ("brackets", "SELECT json_array(seq, symbol, entry, stop, best) FROM brackets"),
         ("equity", "SELECT json_array(seq, ts, cash, equity, positions, stocks) FROM equity"),
         (
@@ -192,6 +197,7 @@ async fn dump(store: &Store) -> Vec<String> {
         ("halts", "SELECT json_array(seq, kind, level, symbol, by, text, start_equity) FROM halts"),
         ("commands", "SELECT json_array(seq, ts, by, command, outcome) FROM commands"),
         ("transfers", "SELECT json_array(id, seq, ts, asset, amount, value) FROM transfers ORDER BY seq"),
+        ("funding", "SELECT json_array(symbol, ts, seq, rate, mark, amount) FROM funding ORDER BY seq"),
         ("stocks", "SELECT json_array(asset, seq, ts, amount, value) FROM stocks ORDER BY asset"),
         ("account", "SELECT json_array(kind, currency) FROM account"),
         ("instruments", "SELECT json_array(symbol, base, traded) FROM instruments ORDER BY symbol"),

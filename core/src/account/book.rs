@@ -178,10 +178,20 @@ impl Book {
         money(self.holding.fees)
     }
 
-    /// Realised PnL, less fees, plus what the position gains at the price of the last mark on record.
+    /// Funding paid; under zero more was received.
+    pub fn funding(&self) -> Money {
+        money(self.holding.funding)
+    }
+
+    /// Realised PnL less fees and funding.
+    pub fn net_realised(&self) -> Money {
+        self.realised() - self.fees() - self.funding()
+    }
+
+    /// Realised PnL, less fees and funding, plus what the position gains at the price of the last mark on record.
     pub fn total_at_mark(&self) -> Money {
         let open = self.marked.filter(|_| !self.is_flat()).and_then(|mark| self.holding.unrealised(mark.get()));
-        self.realised() - self.fees() + money(open.unwrap_or_default())
+        self.net_realised() + money(open.unwrap_or_default())
     }
 
     /// Round trips closed.

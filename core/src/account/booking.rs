@@ -47,14 +47,14 @@ impl State {
             None => None,
         };
         for (symbol, change) in &posting.holdings {
-            let Holding { cost, realised, fees, .. } = change.after;
-            let is_money = [cost, realised, fees].into_iter().all(|sum| Money::new(sum).is_ok());
+            let Holding { cost, realised, fees, funding, .. } = change.after;
+            let is_money = [cost, realised, fees, funding].into_iter().all(|sum| Money::new(sum).is_ok());
             if !is_money || self.holding(*symbol).is_none() {
                 return None;
             }
         }
         (self.flow, self.contributed, self.day) = (flow, contributed, day);
-        self.past = Past { realised, fees };
+        self.past = Past { realised, fees, ..self.past };
         self.stocks.put(&posting.stocks, stocks);
         for (symbol, change) in &posting.holdings {
             let traded = trade.filter(|fill| fill.symbol == *symbol).map(|fill| fill.ts);

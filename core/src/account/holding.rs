@@ -17,6 +17,8 @@ pub struct Holding {
     pub realised: Decimal,
     /// Fees paid.
     pub fees: Decimal,
+    /// Funding paid; under zero it was received.
+    pub funding: Decimal,
 }
 
 /// What a trade did to a position.
@@ -63,6 +65,11 @@ impl Holding {
     /// The position with more fees paid; `None` beyond what decimals hold.
     pub(super) fn charged(self, fee: Decimal) -> Option<Self> {
         Some(Self { fees: normal(self.fees.checked_add(fee)?), ..self })
+    }
+
+    /// The position with more funding paid; `None` beyond what decimals hold.
+    pub(super) fn funded(self, paid: Decimal) -> Option<Self> {
+        Some(Self { funding: normal(self.funding.checked_add(paid)?), ..self })
     }
 
     /// What closing at `mark` would gain, before fees; `None` beyond what decimals hold.

@@ -4,7 +4,7 @@
 //! Every posting keeps this exactly, with all sums since the account was opened:
 //!
 //! ```text
-//! flow + costs of positions + values of stocks = initial cash + contributed + realised - fees
+//! flow + costs of positions + values of stocks = initial cash + contributed + realised - fees - funding
 //! ```
 //!
 //! **Spot.** The balance of an asset is the position of the symbol that trades it and the stock of it together. Our

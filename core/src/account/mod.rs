@@ -13,6 +13,7 @@ mod decisions;
 mod dust;
 pub mod exits;
 mod frames;
+pub mod funding;
 pub mod holding;
 mod inquiry;
 pub mod ledger;
@@ -46,6 +47,7 @@ mod tests;
 
 pub use self::core::Account;
 pub use approved::Approved;
+pub use book::Book;
 pub use policy::{OnStop, RiskPolicy, SizingMethod};
 pub use protections::{ActiveProtection, Protection};
 pub use recording::Recording;

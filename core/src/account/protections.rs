@@ -70,7 +70,7 @@ pub struct ActiveProtection {
 struct Trip {
     symbol: Symbol,
     closed: Ts,
-    /// Realised PnL less fees, those of the entry included.
+    /// Realised PnL less fees and funding, those of the entry included.
     profit: Money,
     /// The most that it cost at a time.
     cost: Money,
@@ -81,7 +81,7 @@ struct Trip {
 /// What is known of one symbol while and between positions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Course {
-    /// Realised PnL less fees when the last position had closed.
+    /// Realised PnL less fees and funding when the last position had closed.
     settled: Money,
     open: Option<(Direction, Money)>,
 }
@@ -141,7 +141,7 @@ impl Protections {
     fn on_change(&mut self, ts: Ts, symbol: Symbol, exit: Option<ExitReason>, keys: &RawProtections, books: &[Book]) {
         let Some(book) = books.iter().find(|book| book.symbol() == symbol) else { return };
         let course = self.courses.entry(symbol).or_default();
-        let net = book.realised() - book.fees();
+        let net = book.net_realised();
         let held = book.direction();
         if let Some((direction, cost)) = course.open
             && held != Some(direction)

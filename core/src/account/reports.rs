@@ -25,6 +25,7 @@ impl Account {
             Report::Absent { order, asked, gap } => self.on_absent(*order, *asked, *gap, now, out),
             Report::Foreign { fill, name } => self.on_foreign(fill, name, now, out),
             Report::Transfer(transfer) => self.on_transfer(transfer, now, out),
+            Report::Funding(funding) => self.on_funding(funding, now, out),
             Report::State(venue) => self.on_venue_state(venue, now, out),
         }
         let known = report.order().and_then(|id| self.state.ordered(id));

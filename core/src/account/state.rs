@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::AccountSetup;
 use super::assets::{Stock, Stocks};
 use super::book::{Book, OrderState};
+use super::funding::{FUNDINGS_MAX, Funded};
 use super::ledger;
 use super::order_limits::Sent;
 use super::orders::Finished;
@@ -36,6 +37,8 @@ pub struct State {
     pub(super) trades: TradeIds,
     /// The transfers that were booked.
     pub(super) transfers: Recent<String>,
+    /// The funding that was booked.
+    pub(super) funded: Funded,
     /// Orders that are not done.
     pub(super) orders: BTreeMap<OrderId, OrderState>,
     /// The orders that ended last.
@@ -62,6 +65,7 @@ pub(super) struct Past {
     /// Before fees.
     pub(super) realised: Money,
     pub(super) fees: Money,
+    pub(super) funding: Money,
 }
 
 /// The trading day and where its loss is counted from.
@@ -135,6 +139,24 @@ pub enum ApplyError {
         /// The venue's name of it.
         id: String,
     },
+    /// Funding that was booked before.
+    #[error("funding of {symbol} for {ts} is booked twice")]
+    RepeatedFunding {
+        /// Whose.
+        symbol: Symbol,
+        /// For which instant.
+        ts: Ts,
+    },
+    /// Funding of a symbol that can have none here, or whose sums are beyond what is kept exact.
+    #[error(
+        "funding of {symbol} for {ts} cannot be booked: no such linear position, or sums too large to be kept exact"
+    )]
+    FundingImpossible {
+        /// Whose.
+        symbol: Symbol,
+        /// For which instant.
+        ts: Ts,
+    },
     /// Something that cannot happen to an order where it stands.
     #[error("order {order} is {stage}: `{step}` cannot follow")]
     Impossible {
@@ -185,6 +207,7 @@ impl State {
             past: Past::default(),
             trades: TradeIds::default(),
             transfers: Recent::new(TRANSFERS_MAX),
+            funded: Funded::new(FUNDINGS_MAX),
             setup: (**setup).clone(),
             orders: BTreeMap::new(),
             finished: Finished::default(),
@@ -254,6 +277,7 @@ impl State {
             }
             Record::Foreign { fill, .. } => self.apply_foreign(fill)?,
             Record::Transfer { transfer } => self.apply_transfer(transfer)?,
+            Record::Funding { funding } => self.apply_funding(funding)?,
             Record::Dust { symbol, .. } => self.book_mut(*symbol)?.set_dust(),
             Record::Rebalance { at, rows, .. } => self.rebalancing = Rebalancing::of(ts, *at, rows),
             Record::Close { symbol, .. } => self.apply_close(*symbol)?,
@@ -310,6 +334,7 @@ impl State {
         for book in old.extract_if(.., |book| book.is_flat() && book.live.is_empty()) {
             self.past.realised += book.realised();
             self.past.fees += book.fees();
+            self.past.funding += book.funding();
         }
         old.sort_by_key(Book::symbol);
         for mut book in old {
@@ -325,7 +350,8 @@ impl State {
         self.books.iter_mut().find(|b| b.symbol() == symbol).ok_or(ApplyError::UnknownSymbol(symbol))
     }
 
-    /// Cash: for a spot account the quote balance; for a linear one initial cash plus realised PnL less fees.
+    /// Cash: for a spot account the quote balance; for a linear one initial cash plus realised PnL less fees and
+    /// funding.
     pub fn cash(&self) -> Money {
         match self.setup.kind {
             AccountKind::Spot => self.flow,

@@ -3,6 +3,7 @@
 mod brackets_tests;
 mod dust_tests;
 mod exit_tests;
+mod funding_tests;
 mod gone_tests;
 mod halt_tests;
 mod ledger_tests;

@@ -25,6 +25,9 @@ pub struct AccountView {
     pub unrealised: Money,
     /// Fees since the journal began.
     pub fees: Money,
+    /// Funding paid since the journal began; under zero more was received.
+    #[serde(default)]
+    pub funding: Money,
     /// Cash with which the journal began.
     pub initial_cash: Money,
     /// What was paid in since then less what was paid out: equity less this and the initial cash is what was earned.
@@ -75,7 +78,7 @@ pub struct SymbolView {
     pub symbol: Symbol,
     /// Its position, if any.
     pub position: Option<OpenPosition>,
-    /// Realised and unrealised PnL less fees since the journal began.
+    /// Realised and unrealised PnL less fees and funding since the journal began.
     pub total_pnl: Money,
     /// The same since the trading day began.
     pub daily_pnl: Money,
@@ -130,6 +133,7 @@ impl Account {
             realised: state.realised(),
             unrealised,
             fees: state.fees(),
+            funding: state.funding(),
             initial_cash: state.setup.initial_cash,
             contributed: state.contributed(),
             stocks: state.stocks().map(stock_view).collect(),
@@ -158,7 +162,7 @@ impl Account {
             dust: book.is_dust(),
         });
         let open = if position.is_some() { unrealised } else { Money::ZERO };
-        let total_pnl = book.realised() + open - book.fees();
+        let total_pnl = book.net_realised() + open;
         Some(SymbolView {
             symbol: book.symbol(),
             position,

@@ -1,7 +1,7 @@
 //! What a backtest is made of.
 
 use crate::account::AccountSetup;
-use crate::domain::{Bar, Forecast, Symbol, Timeframe, Ts};
+use crate::domain::{Bar, Forecast, FundingRates, Symbol, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::fills::PaperSetup;
 
@@ -22,6 +22,8 @@ pub struct MarketPast {
     pub timeframe: Timeframe,
     /// By instrument.
     pub symbols: Vec<SymbolBars>,
+    /// Rates of funding of linear contracts, by instrument; where there are none the constant one of the [`PaperSetup`] is paid.
+    pub funding: Vec<FundingRates>,
 }
 
 /// What a model said of bars: of each symbol in instrument order, by close of the bar, oldest first. A bar that is not

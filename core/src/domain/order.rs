@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hash::sha256;
 use super::ids::NameError;
 use super::venue_state::{Transfer, VenueState};
-use super::{Asset, ExitReason, Money, OrderId, Price, Qty, RunId, Symbol, Ts};
+use super::{Asset, ExitReason, Funding, Money, OrderId, Price, Qty, RunId, Symbol, Ts};
 
 /// The side of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -264,6 +264,8 @@ pub enum Report {
     },
     /// Something was paid into or out of the account.
     Transfer(Transfer),
+    /// A position has paid funding or was paid it.
+    Funding(Funding),
     /// All that the venue knows of the account.
     State(Box<VenueState>),
 }
@@ -277,7 +279,7 @@ impl Report {
             | Self::Unknown { order, .. }
             | Self::Absent { order, .. } => Some(*order),
             Self::Fill(fill) => Some(fill.order),
-            Self::Foreign { .. } | Self::Transfer(_) | Self::State(_) => None,
+            Self::Foreign { .. } | Self::Transfer(_) | Self::Funding(_) | Self::State(_) => None,
         }
     }
 }

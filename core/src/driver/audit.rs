@@ -9,7 +9,9 @@ use rust_decimal::Decimal;
 use self::sums::Sums;
 use crate::account::{ApplyError, State};
 use crate::domain::order::OrderKey;
-use crate::domain::{AccountKind, Cause, DoneReason, Fill, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts};
+use crate::domain::{
+    AccountKind, Cause, DoneReason, Fill, Funding, Leg, Money, Order, OrderId, Price, Qty, Symbol, Ts,
+};
 use crate::record::{Envelope, MarkedPosition, MarkedStock, Record};
 
 /// Something in a journal that cannot be true. Its place is the envelope's sequence number.
@@ -45,7 +47,7 @@ pub enum AuditFault {
         /// As computed.
         expected: String,
     },
-    /// A trade or a transfer is booked a second time.
+    /// A trade, a transfer or a payment of funding is booked a second time.
     #[error("record {seq}: {what} is booked a second time")]
     Twice {
         /// Where.
@@ -116,6 +118,8 @@ pub struct AuditReport {
     pub realised: Money,
     /// Fees.
     pub fees: Money,
+    /// Funding paid; under zero more was received.
+    pub funding: Money,
     /// Orders that are not done.
     pub open_orders: u64,
     /// Fills that were reported after their order was over.
@@ -187,6 +191,7 @@ impl Audit {
             Record::Transfer { transfer } if !self.sums.transfer(transfer) => {
                 return Err(AuditFault::Twice { seq, what: format!("transfer {}", transfer.id) });
             }
+            Record::Funding { funding } => self.check_funding(seq, funding)?,
             Record::Done { order, reason, .. } => {
                 let course = self.orders.entry(*order).or_default();
                 course.is_over = true;
@@ -220,6 +225,17 @@ impl Audit {
             return Err(AuditFault::Twice { seq, what: format!("trade {} of {}", fill.trade_id, fill.symbol) });
         }
         self.prices.insert(fill.symbol, fill.price);
+        Ok(())
+    }
+
+    fn check_funding(&mut self, seq: u64, funding: &Funding) -> Result<(), AuditFault> {
+        let Funding { symbol, ts, rate, mark, amount } = *funding;
+        let computed = Funding::payment(self.sums.net(symbol), mark, rate);
+        let computed = computed.map_or_else(|| "beyond what is exact".to_owned(), |amount| amount.to_string());
+        figure(seq, "a payment of funding", amount.to_string(), computed)?;
+        if !self.sums.funding(funding) {
+            return Err(AuditFault::Twice { seq, what: format!("funding of {symbol} for {ts}") });
+        }
         Ok(())
     }
 
@@ -264,7 +280,7 @@ impl Audit {
         }
         let cost: Money = state.books().iter().map(|book| book.cost()).sum();
         let held = self.sums.flow + cost.get() + state.stocks_value().get();
-        let earned = state.realised() - state.fees();
+        let earned = state.realised() - state.fees() - state.funding();
         let computed = held - self.initial - self.sums.contributed;
         figure(seq, "what was earned", earned.to_string(), computed.normalize().to_string())
     }
@@ -307,6 +323,7 @@ impl Audit {
         let Some(state) = &self.state else { return self.report };
         self.report.realised = state.realised();
         self.report.fees = state.fees();
+        self.report.funding = state.funding();
         self.report.open_orders = state.orders().count() as u64;
         let mut value = Decimal::ZERO;
         for book in state.books().iter().filter(|book| !book.is_flat()) {

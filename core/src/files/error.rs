@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::domain::ids::NameError;
-use crate::domain::{Ix, Symbol, Timeframe, Ts};
+use crate::domain::{FundingFault, Ix, Symbol, Timeframe, Ts};
 
 /// A price file, or a set of them, that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,38 @@ pub enum FileError {
         path: PathBuf,
         /// Its name in lower case.
         column: &'static str,
+    },
+    /// A header that lacks what a file of funding rates needs.
+    #[error(
+        "{} lacks a column for the time or the rate: found {}; name the columns of comma-separated text calc_time and \
+         last_funding_rate, or symbol, fundingTime and fundingRate",
+        path.display(), found.join(", ")
+    )]
+    FundingColumns {
+        /// The file.
+        path: PathBuf,
+        /// The header as it stands.
+        found: Vec<String>,
+    },
+    /// A row of a file of funding rates that cannot be read.
+    #[error("{} line {line} lacks {what}: fetch the file again or mend the row", path.display())]
+    FundingRow {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is not there.
+        what: &'static str,
+    },
+    /// A row of a file of funding rates that cannot be meant.
+    #[error("{} line {line}: {fault}", path.display())]
+    Funding {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong.
+        fault: FundingFault,
     },
     /// A header, and no row that could be kept.
     #[error("{} holds no good row ({faults}): check what was saved in it", path.display())]

@@ -6,6 +6,7 @@
 
 mod error;
 mod feed;
+mod funding;
 mod reader;
 mod report;
 mod stamp;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::FileError;
 pub use feed::FileFeed;
+pub use funding::funding;
 pub use report::{FaultCount, FileReport, RowFault};
 
 use crate::domain::{Bar, Symbol, Timeframe, Ts};
@@ -50,6 +52,15 @@ pub struct Loaded {
 /// # Errors
 /// [`FileError`] when the path cannot be read, holds no price file, or a name gives no valid symbol.
 pub fn discover(path: &Path) -> Result<BTreeMap<Symbol, Vec<PathBuf>>, FileError> {
+    let mut found: BTreeMap<Symbol, Vec<PathBuf>> = BTreeMap::new();
+    for path in listed(path)? {
+        found.entry(symbol_of(&path)?).or_default().push(path);
+    }
+    Ok(found)
+}
+
+/// A file alone, or the files of a folder in name order, at least one.
+fn listed(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     let list = |source| FileError::List { path: path.to_owned(), source };
     let mut paths = Vec::new();
     if fs::metadata(path).map_err(list)?.is_dir() {
@@ -63,14 +74,10 @@ pub fn discover(path: &Path) -> Result<BTreeMap<Symbol, Vec<PathBuf>>, FileError
     } else {
         paths.push(path.to_owned());
     }
-    let mut found: BTreeMap<Symbol, Vec<PathBuf>> = BTreeMap::new();
-    for path in paths {
-        found.entry(symbol_of(&path)?).or_default().push(path);
-    }
-    if found.is_empty() {
+    if paths.is_empty() {
         return Err(FileError::NothingFound { path: path.to_owned() });
     }
-    Ok(found)
+    Ok(paths)
 }
 
 /// Reads the files of one symbol and puts them together in the order of their first bars.

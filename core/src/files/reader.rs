@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path, symbol: Symbol) -> Result<RawFile, FileError> {
     Ok(file)
 }
 
-fn open(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, FileError> {
+pub(super) fn open(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, FileError> {
     let open = |source| FileError::Open { path: path.to_owned(), source };
     let mut raw = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(open)?);
     let is_gzip = raw.fill_buf().map_err(open)?.starts_with(&GZIP_MAGIC);

@@ -1,11 +1,23 @@
 //! One instrument of the paper venue: the market as last seen and the orders that rest in it.
 
+use super::finished::Recent;
+use super::funding::Schedule;
 use super::models::{adverse, notional};
 use super::setup::PaperSetup;
 use super::wallet::Wallet;
 use crate::domain::hash::hash64;
-use crate::domain::instrument::{RawInstrument, Rounding};
-use crate::domain::{Bar, Fill, Instrument, Leg, Order, OrderId, Price, Qty, Quote, Side, Span, Ts, VenueOrder};
+use crate::domain::instrument::Rounding;
+use crate::domain::{
+    Actions, Bar, DoneReason, Fill, Instrument, Leg, Order, OrderId, Price, Qty, Quote, Report, Side, Span, Ts,
+    VenueOrder,
+};
+
+/// What a venue says of an order for which the account has nothing left: a position to reduce, an asset to sell, currency
+/// to pay with.
+const NO_ROOM: &str = "nothing is left that it could reduce, sell or be paid with";
+
+/// How an order ended, and in which words.
+pub(super) type Ended = (DoneReason, Option<String>);
 
 /// Trade ids keep 63 bits, so that signed 64-bit columns hold them.
 const TRADE_ID_MASK: u64 = u64::MAX >> 1;
@@ -42,7 +54,22 @@ pub(super) struct Resting {
     /// Only market data of this instant or later may fill it: none is used twice.
     not_before: Ts,
     filled: Qty,
+    /// How many fills it has had.
+    parts: u64,
+    /// Price of the last of them.
+    paid: Option<Price>,
+    /// The fills themselves, where the venue keeps them.
     fills: Vec<Fill>,
+    keeps: bool,
+}
+
+/// What a fill is reckoned with and written to.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub(super) setup: &'a PaperSetup,
+    pub(super) wallet: &'a mut Wallet,
+    pub(super) recent: &'a mut Recent,
+    pub(super) out: &'a mut Actions<Report>,
 }
 
 /// An order that the account has nothing left for.
@@ -50,11 +77,15 @@ pub(super) struct Resting {
 pub(super) struct NoRoom;
 
 impl Resting {
-    pub(super) fn new(order: Order, submitted: Ts, setup: &PaperSetup) -> Self {
-        let key = hash64(&[&setup.seed().to_le_bytes(), order.id.as_str().as_bytes()]);
+    /// `keeps` says whether it remembers its fills for who asks.
+    pub(super) fn new(order: Order, submitted: Ts, setup: &PaperSetup, keeps: bool) -> Self {
+        // Where nothing is random every draw is nothing, whatever its key.
+        let is_random = setup.latency().mean() != Span::ZERO || setup.slippage().mean() != 0.0;
+        let key = if is_random { hash64(&[&setup.seed().to_le_bytes(), order.id.as_str().as_bytes()]) } else { 0 };
         let submitted = submitted.max(order.created);
         let active = submitted + setup.latency().draw(key);
-        Self { order, key, submitted, active, not_before: submitted, filled: Qty::ZERO, fills: Vec::new() }
+        let (filled, paid, fills) = (Qty::ZERO, None, Vec::new());
+        Self { order, key, submitted, active, not_before: submitted, filled, parts: 0, paid, fills, keeps }
     }
 
     pub(super) const fn id(&self) -> OrderId {
@@ -80,8 +111,8 @@ impl Resting {
         &self.fills
     }
 
-    pub(super) fn into_fills(self) -> Vec<Fill> {
-        self.fills
+    pub(super) fn take_fills(&mut self) -> Vec<Fill> {
+        std::mem::take(&mut self.fills)
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -112,92 +143,97 @@ impl Resting {
         }
     }
 
-    /// Takes of an offer what may be taken, and books it. Nothing when that is less than one step, or when price, notional
-    /// or a sum would lie beyond what is kept exact.
-    fn take(
-        &mut self,
-        offer: &Offer,
-        rules: &Instrument,
-        setup: &PaperSetup,
-        wallet: &mut Wallet,
-    ) -> Result<Option<Fill>, NoRoom> {
-        let number = self.fills.len() as u64;
+    /// Takes of an offer what may be taken, books and reports it. Nothing when that is less than one step, or when price,
+    /// notional or a sum would lie beyond what is kept exact. Says whether there was a fill.
+    fn take(&mut self, offer: &Offer, rules: &Instrument, desk: &mut Desk<'_>) -> Result<bool, NoRoom> {
+        let setup = desk.setup;
         let rounding = match self.order.side {
             Side::Buy => Rounding::Up,
             Side::Sell => Rounding::Down,
         };
-        let cost = offer.half_spread + setup.slippage().draw(self.key, number);
-        let Ok(price) = rules.price(adverse(self.order.side, offer.reference, cost), rounding) else { return Ok(None) };
+        let cost = offer.half_spread + setup.slippage().draw(self.key, self.parts);
+        let Ok(price) = rules.price(adverse(self.order.side, offer.reference, cost), rounding) else {
+            return Ok(false);
+        };
         let left = self.left();
-        let left = wallet.room(&self.order, price, setup.fee(), rules).map_or(left, |room| left.min(room));
+        let left = desk.wallet.room(&self.order, price, setup.fee(), rules).map_or(left, |room| left.min(room));
         if left.is_zero() {
             return Err(NoRoom);
         }
         let allowance = setup.participation().allowance(offer.size);
         let qty =
             if allowance >= left.to_f64() { Ok(left) } else { rules.qty_floor(allowance).map(|qty| qty.min(left)) };
-        let fill = qty.ok().filter(|qty| !qty.is_zero()).and_then(|qty| self.execute(price, qty, offer.ts, setup));
-        let Some(fill) = fill.filter(|fill| wallet.book(fill)) else { return Ok(None) };
+        let Some(qty) = qty.ok().filter(|qty| !qty.is_zero()) else { return Ok(false) };
+        let Some(fee) = setup.fee().fee(price, qty) else { return Ok(false) };
+        let Order { id: order, symbol, side, .. } = self.order;
+        let trade_id = hash64(&[b"trade", order.as_str().as_bytes(), &self.parts.to_le_bytes()]) & TRADE_ID_MASK;
+        let fill = Fill { order, trade_id, symbol, side, price, qty, fee, commission: None, ts: offer.ts };
+        if !desk.wallet.book(&fill) {
+            return Ok(false);
+        }
+        self.count(&fill);
+        desk.recent.push(&fill);
+        desk.out.push(Report::Fill(fill));
+        Ok(true)
+    }
+
+    fn count(&mut self, fill: &Fill) {
         self.filled = self.filled + fill.qty;
-        self.fills.push(fill.clone());
-        Ok(Some(fill))
+        self.parts += 1;
+        self.paid = Some(fill.price);
+        if self.keeps {
+            self.fills.push(fill.clone());
+        }
     }
 
-    /// The next fill of this order; `None` when its notional is beyond what is kept exact.
-    fn execute(&self, price: Price, qty: Qty, ts: Ts, setup: &PaperSetup) -> Option<Fill> {
-        let Order { id, symbol, side, .. } = self.order;
-        let fee = setup.fee().fee(price, qty)?;
-        let number = self.fills.len() as u64;
-        let trade_id = hash64(&[b"trade", id.as_str().as_bytes(), &number.to_le_bytes()]) & TRADE_ID_MASK;
-        Some(Fill { order: id, trade_id, symbol, side, price, qty, fee, commission: None, ts })
-    }
-
-    /// Lets the market fill a part.
+    /// Lets the market fill a part. Says how the order has ended, if it has.
     pub(super) fn meet(
         &mut self,
         market: Market<'_>,
         now: Ts,
         rules: &Instrument,
-        setup: &PaperSetup,
-        wallet: &mut Wallet,
-    ) -> Result<Option<Fill>, NoRoom> {
-        let Some(offer) = self.offer(market, now, setup) else { return Ok(None) };
-        let fill = self.take(&offer, rules, setup, wallet)?;
-        if let Some(fill) = &fill {
-            self.not_before = after(fill.ts);
+        desk: &mut Desk<'_>,
+    ) -> Option<Ended> {
+        // A recovered order can be wholly filled already: then only the end of it is still to be told.
+        if !self.is_complete()
+            && let Some(offer) = self.offer(market, now, desk.setup)
+        {
+            match self.take(&offer, rules, desk) {
+                Ok(true) => self.not_before = after(offer.ts),
+                Ok(false) => {}
+                Err(NoRoom) => return Some(expired()),
+            }
         }
-        Ok(fill)
+        self.end(rules, desk)
     }
 
-    /// Fills protection that was triggered inside the bar that has just closed.
-    fn meet_trigger(
-        &mut self,
-        bar: &Bar,
-        rules: &Instrument,
-        setup: &PaperSetup,
-        wallet: &mut Wallet,
-    ) -> Result<Option<Fill>, NoRoom> {
-        let Some(reference) = self.order.trigger.map(Price::to_f64) else { return Ok(None) };
-        let offer = Offer { reference, half_spread: setup.spread().half(), size: bar.volume, ts: self.submitted };
-        self.take(&offer, rules, setup, wallet)
+    /// How the order has ended, if it has.
+    fn end(&self, rules: &Instrument, desk: &Desk<'_>) -> Option<Ended> {
+        if self.is_complete() {
+            return Some((DoneReason::Filled, None));
+        }
+        self.is_stuck(rules, desk.setup, desk.wallet).then(expired)
     }
 
     /// Whether a part is left and the account has nothing for it, at the price of the last fill.
     pub(super) fn is_stuck(&self, rules: &Instrument, setup: &PaperSetup, wallet: &Wallet) -> bool {
-        let room = |fill: &Fill| wallet.room(&self.order, fill.price, setup.fee(), rules);
-        !self.is_complete() && self.fills.last().and_then(room).is_some_and(Qty::is_zero)
+        let room = |paid| wallet.room(&self.order, paid, setup.fee(), rules);
+        !self.is_complete() && self.paid.and_then(room).is_some_and(Qty::is_zero)
     }
 
     /// Counts a fill that is on record.
     pub(super) fn restore(&mut self, fill: &Fill) {
         // A fill at the trigger belongs to the closed bar and takes nothing from the one that opens now.
-        let at_trigger = self.order.trigger.is_some() && self.fills.is_empty() && fill.ts == self.submitted;
+        let at_trigger = self.order.trigger.is_some() && self.parts == 0 && fill.ts == self.submitted;
         if !at_trigger {
             self.not_before = self.not_before.max(after(fill.ts));
         }
-        self.filled = self.filled + fill.qty;
-        self.fills.push(fill.clone());
+        self.count(fill);
     }
+}
+
+fn expired() -> Ended {
+    (DoneReason::Expired, Some(NO_ROOM.to_owned()))
 }
 
 /// The first instant after `ts`.
@@ -212,24 +248,31 @@ pub(super) struct Book {
     min_qty: Qty,
     bar: Option<Bar>,
     quote: Option<Quote>,
+    pub(super) funding: Schedule,
     /// In order of arrival.
     pub(super) resting: Vec<Resting>,
 }
 
 impl Book {
-    pub(super) fn new(rules: &Instrument) -> Self {
-        let min_qty = RawInstrument::from(rules.clone()).min_qty;
-        Self { rules: rules.clone(), min_qty, bar: None, quote: None, resting: Vec::new() }
+    /// `funding` is the constant rate of it.
+    pub(super) fn new(rules: &Instrument, funding: f64) -> Self {
+        let (rules, min_qty) = (rules.clone(), rules.min_qty());
+        Self { rules, min_qty, bar: None, quote: None, funding: Schedule::constant(funding), resting: Vec::new() }
     }
 
     /// Puts other rules in force; orders stay.
     pub(super) fn set_rules(&mut self, rules: &Instrument) {
-        self.min_qty = RawInstrument::from(rules.clone()).min_qty;
+        self.min_qty = rules.min_qty();
         self.rules = rules.clone();
     }
 
     pub(super) const fn rules(&self) -> &Instrument {
         &self.rules
+    }
+
+    /// The rules, and the orders that rest.
+    pub(super) const fn parts(&mut self) -> (&Instrument, &mut Vec<Resting>) {
+        (&self.rules, &mut self.resting)
     }
 
     /// Takes note of the market.
@@ -282,16 +325,17 @@ impl Book {
         self.rules.price(seen, Rounding::Nearest).ok()
     }
 
-    /// Fills a new order at its trigger, where it has one and bars are the finest there is.
-    pub(super) fn fill_at_trigger(
-        &self,
-        resting: &mut Resting,
-        setup: &PaperSetup,
-        wallet: &mut Wallet,
-    ) -> Result<Option<Fill>, NoRoom> {
-        match self.bar.as_ref().filter(|bar| self.fills_from(Market::Bar(bar))) {
-            Some(bar) => resting.meet_trigger(bar, &self.rules, setup, wallet),
-            None => Ok(None),
+    /// Fills a new order at its trigger, where it has one, out of the bar that has just closed, if bars are the finest there
+    /// is. Says how the order has ended, if it has.
+    pub(super) fn meet_trigger(&self, resting: &mut Resting, desk: &mut Desk<'_>) -> Option<Ended> {
+        let bar = self.bar.as_ref().filter(|bar| self.fills_from(Market::Bar(bar)));
+        if let (Some(trigger), Some(bar)) = (resting.order.trigger, bar) {
+            let (reference, ts) = (trigger.to_f64(), resting.submitted);
+            let offer = Offer { reference, half_spread: desk.setup.spread().half(), size: bar.volume, ts };
+            if resting.take(&offer, &self.rules, desk).is_err() {
+                return Some(expired());
+            }
         }
+        resting.end(&self.rules, desk)
     }
 }

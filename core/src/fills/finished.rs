@@ -1,11 +1,12 @@
 //! Orders of the paper venue that are over.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{Actions, DoneReason, Fill, OrderId, Report};
 
 /// How many finished orders are remembered, so that none of them is taken a second time.
-const FINISHED_MAX: usize = 10_000;
+pub(super) const FINISHED_MAX: usize = 10_000;
 
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,31 +18,41 @@ pub(super) struct Outcome {
 }
 
 /// The orders that ended last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Finished {
     known: BTreeMap<OrderId, Outcome>,
     oldest_first: VecDeque<OrderId>,
+    most: usize,
 }
 
 impl Finished {
+    /// Remembers at most so many, or none.
+    pub(super) const fn new(most: usize) -> Self {
+        Self { known: BTreeMap::new(), oldest_first: VecDeque::new(), most }
+    }
+
     pub(super) fn contains(&self, id: OrderId) -> bool {
         self.known.contains_key(&id)
     }
 
     /// Keeps how an order ended, and says so.
     pub(super) fn end(&mut self, id: OrderId, outcome: Outcome, out: &mut Actions<Report>) {
+        if self.most == 0 {
+            return out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text });
+        }
         out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text.clone() });
         self.insert(id, outcome);
     }
 
     /// Keeps how an order ended. What was kept first stands.
     pub(super) fn insert(&mut self, id: OrderId, outcome: Outcome) {
-        if self.known.contains_key(&id) {
+        if self.most == 0 {
             return;
         }
-        self.known.insert(id, outcome);
+        let Entry::Vacant(place) = self.known.entry(id) else { return };
+        place.insert(outcome);
         self.oldest_first.push_back(id);
-        if self.oldest_first.len() > FINISHED_MAX
+        if self.oldest_first.len() > self.most
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.known.remove(&oldest);
@@ -71,23 +82,32 @@ impl Finished {
 }
 
 /// Trades that have not been told twice to who asks for everything: an answer that is lost loses none of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recent {
     fills: VecDeque<Fill>,
     /// How many of the oldest were told once.
     told: usize,
+    most: usize,
 }
 
 /// How many trades wait for being asked about. Where nobody ever asks, the oldest go.
-const RECENT_MAX: usize = 10_000;
+pub(super) const RECENT_MAX: usize = 10_000;
 
 impl Recent {
-    pub(super) fn push(&mut self, fill: Fill) {
-        if self.fills.len() == RECENT_MAX {
+    /// Keeps at most so many, or none.
+    pub(super) const fn new(most: usize) -> Self {
+        Self { fills: VecDeque::new(), told: 0, most }
+    }
+
+    pub(super) fn push(&mut self, fill: &Fill) {
+        if self.most == 0 {
+            return;
+        }
+        if self.fills.len() == self.most {
             self.fills.pop_front();
             self.told = self.told.saturating_sub(1);
         }
-        self.fills.push_back(fill);
+        self.fills.push_back(fill.clone());
     }
 
     pub(super) fn tell(&mut self) -> Vec<Fill> {

@@ -7,6 +7,7 @@
 
 mod book;
 mod finished;
+mod funding;
 pub mod models;
 pub mod paper;
 pub mod setup;

@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::book::{Book, Market, NoRoom, Resting};
-use super::finished::{Finished, Outcome, Recent};
+use super::book::{Book, Desk, Market, Resting};
+use super::finished::{FINISHED_MAX, Finished, Outcome, RECENT_MAX, Recent};
 use super::setup::PaperSetup;
 use super::wallet::{PaperAccount, Wallet, cost};
 use crate::account::Approved;
 use crate::domain::{
-    Actions, DoneReason, Event, Fill, Instrument, Ix, Order, OrderId, Qty, Report, Side, Symbol, Ts, VenueState,
+    Actions, Bar, DoneReason, Event, Fill, Funding, FundingRates, Instrument, Ix, Money, Order, OrderId, Qty, Report,
+    Side, Symbol, Ts, VenueState,
 };
 use crate::record::Record;
-
-/// What a venue says of an order for which the account has nothing left: a position to reduce, an asset to sell, currency
-/// to pay with.
-const NO_ROOM: &str = "nothing is left that it could reduce, sell or be paid with";
 
 /// What the venue knows of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +59,11 @@ pub struct PaperVenue {
     /// By [`Ix`].
     books: Vec<Book>,
     by_symbol: BTreeMap<Symbol, usize>,
-    /// Live orders and the book of each.
-    live: BTreeMap<OrderId, usize>,
     finished: Finished,
     wallet: Wallet,
     recent: Recent,
+    /// Whether what is over is remembered.
+    remembers: bool,
     /// Orders on record that are not known to have reached the venue. Recovery alone fills this.
     intended: BTreeMap<OrderId, Order>,
     /// Whether a record has said what was there in the beginning.
@@ -89,10 +86,10 @@ impl PaperVenue {
             setup,
             books: Vec::with_capacity(instruments.len()),
             by_symbol: BTreeMap::new(),
-            live: BTreeMap::new(),
-            finished: Finished::default(),
+            finished: Finished::new(FINISHED_MAX),
             wallet: Wallet::new(account),
-            recent: Recent::default(),
+            recent: Recent::new(RECENT_MAX),
+            remembers: true,
             intended: BTreeMap::new(),
             opened: false,
         };
@@ -100,15 +97,34 @@ impl PaperVenue {
         venue
     }
 
+    /// A venue that forgets what is over: for a driver that sends every order once, asks about none, and starts anew
+    /// instead of recovering one. Everything else is as it would be: the same orders are filled at the same prices, under
+    /// the same trade ids. An order that is over is taken again, its fills are told once, and what it knows of an order
+    /// or of everything leaves out all fills.
+    #[must_use]
+    pub fn without_memory(self) -> Self {
+        Self { finished: Finished::new(0), recent: Recent::new(0), remembers: false, ..self }
+    }
+
     /// Follows a change of the account's table of instruments, which only ever grows. Orders stay as they are.
     pub fn set_instruments(&mut self, instruments: &[Instrument]) {
+        let funding = if self.wallet.is_spot() { 0.0 } else { self.setup.funding() };
         for (at, rules) in instruments.iter().enumerate() {
             match self.books.get_mut(at) {
                 Some(book) => book.set_rules(rules),
-                None => self.books.push(Book::new(rules)),
+                None => self.books.push(Book::new(rules, funding)),
             }
             self.by_symbol.insert(rules.id().symbol, at);
             self.wallet.learn(rules);
+        }
+    }
+
+    /// Puts rates of the past in place of the constant one. A spot account has no funding, whatever they are.
+    pub fn set_funding(&mut self, ix: Ix, rates: FundingRates) {
+        if let Some(book) = self.books.get_mut(ix.at())
+            && !self.wallet.is_spot()
+        {
+            book.funding.follow(rates);
         }
     }
 
@@ -117,7 +133,8 @@ impl PaperVenue {
     /// An id that is live is accepted again and changes nothing; an id that is over is passed over in silence.
     pub fn submit(&mut self, order: Approved<Order>, now: Ts, out: &mut Actions<Report>) {
         let id = order.id;
-        if self.live.contains_key(&id) {
+        let at = self.by_symbol.get(&order.symbol).copied();
+        if at.is_some_and(|at| self.resting_in(at, id).is_some()) {
             out.push(Report::Accepted { order: id });
             return;
         }
@@ -125,38 +142,30 @@ impl PaperVenue {
             return;
         }
         self.intended.remove(&id);
-        let at = match self.admit(&order) {
-            Ok(at) => at,
-            Err(text) => {
-                let outcome = Outcome { fills: Vec::new(), reason: DoneReason::Rejected, text: Some(text) };
-                return self.finished.end(id, outcome, out);
-            }
-        };
+        if let Err(text) = self.admit(at, &order) {
+            let outcome = Outcome { fills: Vec::new(), reason: DoneReason::Rejected, text: Some(text) };
+            return self.finished.end(id, outcome, out);
+        }
         out.push(Report::Accepted { order: id });
-        let Self { setup, books, live, finished, wallet, recent, .. } = self;
-        let Some(book) = books.get_mut(at) else { return };
-        let mut resting = Resting::new(Order::clone(&order), now, setup);
-        let met = book.fill_at_trigger(&mut resting, setup, wallet);
-        let end = after_meeting(met, &resting, book, (setup, wallet), recent, out);
-        match end {
-            Some((reason, text)) => finished.end(id, Outcome { fills: resting.into_fills(), reason, text }, out),
-            None => {
-                book.resting.push(resting);
-                live.insert(id, at);
-            }
+        let Self { setup, books, finished, wallet, recent, remembers, .. } = self;
+        let Some(book) = at.and_then(|at| books.get_mut(at)) else { return };
+        let mut resting = Resting::new(Order::clone(&order), now, setup, *remembers);
+        match book.meet_trigger(&mut resting, &mut Desk { setup, wallet, recent, out }) {
+            Some((reason, text)) => finished.end(id, Outcome { fills: resting.take_fills(), reason, text }, out),
+            None => book.resting.push(resting),
         }
     }
 
-    /// The book of an order that can be taken, or why it cannot.
-    fn admit(&self, order: &Order) -> Result<usize, String> {
-        let at = self.by_symbol.get(&order.symbol).copied();
-        let book = at.and_then(|at| Some((at, self.books.get(at)?)));
-        let (at, book) = book.ok_or_else(|| format!("the symbol {} is not traded here", order.symbol))?;
+    /// Whether an order can be taken into the book at this place, or why not.
+    fn admit(&self, at: Option<usize>, order: &Order) -> Result<(), String> {
+        let book = at.and_then(|at| self.books.get(at));
+        let book = book.ok_or_else(|| format!("the symbol {} is not traded here", order.symbol))?;
         let refusal = book.refusal(order).or_else(|| {
-            let locked = self.locked(order);
-            self.wallet.refusal(order, book.price_near(order.trigger), self.setup.fee(), locked)
+            // A linear account has no balances that an order could be too much for.
+            let price = self.wallet.is_spot().then(|| book.price_near(order.trigger))?;
+            self.wallet.refusal(order, price, self.setup.fee(), self.locked(order))
         });
-        refusal.map_or(Ok(at), Err)
+        refusal.map_or(Ok(()), Err)
     }
 
     /// What live orders hold of what this one needs: currency, or the asset.
@@ -173,8 +182,8 @@ impl PaperVenue {
     /// Cancels what is left of an order, at once. An order that is not live is passed over in silence. The instant is
     /// part of every venue's call; here nothing depends on it.
     pub fn cancel(&mut self, id: OrderId, _now: Ts, out: &mut Actions<Report>) {
-        if let Some(resting) = self.remove(id) {
-            let outcome = Outcome { fills: resting.into_fills(), reason: DoneReason::Cancelled, text: None };
+        if let Some(mut resting) = self.remove(id) {
+            let outcome = Outcome { fills: resting.take_fills(), reason: DoneReason::Cancelled, text: None };
             self.finished.end(id, outcome, out);
         }
     }
@@ -182,25 +191,78 @@ impl PaperVenue {
     /// Lets market data fill orders, at the instant `now` at which it is known: the close of a bar, the time of a quote
     /// or later. Events that are no market data do nothing.
     pub fn on_event(&mut self, event: &Event, now: Ts, out: &mut Actions<Report>) {
-        let Self { setup, books, live, finished, wallet, recent, .. } = self;
-        let Some((ix, market)) = market_of(event) else { return };
-        let Some(book) = books.get_mut(ix.at()) else { return };
+        if let Some((ix, market)) = market_of(event) {
+            self.on_market(ix, market, now, out);
+        }
+    }
+
+    /// Lets a bar fill orders, as [`Self::on_event`] does with the bar in an event.
+    pub fn bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Report>) {
+        self.on_market(ix, Market::Bar(bar), now, out);
+    }
+
+    fn on_market(&mut self, ix: Ix, market: Market<'_>, now: Ts, out: &mut Actions<Report>) {
+        let Some(book) = self.books.get_mut(ix.at()) else { return };
+        if book.funding.is_due(now) {
+            return self.fund_around(ix, market, now, out);
+        }
         book.observe(market);
-        if book.resting.is_empty() || !book.fills_from(market) {
-            return;
+        if !book.resting.is_empty() && book.fills_from(market) {
+            self.meet(ix, market, now, out);
         }
-        for mut order in std::mem::take(&mut book.resting) {
-            // A recovered order can be wholly filled already: then only the end of it is still to be told.
-            let complete = order.is_complete();
-            let met = if complete { Ok(None) } else { order.meet(market, now, book.rules(), setup, wallet) };
-            let end = after_meeting(met, &order, book, (setup, wallet), recent, out);
-            let Some((reason, text)) = end else {
-                book.resting.push(order);
-                continue;
-            };
-            live.remove(&order.id());
-            finished.end(order.id(), Outcome { fills: order.into_fills(), reason, text }, out);
+    }
+
+    /// What fell due before a bar opened is paid by what was held then, at the last price known; what fell due since is paid by
+    /// what its open has left, at its close. A quote is younger than all that it fills.
+    #[cold]
+    fn fund_around(&mut self, ix: Ix, market: Market<'_>, now: Ts, out: &mut Actions<Report>) {
+        let before = match market {
+            Market::Bar(bar) => bar.open_ts,
+            Market::Quote(quote) => quote.ts,
+        };
+        let Some(book) = self.books.get_mut(ix.at()) else { return };
+        book.funding.begin(before);
+        if matches!(market, Market::Bar(_)) {
+            self.fund(ix, before.min(now), out);
         }
+        let Some(book) = self.books.get_mut(ix.at()) else { return };
+        book.observe(market);
+        let fills = !book.resting.is_empty() && book.fills_from(market);
+        if matches!(market, Market::Quote(_)) {
+            self.fund(ix, before.min(now), out);
+        }
+        if fills {
+            self.meet(ix, market, now, out);
+        }
+        self.fund(ix, now, out);
+    }
+
+    /// Pays what fell due up to `until`. Without a price it stays due.
+    fn fund(&mut self, ix: Ix, until: Ts, out: &mut Actions<Report>) {
+        let Some(book) = self.books.get_mut(ix.at()) else { return };
+        let symbol = book.rules().id().symbol;
+        while book.funding.is_due(until) {
+            let Some(mark) = book.price_near(None) else { return };
+            let Some((ts, rate)) = book.funding.next(until) else { return };
+            let amount = Funding::payment(self.wallet.net(symbol), mark, rate).filter(|amount| *amount != Money::ZERO);
+            if let Some(amount) = amount {
+                let funding = Funding { symbol, ts, rate, mark, amount };
+                self.wallet.fund(&funding);
+                out.push(Report::Funding(funding));
+            }
+        }
+    }
+
+    /// Lets the orders of an instrument meet the market.
+    fn meet(&mut self, ix: Ix, market: Market<'_>, now: Ts, out: &mut Actions<Report>) {
+        let Self { setup, books, finished, wallet, recent, .. } = self;
+        let Some((rules, resting)) = books.get_mut(ix.at()).map(Book::parts) else { return };
+        resting.retain_mut(|order| {
+            let end = order.meet(market, now, rules, &mut Desk { setup, wallet, recent, out });
+            let Some((reason, text)) = end else { return true };
+            finished.end(order.id(), Outcome { fills: order.take_fills(), reason, text }, out);
+            false
+        });
     }
 
     /// Takes note of market data without filling anything: what came before a rebuilt venue goes on. Without it the
@@ -215,17 +277,14 @@ impl PaperVenue {
 
     /// What the venue knows of an order.
     pub fn query(&self, id: OrderId) -> VenueAnswer {
-        let book = self.live.get(&id).and_then(|at| self.books.get(*at));
-        let resting = book.and_then(|book| book.resting.iter().find(|r| r.id() == id));
-        resting.map_or(VenueAnswer::Unknown, |r| VenueAnswer::Live { filled: r.filled() })
+        self.resting(id).map_or(VenueAnswer::Unknown, |r| VenueAnswer::Live { filled: r.filled() })
     }
 
     /// Reports what the venue knows of an order: all of it from its acceptance on, also of one that is over. One that it has
     /// never seen is absent, and nothing was lost on the way here.
     pub fn tell_of(&mut self, id: OrderId, now: Ts, out: &mut Actions<Report>) {
         self.end_complete(id);
-        let book = self.live.get(&id).and_then(|at| self.books.get(*at));
-        if let Some(resting) = book.and_then(|book| book.resting.iter().find(|r| r.id() == id)) {
+        if let Some(resting) = self.resting(id) {
             out.push(Report::Accepted { order: id });
             resting.fills().iter().for_each(|fill| out.push(Report::Fill(fill.clone())));
         } else if !self.finished.tell(id, out) {
@@ -251,11 +310,10 @@ impl PaperVenue {
 
     /// Ends an order that a recovered record has wholly filled and not ended.
     fn end_complete(&mut self, id: OrderId) {
-        let book = self.live.get(&id).and_then(|at| self.books.get(*at));
-        if book.is_some_and(|book| book.resting.iter().any(|r| r.id() == id && r.is_complete()))
-            && let Some(resting) = self.remove(id)
+        if self.resting(id).is_some_and(Resting::is_complete)
+            && let Some(mut resting) = self.remove(id)
         {
-            self.finished.insert(id, Outcome { fills: resting.into_fills(), reason: DoneReason::Filled, text: None });
+            self.finished.insert(id, Outcome { fills: resting.take_fills(), reason: DoneReason::Filled, text: None });
         }
     }
 
@@ -275,13 +333,15 @@ impl PaperVenue {
                 }
             }
             Record::Fill { fill } => self.recover_fill(fill, ts),
-            Record::Foreign { fill, .. } => {
-                self.wallet.book(fill);
+            Record::Foreign { fill, .. } => self.recover_trade(fill),
+            Record::Funding { funding } => {
+                self.wallet.fund(funding);
+                self.pass_funding(funding.symbol, funding.ts);
             }
             Record::Transfer { transfer } => self.wallet.pay(transfer),
             Record::Done { order, reason, text } => {
                 self.intended.remove(order);
-                let fills = self.remove(*order).map(Resting::into_fills).unwrap_or_default();
+                let fills = self.remove(*order).map(|mut resting| resting.take_fills()).unwrap_or_default();
                 self.finished.insert(*order, Outcome { fills, reason: *reason, text: text.clone() });
             }
             Record::Started { setup, .. } if !self.opened => {
@@ -297,52 +357,55 @@ impl PaperVenue {
         if let Some(order) = self.intended.remove(&fill.order) {
             self.restore(order, ts);
         }
-        self.wallet.book(fill);
-        let book = self.live.get(&fill.order).and_then(|at| self.books.get_mut(*at));
-        match book.and_then(|b| b.resting.iter_mut().find(|r| r.id() == fill.order)) {
+        self.recover_trade(fill);
+        let resting = self.books.iter_mut().flat_map(|book| &mut book.resting);
+        match resting.into_iter().find(|r| r.id() == fill.order) {
             Some(resting) => resting.restore(fill),
             None => self.finished.add(fill),
         }
     }
 
+    fn recover_trade(&mut self, fill: &Fill) {
+        self.wallet.book(fill);
+        self.pass_funding(fill.symbol, fill.ts);
+    }
+
+    /// What is on record at `ts` came after all funding due up to then.
+    fn pass_funding(&mut self, symbol: Symbol, ts: Ts) {
+        let book = self.by_symbol.get(&symbol).and_then(|at| self.books.get_mut(*at));
+        if let Some(book) = book {
+            book.funding.pass(ts);
+        }
+    }
+
+    /// A live order.
+    fn resting(&self, id: OrderId) -> Option<&Resting> {
+        self.books.iter().flat_map(|book| &book.resting).find(|resting| resting.id() == id)
+    }
+
+    /// The same in one book.
+    fn resting_in(&self, at: usize, id: OrderId) -> Option<&Resting> {
+        self.books.get(at)?.resting.iter().find(|resting| resting.id() == id)
+    }
+
     fn is_known(&self, id: OrderId) -> bool {
-        self.live.contains_key(&id) || self.finished.contains(id)
+        self.resting(id).is_some() || self.finished.contains(id)
     }
 
     /// Makes an order of the record live. One whose symbol is no longer in the table stays unknown.
     fn restore(&mut self, order: Order, ts: Ts) {
         let Some(at) = self.by_symbol.get(&order.symbol).copied() else { return };
         let Some(book) = self.books.get_mut(at) else { return };
-        self.live.insert(order.id, at);
-        book.resting.push(Resting::new(order, ts, &self.setup));
+        book.resting.push(Resting::new(order, ts, &self.setup, self.remembers));
     }
 
     /// Takes an order out of its book.
     fn remove(&mut self, id: OrderId) -> Option<Resting> {
-        let at = self.live.remove(&id)?;
-        let resting = &mut self.books.get_mut(at)?.resting;
-        let place = resting.iter().position(|r| r.id() == id)?;
+        let resting = self.books.iter_mut().map(|book| &mut book.resting);
+        let (resting, place) = resting.into_iter().find_map(|resting| {
+            let place = resting.iter().position(|r| r.id() == id)?;
+            Some((resting, place))
+        })?;
         Some(resting.remove(place))
     }
-}
-
-/// Reports the fill of an order that has met the market, and says how the order has ended, if it has.
-fn after_meeting(
-    met: Result<Option<Fill>, NoRoom>,
-    order: &Resting,
-    book: &Book,
-    (setup, wallet): (&PaperSetup, &Wallet),
-    recent: &mut Recent,
-    out: &mut Actions<Report>,
-) -> Option<(DoneReason, Option<String>)> {
-    let expired = (DoneReason::Expired, Some(NO_ROOM.to_owned()));
-    let Ok(fill) = met else { return Some(expired) };
-    if let Some(fill) = fill {
-        recent.push(fill.clone());
-        out.push(Report::Fill(fill));
-    }
-    if order.is_complete() {
-        return Some((DoneReason::Filled, None));
-    }
-    order.is_stuck(book.rules(), setup, wallet).then_some(expired)
 }

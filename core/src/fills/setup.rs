@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::funding;
 use super::models::{FeeModel, LatencyModel, ParticipationModel, SlippageModel, SpreadModel};
 use crate::domain::Span;
 
@@ -35,6 +36,10 @@ pub struct RawPaperSetup {
     pub latency: Span,
     /// Largest share of a bar's volume, or of a quote's size, that one order may take at a time, over 0 and at most 1.
     pub participation: f64,
+    /// What a linear position pays every 8 hours (00:00, 08:00, 16:00 UTC), a fraction of its value, -0.01 to 0.01: over zero
+    /// longs pay shorts. Rates on file, where there are any, take its place.
+    #[serde(default)]
+    pub funding: f64,
 }
 
 /// The settings of a paper venue, checked. Serde goes through the same checks.
@@ -47,6 +52,7 @@ pub struct PaperSetup {
     slippage: SlippageModel,
     latency: LatencyModel,
     participation: ParticipationModel,
+    funding: f64,
 }
 
 impl TryFrom<RawPaperSetup> for PaperSetup {
@@ -60,6 +66,7 @@ impl TryFrom<RawPaperSetup> for PaperSetup {
             slippage: SlippageModel::new(raw.slippage)?,
             latency: LatencyModel::new(raw.latency)?,
             participation: ParticipationModel::new(raw.participation)?,
+            funding: funding::constant(raw.funding)?,
         })
     }
 }
@@ -73,11 +80,17 @@ impl From<PaperSetup> for RawPaperSetup {
             slippage: setup.slippage.mean(),
             latency: setup.latency.mean(),
             participation: setup.participation.share(),
+            funding: setup.funding,
         }
     }
 }
 
 impl PaperSetup {
+    /// The constant rate of funding, a fraction of a position's value every 8 hours.
+    pub const fn funding(&self) -> f64 {
+        self.funding
+    }
+
     /// Seed of every draw.
     pub const fn seed(&self) -> u64 {
         self.seed
@@ -120,6 +133,7 @@ mod tests {
         slippage: 0.0001,
         latency: Span::from_millis(50),
         participation: 0.1,
+        funding: 0.0001,
     };
 
     #[test]
@@ -134,6 +148,8 @@ mod tests {
             ("participation", RawPaperSetup { participation: 0.0, ..GOOD }),
             ("participation", RawPaperSetup { participation: 1.5, ..GOOD }),
             ("participation", RawPaperSetup { participation: f64::NAN, ..GOOD }),
+            ("funding", RawPaperSetup { funding: 0.02, ..GOOD }),
+            ("funding", RawPaperSetup { funding: f64::NAN, ..GOOD }),
         ];
         for (key, raw) in cases {
             let error = PaperSetup::try_from(raw).unwrap_err();

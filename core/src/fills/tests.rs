@@ -1,4 +1,6 @@
 mod bounds;
+mod exact;
+mod funding;
 
 use proptest::prelude::*;
 
@@ -30,7 +32,7 @@ fn instrument(symbol: &str) -> Instrument {
 
 fn raw_setup() -> RawPaperSetup {
     let latency = Span::from_millis(50);
-    RawPaperSetup { seed: 42, fee: 0.0005, spread: 0.0002, slippage: 0.0001, latency, participation: 0.1 }
+    RawPaperSetup { seed: 42, fee: 0.0005, spread: 0.0002, slippage: 0.0001, latency, participation: 0.1, funding: 0.0 }
 }
 
 /// No spread, no slippage, no latency: prices can be told by heart.
@@ -52,6 +54,10 @@ impl Bench {
         let account = PaperAccount { kind, currency: "USDT".into(), initial_cash: "100000".parse().unwrap() };
         let table = [instrument("BTCUSDT"), instrument("ETHUSDT")];
         Self { venue: PaperVenue::new(raw.try_into().unwrap(), &account, &table), out: Actions::new() }
+    }
+
+    fn without_memory(self) -> Self {
+        Self { venue: self.venue.without_memory(), ..self }
     }
 
     fn submit(&mut self, order: &Order, now: Ts) -> Vec<Report> {

@@ -8,7 +8,9 @@ use rust_decimal::Decimal;
 use super::models::{FeeModel, notional};
 use crate::account::AccountSetup;
 use crate::account::holding::Holding;
-use crate::domain::{AccountKind, Asset, Fill, Instrument, Leg, Money, Order, Price, Qty, Side, Symbol, Transfer};
+use crate::domain::{
+    AccountKind, Asset, Fill, Funding, Instrument, Leg, Money, Order, Price, Qty, Side, Symbol, Transfer,
+};
 
 /// Whose money a paper venue keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,10 @@ impl Wallet {
         }
     }
 
+    pub(super) fn is_spot(&self) -> bool {
+        self.kind == AccountKind::Spot
+    }
+
     /// Begins anew as what the first record of a journal says, whatever the configuration says today.
     pub(super) fn reopen(&mut self, account: &PaperAccount) {
         *self = Self { bases: std::mem::take(&mut self.bases), ..Self::new(account) };
@@ -100,6 +106,16 @@ impl Wallet {
         Some(())
     }
 
+    /// What a linear account holds of a symbol, base units, negative when short; spot: nothing.
+    pub(super) fn net(&self, symbol: Symbol) -> Decimal {
+        self.holdings.get(&symbol).map_or(Decimal::ZERO, |held| held.net)
+    }
+
+    /// Books funding.
+    pub(super) fn fund(&mut self, funding: &Funding) {
+        self.cash = self.cash.saturating_add(funding.amount.get());
+    }
+
     /// Books a payment in or out.
     pub(super) fn pay(&mut self, transfer: &Transfer) {
         let held = match self.kind {
@@ -141,7 +157,7 @@ impl Wallet {
         let most = match (self.kind, order.side) {
             (AccountKind::Linear, _) if order.leg == Leg::Entry => return None,
             (AccountKind::Linear, side) => {
-                let net = self.holdings.get(&order.symbol).map_or(Decimal::ZERO, |held| held.net);
+                let net = self.net(order.symbol);
                 if side == Side::Sell { net } else { -net }
             }
             (AccountKind::Spot, Side::Sell) => self.base(order.symbol),

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::AccountSetup;
 use crate::account::assets::Stock;
 use crate::domain::{
-    Asset, Cause, Decision, DoneReason, Fill, Forecast, FreezeCause, HaltLevel, ModelVersion, Money, Order, OrderId,
-    Price, Qty, Reason, ReconcileCause, RunId, Symbol, Timeframe, Transfer, Ts,
+    Asset, Cause, Decision, DoneReason, Fill, Forecast, FreezeCause, Funding, HaltLevel, ModelVersion, Money, Order,
+    OrderId, Price, Qty, Reason, ReconcileCause, RunId, Symbol, Timeframe, Transfer, Ts,
 };
 
 /// Version of the journal's records. Raised by any change that an older reader would misread.
@@ -123,7 +123,7 @@ pub enum Record {
     },
     /// The account at the end of an instant.
     Mark {
-        /// Cash: initial cash plus realised PnL less fees (linear), quote balance (spot).
+        /// Cash: initial cash plus realised PnL less fees and funding (linear), quote balance (spot).
         cash: Money,
         /// Cash plus what the positions are worth, plus what the stocks were booked at.
         equity: Money,
@@ -193,6 +193,11 @@ pub enum Record {
     Transfer {
         /// What.
         transfer: Transfer,
+    },
+    /// A position has paid funding or was paid it. It is part of what was earned, and of the day's result.
+    Funding {
+        /// What.
+        funding: Funding,
     },
     /// What is left of a position is too small to be sold: it stays in the ledger, counts as no position, and is not tried
     /// again until the next fill.
@@ -438,6 +443,7 @@ impl Record {
             | Self::Close { symbol, .. } => Some(*symbol),
             Self::Intent { order, .. } => Some(order.symbol),
             Self::Fill { fill } | Self::Foreign { fill, .. } => Some(fill.symbol),
+            Self::Funding { funding } => Some(funding.symbol),
             _ => None,
         }
     }

@@ -8,8 +8,8 @@ use crate::account::{AccountSetup, RiskPolicy};
 use crate::domain::instrument::RawInstrument;
 use crate::domain::{
     AccountKind, BracketSpec, Cause, Commission, Decision, Direction, DoneReason, ExitReason, Fill, Forecast,
-    FreezeCause, HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, ReconcileCause, Side, Size, Span,
-    Symbol, Timeframe, Transfer, Ts, Vote,
+    FreezeCause, Funding, HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, ReconcileCause, Side, Size,
+    Span, Symbol, Timeframe, Transfer, Ts, Vote,
 };
 
 const EXTREMES: [f64; 6] = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2, 16_537.600_000_000_002];
@@ -127,11 +127,19 @@ fn of_the_venue() -> Vec<Record> {
         value: "-0.5".parse().unwrap(),
         ts: Ts::MAX,
     };
+    let funding = Funding {
+        symbol: symbol(),
+        ts: Ts::from_nanos(i64::MIN),
+        rate: -1.25e-7,
+        mark: "0.1".parse().unwrap(),
+        amount: "-0.00000001".parse().unwrap(),
+    };
     vec![
         Record::Unknown { order: id(), acceptable_until: Ts::MAX, text: "timeout\n".into() },
         Record::Absent { order: id(), asked: Ts::from_nanos(-1) },
         Record::Foreign { fill, name: "web_\u{1F4C9}".into() },
         Record::Transfer { transfer },
+        Record::Funding { funding },
         Record::Dust { symbol: symbol(), size: "0.00000001".parse().unwrap(), reason: "too small".into() },
         Record::Reconciled {
             cause: ReconcileCause::Start,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+use levibot_core::domain::Money;
 use levibot_core::driver::audit::{Audit, AuditFault, AuditReport};
 use levibot_core::record::Chain;
 use serde::Serialize;
@@ -93,7 +94,7 @@ impl AuditOutcome {
         serde_json::json!({
             "clean": self.is_clean(), "records": r.records, "record_hash": self.head.hash_hex(),
             "cash": r.cash, "positions_value": r.positions_value, "equity": r.equity, "realised": r.realised,
-            "fees": r.fees, "contributed": r.contributed, "stocks": r.stocks, "late_fills": r.late_fills, "marks": r.marks, "open_orders": r.open_orders, "symbols": symbols,
+            "fees": r.fees, "funding": r.funding, "contributed": r.contributed, "stocks": r.stocks, "late_fills": r.late_fills, "marks": r.marks, "open_orders": r.open_orders, "symbols": symbols,
             "ended": r.ended, "torn_bytes": self.torn_bytes, "tables": self.tables,
             "fault": self.fault.as_ref().map(ToString::to_string), "damage": self.damage,
         })
@@ -193,13 +194,14 @@ impl fmt::Display for AuditOutcome {
         writeln!(f, "{table}")?;
         writeln!(
             f,
-            "equity {} = cash {} + positions {} + stocks {}; realised {}, fees {}, paid in {}; {} marks recomputed",
+            "equity {} = cash {} + positions {} + stocks {}; realised {}, fees {}{}, paid in {}; {} marks recomputed",
             r.equity,
             r.cash,
             r.positions_value,
             r.stocks_value(),
             r.realised,
             r.fees,
+            if r.funding == Money::ZERO { String::new() } else { format!(", funding {}", r.funding) },
             r.contributed,
             r.marks
         )?;

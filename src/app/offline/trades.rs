@@ -58,14 +58,16 @@ struct TradesTotals {
     gross_pnl: Decimal,
     /// Fees, those of open ones included.
     fees: Decimal,
-    /// Realised less fees.
+    /// Funding paid, likewise; under zero more was received.
+    funding: Decimal,
+    /// Realised less fees and funding.
     net_pnl: Decimal,
     /// The best net result of a closed one.
     best: Option<Decimal>,
     /// The worst.
     worst: Option<Decimal>,
-    /// Realised and fees that belong to no position, such as what a transfer moved.
-    apart: [Decimal; 2],
+    /// Realised, fees and funding that belong to no position, such as what a transfer moved.
+    apart: [Decimal; 3],
 }
 
 impl TradesTotals {
@@ -73,7 +75,8 @@ impl TradesTotals {
         let net = trip.net();
         self.gross_pnl = self.gross_pnl.saturating_add(trip.gross);
         self.fees = self.fees.saturating_add(trip.fees);
-        self.net_pnl = self.gross_pnl.saturating_sub(self.fees);
+        self.funding = self.funding.saturating_add(trip.funding);
+        self.net_pnl = self.gross_pnl.saturating_sub(self.fees).saturating_sub(self.funding);
         if trip.closed.is_none() {
             self.open += 1;
             return;
@@ -97,6 +100,7 @@ struct Row {
     exit_price: Option<Decimal>,
     gross_pnl: Decimal,
     fees: Decimal,
+    funding: Decimal,
     net_pnl: Decimal,
     return_pct: Option<Decimal>,
     holding_seconds: Option<i64>,
@@ -105,8 +109,8 @@ struct Row {
     parts: u64,
 }
 
-const HEADER: &str = "entry_time,exit_time,symbol,direction,quantity,entry_price,exit_price,gross_pnl,fees,net_pnl,\
-                      return_pct,holding_seconds,exit_reason,entry_order,parts";
+const HEADER: &str = "entry_time,exit_time,symbol,direction,quantity,entry_price,exit_price,gross_pnl,fees,funding,\
+                      net_pnl,return_pct,holding_seconds,exit_reason,entry_order,parts";
 
 impl Row {
     fn of(trip: &Trip) -> Self {
@@ -121,6 +125,7 @@ impl Row {
             exit_price: trip.exit_price(),
             gross_pnl: trip.gross.normalize(),
             fees: trip.fees.normalize(),
+            funding: trip.funding.normalize(),
             net_pnl: trip.net().normalize(),
             return_pct: trip.return_pct(),
             holding_seconds: closed.map(|closed| (closed - trip.opened).nanos() / 1_000_000_000),
@@ -143,6 +148,7 @@ impl Row {
             decimal(self.exit_price),
             self.gross_pnl.to_string(),
             self.fees.to_string(),
+            self.funding.to_string(),
             self.net_pnl.to_string(),
             decimal(self.return_pct),
             text(self.holding_seconds.map(|seconds| seconds.to_string())),
@@ -229,9 +235,9 @@ pub fn trades(dir: &Path, filter: &TradesFilter, form: TradesForm, out: &mut dyn
         for step in trips.take(envelope)? {
             match step {
                 Step::Closed(trip) => keep(&trip, &mut totals),
-                Step::Apart { gross, fees } if whole => {
-                    let [sum, paid] = totals.apart;
-                    totals.apart = [sum.saturating_add(gross), paid.saturating_add(fees)];
+                Step::Apart { gross, fees, funding } if whole => {
+                    let more = [gross, fees, funding];
+                    totals.apart.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
                 }
                 Step::Apart { .. } => {}
             }
@@ -257,6 +263,7 @@ fn table(rows: &[Row], totals: &TradesTotals) -> String {
         "exit",
         "gross",
         "fees",
+        "funding",
         "net",
         "return",
         "held",
@@ -274,6 +281,7 @@ fn table(rows: &[Row], totals: &TradesTotals) -> String {
             show(row.exit_price, 8),
             words::amount(row.gross_pnl),
             words::amount(row.fees),
+            words::amount(row.funding),
             words::amount(row.net_pnl),
             row.return_pct.map_or_else(|| "-".to_owned(), |pct| format!("{} %", words::signed(pct.round_dp(2)))),
             row.holding_seconds.map_or_else(|| "open".to_owned(), words::seconds),
@@ -283,7 +291,7 @@ fn table(rows: &[Row], totals: &TradesTotals) -> String {
     }
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        if (3..=10).contains(&at) || at == 12 {
+        if (3..=11).contains(&at) || at == 13 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -295,11 +303,12 @@ fn table(rows: &[Row], totals: &TradesTotals) -> String {
 }
 
 fn totals_text(totals: &TradesTotals) -> String {
-    let TradesTotals { closed, open, wins, gross_pnl, fees, net_pnl, best, worst, apart } = totals;
+    let TradesTotals { closed, open, wins, gross_pnl, fees, funding, net_pnl, best, worst, apart } = totals;
     let share = Decimal::from(*wins).checked_mul(Decimal::ONE_HUNDRED).and_then(|x| x.checked_div((*closed).into()));
     let rate = share.map_or_else(String::new, |share| format!(", {wins} won ({} %)", share.round_dp(1)));
+    let paid = if funding.is_zero() { String::new() } else { format!(", funding {}", words::amount(*funding)) };
     let mut text = format!(
-        "{closed} closed{rate}, {open} open; gross {}, fees {}, net {}",
+        "{closed} closed{rate}, {open} open; gross {}, fees {}{paid}, net {}",
         words::amount(*gross_pnl),
         words::amount(*fees),
         words::amount(*net_pnl)
@@ -308,8 +317,9 @@ fn totals_text(totals: &TradesTotals) -> String {
         text.push_str(&format!("; best {}, worst {}", words::amount(*best), words::amount(*worst)));
     }
     if apart.iter().any(|part| !part.is_zero()) {
-        let [gross, fees] = apart;
-        text.push_str(&format!("; besides, outside of any position: gross {gross}, fees {fees}"));
+        let [gross, fees, funding] = apart;
+        let what = format!("gross {gross}, fees {fees}, funding {funding}");
+        text.push_str(&format!("; besides, outside of any position: {what}"));
     }
     text + "\n"
 }

@@ -14,6 +14,7 @@ fn trip(symbol: &str, closed: Option<i64>, gross: i64) -> Trip {
         proceeds: Decimal::from(150 + gross),
         gross: Decimal::from(gross),
         fees: "0.25".parse().unwrap(),
+        funding: Decimal::ZERO,
         orders: vec!["lb-a".parse().unwrap()],
         reason: closed.map(|_| "stop"),
         parts: 2,
@@ -40,9 +41,9 @@ fn csv_has_a_header_plain_numbers_and_nothing_where_nothing_is() {
     assert_eq!(lines[0], HEADER);
     assert_eq!(
         lines[1],
-        "1970-01-01T00:01:40Z,1970-01-01T01:01:40Z,BTCUSDT,long,1.5,100,98,-3,0.25,-3.25,-2.1667,3600,stop,lb-a,2"
+        "1970-01-01T00:01:40Z,1970-01-01T01:01:40Z,BTCUSDT,long,1.5,100,98,-3,0.25,0,-3.25,-2.1667,3600,stop,lb-a,2"
     );
-    assert_eq!(lines[2], "1970-01-01T00:01:40Z,,ETHUSDT,long,1.5,100,,0,0.25,-0.25,,,,lb-a,2");
+    assert_eq!(lines[2], "1970-01-01T00:01:40Z,,ETHUSDT,long,1.5,100,,0,0.25,0,-0.25,,,,lb-a,2");
     assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
 }
 
@@ -74,6 +75,9 @@ fn the_table_says_how_it_went() {
     for words in ["BTCUSDT", "1h0m", "+2.50 %", "1 closed, 1 won (100 %), 1 open; gross 4.00, fees 0.50, net 3.50"] {
         assert!(text.contains(words), "`{words}` is missing in:\n{text}");
     }
+    let paid = Trip { funding: "1.5".parse().unwrap(), ..trip("BTCUSDT", Some(3_700), 4) };
+    let text = written(TradesForm::Table, &[paid]);
+    assert!(text.contains("gross 4.00, fees 0.25, funding 1.50, net 2.25"), "{text}");
     assert_eq!(written(TradesForm::Table, &[]), "0 closed, 0 open; gross 0.00, fees 0.00, net 0.00\n");
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Trip {
     pub(super) gross: Decimal,
     /// Fees, with commissions as the ledger values them.
     pub(super) fees: Decimal,
+    /// Funding paid while it was open; under zero more was received.
+    pub(super) funding: Decimal,
     /// Its orders, in the order of their first fills.
     pub(super) orders: Vec<OrderId>,
     /// Why the last part was closed.
@@ -53,15 +55,16 @@ impl Trip {
             proceeds: Decimal::ZERO,
             gross: Decimal::ZERO,
             fees: Decimal::ZERO,
+            funding: Decimal::ZERO,
             orders: Vec::new(),
             reason: None,
             parts: 0,
         }
     }
 
-    /// Realised less fees.
+    /// Realised less fees and funding.
     pub(super) fn net(&self) -> Decimal {
-        self.gross.saturating_sub(self.fees)
+        self.gross.saturating_sub(self.fees).saturating_sub(self.funding)
     }
 
     /// Mean price of the entries.
@@ -110,6 +113,8 @@ pub(super) enum Step {
         gross: Decimal,
         /// Fees.
         fees: Decimal,
+        /// Funding, such as of a position too small to count as one.
+        funding: Decimal,
     },
 }
 
@@ -179,7 +184,7 @@ impl Trips {
         }
         let [gross, fees] = apart;
         if !(gross.is_zero() && fees.is_zero()) {
-            steps.push(Step::Apart { gross, fees });
+            steps.push(Step::Apart { gross, fees, funding: Decimal::ZERO });
         }
         Ok(steps)
     }
@@ -193,7 +198,7 @@ impl Trips {
 
 /// Whether a record may change what is held, of any symbol: a commission may come out of another position.
 const fn moves_money(record: &Record) -> bool {
-    matches!(record, Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. })
+    matches!(record, Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. } | Record::Funding { .. })
 }
 
 /// Whether a record is a trade of this symbol.
@@ -210,7 +215,7 @@ fn cause_of(state: &State, id: OrderId) -> Option<Cause> {
 fn holding(state: &State, symbol: Symbol) -> Option<Holding> {
     let book = state.books().iter().find(|book| book.symbol() == symbol)?;
     let (cost, realised, fees) = (book.cost().get(), book.realised().get(), book.fees().get());
-    Some(Holding { net: book.net(), cost, realised, fees })
+    Some(Holding { net: book.net(), cost, realised, fees, funding: book.funding().get() })
 }
 
 const fn order_of(record: &Record) -> Option<OrderId> {
@@ -224,6 +229,7 @@ const fn order_of(record: &Record) -> Option<OrderId> {
 const fn happened(record: &Record, ts: Ts) -> Ts {
     match record {
         Record::Fill { fill } | Record::Foreign { fill, .. } => fill.ts,
+        Record::Funding { funding } => funding.ts,
         _ => ts,
     }
 }
@@ -232,6 +238,7 @@ const fn happened(record: &Record, ts: Ts) -> Ts {
 const fn unordered(record: &Record) -> &'static str {
     match record {
         Record::Transfer { .. } => "transfer",
+        Record::Funding { .. } => "funding",
         Record::Fill { .. } => "commission",
         _ => "manual",
     }
@@ -293,11 +300,13 @@ fn move_trip(
     let change = after.net.saturating_sub(before.net);
     let split = Split::of(&before, change, after.fees.saturating_sub(before.fees));
     let gross = after.realised.saturating_sub(before.realised);
+    let funding = after.funding.saturating_sub(before.funding);
     let (price, order) = (price_of(record, moved, change), order_of(record).filter(|_| trades(record, symbol)));
     match open.get_mut(&symbol) {
         Some(trip) => {
             trip.gross = trip.gross.saturating_add(gross);
             trip.fees = trip.fees.saturating_add(split.closing_fees);
+            trip.funding = trip.funding.saturating_add(funding);
             if !split.closing.is_zero() {
                 trip.part(order);
                 trip.exited = trip.exited.saturating_add(split.closing);
@@ -305,8 +314,8 @@ fn move_trip(
                 trip.reason = Some(reason);
             }
         }
-        None if gross.is_zero() && split.closing_fees.is_zero() => {}
-        None => steps.push(Step::Apart { gross, fees: split.closing_fees }),
+        None if gross.is_zero() && split.closing_fees.is_zero() && funding.is_zero() => {}
+        None => steps.push(Step::Apart { gross, fees: split.closing_fees, funding }),
     }
     if !split.closing.is_zero() && split.closing == before.net.abs() {
         steps.extend(open.remove(&symbol).map(|trip| Step::Closed(Trip { closed: Some(ts), ..trip })));

@@ -230,7 +230,7 @@ fn sums_are_the_ledgers_whatever_no_book_knows_of() {
     }
     assert_eq!((gross, fees), (Decimal::ZERO, Decimal::from(150)));
     for step in &rig.steps {
-        if let Step::Apart { gross: more, fees: paid } = step {
+        if let Step::Apart { gross: more, fees: paid, .. } = step {
             gross += more;
             fees += paid;
         }
@@ -239,6 +239,28 @@ fn sums_are_the_ledgers_whatever_no_book_knows_of() {
     assert_eq!((gross, fees), (state.realised().get(), state.fees().get()));
     // Six of the coins that others have traded, ten of what was taken out.
     assert_eq!(gross, Decimal::from(16));
+}
+
+#[test]
+fn funding_belongs_to_the_position_that_was_open_for_it() {
+    let mut rig = Rig::new();
+    let pay = |rig: &mut Rig, hours: i64, amount: &str| {
+        let (symbol, ts) = ("BTCUSDT".parse().unwrap(), Ts::from_secs(3_600 * hours));
+        let (mark, amount) = ("100".parse().unwrap(), amount.parse().unwrap());
+        rig.take(Record::Funding { funding: levibot_core::domain::Funding { symbol, ts, rate: 0.001, mark, amount } });
+    };
+    rig.fill(decision(1), Side::Buy, "0.002", "100");
+    pay(&mut rig, 8, "-0.01");
+    // Turned over: what comes from then on is the short's.
+    rig.fill(decision(2), Side::Sell, "0.005", "110");
+    pay(&mut rig, 16, "0.03");
+    let long = rig.closed()[0].clone();
+    assert_eq!(long.funding.to_string(), "0.01");
+    assert_eq!(long.net(), long.gross - long.fees - long.funding);
+    assert_eq!((long.parts, rig.trips.open().len()), (2, 1), "a payment is no execution");
+    let open = rig.trips.open().values().next().unwrap();
+    assert_eq!(open.funding.to_string(), "-0.03");
+    assert_eq!(long.funding + open.funding, rig.trips.state().unwrap().funding().get());
 }
 
 proptest! {

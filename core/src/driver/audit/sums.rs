@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rust_decimal::Decimal;
 
 use crate::account::AccountSetup;
-use crate::domain::{AccountKind, Asset, Commission, Fill, Money, Side, Symbol, Transfer};
+use crate::domain::{AccountKind, Asset, Commission, Fill, Funding, Money, Side, Symbol, Transfer, Ts};
 use crate::record::MarkedStock;
 
 /// An asset beside currency and positions: how much, and what it was booked at.
@@ -30,6 +30,7 @@ pub(super) struct Sums {
     piles: BTreeMap<Asset, Pile>,
     trades: BTreeSet<(Symbol, u64)>,
     transfers: BTreeSet<String>,
+    fundings: BTreeSet<(Symbol, Ts)>,
 }
 
 impl Sums {
@@ -128,6 +129,15 @@ impl Sums {
             self.contributed -= booked + part(value.abs(), from_position, -amount);
         }
         true
+    }
+
+    /// A payment of funding: `false` when it is there already.
+    pub(super) fn funding(&mut self, funding: &Funding) -> bool {
+        let is_new = self.fundings.insert((funding.symbol, funding.ts));
+        if is_new {
+            self.flow += funding.amount.get();
+        }
+        is_new
     }
 
     fn base(&self, symbol: Symbol) -> Option<Asset> {

@@ -145,3 +145,36 @@ fn time_that_runs_backwards_and_a_wrong_end_show_at_once() {
     }
     assert!(matches!(audit(&list), Err(AuditFault::Figure { seq, .. }) if seq == list[at].seq));
 }
+
+fn is_funding(record: &Record) -> bool {
+    matches!(record, Record::Funding { .. })
+}
+
+#[test]
+fn funding_is_a_part_of_what_was_earned() {
+    let list = envelopes();
+    let paid: Money = list
+        .iter()
+        .filter_map(|e| if let Record::Funding { funding } = &e.record { Some(-funding.amount) } else { None })
+        .sum();
+    let report = audit(&list).unwrap();
+    assert!(list.iter().filter(|e| is_funding(&e.record)).count() > 3, "the rig holds positions over many instants");
+    assert_eq!(report.funding, paid);
+}
+
+#[test]
+fn a_changed_or_repeated_payment_of_funding_shows_at_once() {
+    let mut list = envelopes();
+    let at = place(&list, 2, is_funding);
+    if let Record::Funding { funding } = &mut list[at].record {
+        funding.amount += "0.00000001".parse().unwrap();
+    }
+    let fault = audit(&list).unwrap_err();
+    assert!(matches!(fault, AuditFault::Figure { seq, .. } if seq == list[at].seq), "{fault}");
+    let mut list = envelopes();
+    let copy = list[at].clone();
+    list.insert(at + 1, copy);
+    (1..).zip(&mut list).for_each(|(seq, envelope)| envelope.seq = seq);
+    let fault = audit(&list).unwrap_err();
+    assert!(matches!(&fault, AuditFault::Twice { seq, .. } if *seq == list[at + 1].seq), "{fault}");
+}

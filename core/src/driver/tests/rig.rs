@@ -39,6 +39,7 @@ fn venue() -> PaperVenue {
         slippage: 0.0001,
         latency: Span::from_millis(50),
         participation: 0.1,
+        funding: 0.0001,
     };
     let setup = account_setup();
     PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &PaperAccount::from(&setup), &setup.instruments)

@@ -190,6 +190,7 @@ pub(super) fn result(story: &TripStory, seq: u64) -> ResultPart {
         exit_price: trip.exit_price(),
         gross_pnl: trip.gross.normalize(),
         fees: trip.fees.normalize(),
+        funding: trip.funding.normalize(),
         net_pnl: trip.net().normalize(),
         return_pct: trip.return_pct(),
         open: story.held.clone(),

@@ -370,7 +370,9 @@ fn result(part: &ResultPart, lines: &mut Lines) -> String {
     let share =
         part.return_pct.map_or_else(String::new, |pct| format!(" ({} % of its cost)", words::signed(pct.round_dp(4))));
     let (gross, fees) = (words::signed(part.gross_pnl), words::amount(part.fees));
-    lines.say("result", format!("gross {gross}, fees {fees}, net {}{share}", words::signed(part.net_pnl)));
+    let funding =
+        if part.funding.is_zero() { String::new() } else { format!(", funding {}", words::amount(part.funding)) };
+    lines.say("result", format!("gross {gross}, fees {fees}{funding}, net {}{share}", words::signed(part.net_pnl)));
     if let Some(open) = &part.open {
         let at = words::time(open.mark_time.0);
         let text = format!(

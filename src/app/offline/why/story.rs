@@ -307,7 +307,9 @@ pub struct ResultPart {
     pub gross_pnl: Decimal,
     /// Fees.
     pub fees: Decimal,
-    /// Realised less fees.
+    /// Funding paid; under zero more was received.
+    pub funding: Decimal,
+    /// Realised less fees and funding.
     pub net_pnl: Decimal,
     /// That in percent of what the entries cost.
     pub return_pct: Option<Decimal>,

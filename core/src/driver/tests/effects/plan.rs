@@ -102,7 +102,15 @@ pub(super) const NOTIONAL_MAX: f64 = 1_500.0;
 
 fn paper() -> PaperSetup {
     let latency = Span::from_millis(50);
-    let raw = RawPaperSetup { seed: 7, fee: 0.0005, spread: 0.0002, slippage: 0.0001, latency, participation: 0.5 };
+    let raw = RawPaperSetup {
+        seed: 7,
+        fee: 0.0005,
+        spread: 0.0002,
+        slippage: 0.0001,
+        latency,
+        participation: 0.5,
+        funding: 0.0001,
+    };
     raw.try_into().unwrap()
 }
 
