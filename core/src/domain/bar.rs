@@ -62,7 +62,19 @@ impl Bar {
     ///
     /// # Errors
     /// The first [`BarFault`] found, in the order of its variants.
+    #[inline]
     pub fn check(&self) -> Result<(), BarFault> {
+        // A comparison with NaN does not hold, so that a sound bar is known by these alone.
+        let is_sound = 0.0 < self.low
+            && self.low <= self.open.min(self.close)
+            && self.open.max(self.close) <= self.high
+            && self.high < f64::INFINITY
+            && (0.0..f64::INFINITY).contains(&self.volume);
+        if is_sound && !self.open.is_nan() && !self.close.is_nan() { Ok(()) } else { self.fault() }
+    }
+
+    #[cold]
+    fn fault(&self) -> Result<(), BarFault> {
         let prices = [self.open, self.high, self.low, self.close];
         if !prices.iter().all(|p| p.is_finite()) || !self.volume.is_finite() {
             return Err(BarFault::NotFinite);

@@ -83,11 +83,10 @@ impl Forecast {
     /// Whether every number in it is one that can be meant.
     pub fn is_sound(&self) -> bool {
         let share = |x: f64| (0.0..=1.0).contains(&x);
-        let votes: Vec<&Vote> = self.votes.iter().flatten().collect();
-        let weights: f64 = votes.iter().map(|vote| vote.weight).sum();
+        let votes = self.votes.iter().flatten();
+        let weights: f64 = votes.clone().map(|vote| vote.weight).sum();
         share(self.prob_up)
-            && !votes.is_empty()
-            && votes.iter().all(|vote| share(vote.probability) && share(vote.weight))
+            && votes.clone().all(|vote| share(vote.probability) && share(vote.weight))
             && (weights - 1.0).abs() < 1e-6
             && self.quantiles.is_none_or(|q| q.iter().all(|x| x.is_finite()) && q[0] <= q[1] && q[1] <= q[2])
     }

@@ -2,15 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::StrategyPolicy;
-use super::rule::{RuleState, Scene};
+use super::program::{Memories, Program, Scene};
 use super::snapshot::{RestoreError, Snapshot};
-use super::{EngineAction, EngineStep};
+use super::{Answer, EngineAction, EngineStep};
 use crate::domain::{
-    Actions, Bar, Context, Decision, Direction, Event, Forecast, Intent, Ix, PositionView, Question, Timeframe, Ts,
+    Actions, Bar, Context, Decision, Event, Forecast, Intent, Ix, PositionView, Question, Timeframe, Ts,
 };
-use crate::features::{FeatureId, FeatureSet};
+use crate::features::{FeatureId, FeatureSet, feature_hash};
 use crate::forecast::{WINDOW, Window, input_ids, window_hash};
+use crate::policy::StrategyPolicy;
+use crate::policy::plan::Node;
 
 /// What an engine must know to begin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ impl EngineSetup {
     }
 }
 
-/// What a snapshot holds.
+/// What a snapshot holds besides what the program remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State {
     instrument: Ix,
@@ -40,25 +41,8 @@ struct State {
     /// Close of the last bar taken.
     last: Option<Ts>,
     features: FeatureSet,
-    rule: RuleState,
     /// What the model is shown; `None` where the strategy does not ask one.
     window: Option<Window>,
-}
-
-impl State {
-    /// Takes a bar, unless it is unsound or not after the last one; tells its close and the cross on it.
-    fn take(&mut self, bar: &Bar, context: &Context) -> Option<(Ts, Option<Direction>)> {
-        let close = bar.close_ts(self.timeframe);
-        if self.last.is_some_and(|last| close <= last) || bar.check().is_err() {
-            return None;
-        }
-        self.last = Some(close);
-        self.features.update(bar, context);
-        if let Some(window) = self.window.as_mut().filter(|_| self.features.is_warm()) {
-            window.push(self.features.values());
-        }
-        Some((close, self.rule.update(bar)))
-    }
 }
 
 /// A bar that waits for its forecast.
@@ -70,18 +54,25 @@ struct Open {
 
 /// The engine of one symbol: exactly one decision to each new bar, and nothing to anything else.
 ///
-/// It wants nothing until its rule and all its features are warm. A cross before that moves the rule's side but is not
-/// acted on, now or later: how many bars an engine was primed with thus decides which crosses it acts on, and a run and
-/// its repetition must prime alike. A bar whose numbers are unsound, or that closes at or before the last one, is not
-/// taken and gets no decision, so that bars can be given again.
+/// It wants nothing until all that its policy decides by is known: features only where the policy names one, all of them
+/// and a whole window where it asks the model. A cross before that is not acted on, now or later: how many bars an engine
+/// was primed with thus decides which crosses it acts on, and a run and its repetition must prime alike. A bar whose
+/// numbers are unsound, or that closes at or before the last one, is not taken and gets no decision, so that bars can be
+/// given again.
 ///
-/// A strategy that follows the model answers a bar with a [`Question`], and with its decision when the forecast comes. A
+/// A strategy that asks the model answers a bar with a [`Question`], and with its decision when the forecast comes. A
 /// forecast of another bar than the last one is passed over.
+///
+/// Hosts drive it by [`Core::step`]; a loop that knows what it has drives it by [`Core::answer`], [`Core::forecast`] and
+/// [`Core::told`], which `step` is made of. Neither allocates but for a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Core {
     policy: StrategyPolicy,
     /// Hash of the definition of the features.
     schema: u64,
+    /// Hash of no values: what stands in decisions where no feature is computed.
+    no_features: u64,
+    program: Program,
     state: State,
     /// The account's last word; `None` until it has spoken.
     position: Option<PositionView>,
@@ -90,14 +81,25 @@ pub struct Core {
 
 impl Core {
     /// An engine that has seen nothing. Prime it with history, and tell it the position before the first bar.
+    ///
+    /// Features that the policy names are computed even if the setup does not list them.
     pub fn new(setup: EngineSetup) -> Self {
-        let EngineSetup { instrument, timeframe, policy, features } = setup;
+        let EngineSetup { instrument, timeframe, policy, mut features } = setup;
         let window = policy.asks_model().then(Window::default);
-        // The model is shown every input, whatever else was selected.
-        let features = FeatureSet::new(if window.is_some() { input_ids() } else { &features });
-        let (schema, rule) = (features.schema_hash(), RuleState::new(&policy));
-        let state = State { instrument, timeframe, last: None, features, rule, window };
-        Self { policy, schema, state, position: None, open: None }
+        if window.is_some() {
+            // The model is shown every input, whatever else was selected.
+            features = input_ids().to_vec();
+        }
+        let named = policy.plan().nodes.iter().filter_map(|node| match node {
+            Node::Feature(id) => Some(*id),
+            _ => None,
+        });
+        features.extend(named);
+        let features = FeatureSet::new(&features);
+        let program = Program::new(policy.plan(), features.ids());
+        let (schema, no_features) = (features.schema_hash(), feature_hash(&[]));
+        let state = State { instrument, timeframe, last: None, features, window };
+        Self { policy, schema, no_features, program, state, position: None, open: None }
     }
 
     /// An engine that goes on where the snapshot was taken.
@@ -111,9 +113,12 @@ impl Core {
     pub fn restore(setup: EngineSetup, snapshot: &Snapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(setup);
         let bytes = snapshot.open(core.schema, core.policy.hash())?;
-        let state: State = postcard::from_bytes(bytes).map_err(|_| RestoreError::Damaged)?;
+        let (state, memories): (State, Memories) = postcard::from_bytes(bytes).map_err(|_| RestoreError::Damaged)?;
         if state.instrument != core.state.instrument || state.timeframe != core.state.timeframe {
             return Err(RestoreError::Instrument);
+        }
+        if !core.program.resume(memories) {
+            return Err(RestoreError::Damaged);
         }
         core.state = state;
         Ok(core)
@@ -124,67 +129,109 @@ impl Core {
     pub fn step(&mut self, event: &Event, _now: Ts, actions: &mut Actions<EngineAction>) {
         match event {
             Event::Bar { instrument, bar, context } if *instrument == self.state.instrument => {
-                self.on_bar(bar, context, actions);
+                match self.answer(bar, context) {
+                    Answer::NotTaken => {}
+                    Answer::Decided(decision) => actions.push(EngineAction::Decide(decision)),
+                    Answer::Asks(question) => actions.push(EngineAction::Ask(question)),
+                }
             }
             Event::Forecast { instrument, bar, forecast } if *instrument == self.state.instrument => {
-                let Some(open) = self.open.take_if(|open| open.bar == *bar) else { return };
-                let scene = self.scene(open.close);
-                let intent = forecast.as_ref().and_then(|f| self.state.rule.on_forecast(f, &self.policy, scene));
-                actions.push(self.decide(*bar, *forecast, intent));
+                if let Some(decision) = self.forecast(*bar, *forecast) {
+                    actions.push(EngineAction::Decide(decision));
+                }
             }
-            Event::Position(view) if view.instrument == self.state.instrument => self.position = Some(*view),
+            Event::Position(view) => self.told(view),
             _ => {}
         }
     }
 
-    fn on_bar(&mut self, bar: &Bar, context: &Context, actions: &mut Actions<EngineAction>) {
-        let Some((close, cross)) = self.state.take(bar, context) else { return };
+    /// Answers a bar of its instrument.
+    #[inline]
+    pub fn answer(&mut self, bar: &Bar, context: &Context) -> Answer {
+        let Some(close) = self.take(bar, context) else { return Answer::NotTaken };
         self.open = None;
-        let is_warm = self.state.features.is_warm();
-        let window = self.state.window.as_ref().filter(|window| window.is_full() && self.state.rule.is_warm());
-        if let Some(window) = window {
-            let rows = window.rows();
-            let (instrument, features) = (self.state.instrument, window_hash(&rows));
-            actions.push(EngineAction::Ask(Question { instrument, bar: close, features, window: rows.into() }));
-            self.open = Some(Open { bar: close, close: bar.close });
-            return;
+        let intent = match &self.state.window {
+            None => self.intent(bar.close, None),
+            Some(window) if window.is_full() && self.program.is_warm() => {
+                let rows = window.rows();
+                let (instrument, features) = (self.state.instrument, window_hash(&rows));
+                self.open = Some(Open { bar: close, close: bar.close });
+                return Answer::Asks(Question { instrument, bar: close, features, window: rows.into() });
+            }
+            Some(_) => None,
+        };
+        Answer::Decided(self.decision(close, None, intent))
+    }
+
+    /// Decides on the bar that closed at `bar`, which was answered with a question, now that the model has spoken, or will
+    /// not (`None`). `None` where no such bar waits.
+    pub fn forecast(&mut self, bar: Ts, forecast: Option<Forecast>) -> Option<Decision> {
+        let open = self.open.take_if(|open| open.bar == bar)?;
+        let intent = self.intent(open.close, forecast.as_ref());
+        Some(self.decision(bar, forecast, intent))
+    }
+
+    /// Remembers what the account says of its instrument; what it says of others is passed over.
+    #[inline]
+    pub fn told(&mut self, view: &PositionView) {
+        if view.instrument == self.state.instrument {
+            self.position = Some(*view);
         }
-        let cross = cross.filter(|_| is_warm);
-        let intent = cross.and_then(|side| self.state.rule.on_cross(side, &self.policy, self.scene(bar.close)));
-        actions.push(self.decide(close, None, intent));
     }
 
-    const fn scene(&self, close: f64) -> Scene<'_> {
-        Scene { close, timeframe: self.state.timeframe, position: self.position.as_ref() }
+    /// Takes a bar, unless it is unsound or not after the last one; tells its close.
+    #[inline]
+    fn take(&mut self, bar: &Bar, context: &Context) -> Option<Ts> {
+        let State { timeframe, last, features, window, .. } = &mut self.state;
+        let close = bar.close_ts(*timeframe);
+        if last.is_some_and(|last| close <= last) || bar.check().is_err() {
+            return None;
+        }
+        *last = Some(close);
+        features.update(bar, context);
+        if let Some(window) = window.as_mut().filter(|_| features.is_warm()) {
+            window.push(features.values());
+        }
+        self.program.update(bar, features.values(), *timeframe);
+        Some(close)
     }
 
-    fn decide(&self, bar: Ts, forecast: Option<Forecast>, intent: Option<Intent>) -> EngineAction {
-        EngineAction::Decide(Decision {
+    #[inline]
+    fn intent(&mut self, close: f64, forecast: Option<&Forecast>) -> Option<Intent> {
+        let (timeframe, position) = (self.state.timeframe, self.position.as_ref());
+        self.program.decide(&Scene { close, timeframe, position, forecast })
+    }
+
+    #[inline]
+    fn decision(&self, bar: Ts, forecast: Option<Forecast>, intent: Option<Intent>) -> Decision {
+        let features = &self.state.features;
+        Decision {
             instrument: self.state.instrument,
             bar,
             policy: self.policy.hash(),
-            features: self.state.features.feature_hash(),
+            features: if features.ids().is_empty() { self.no_features } else { features.feature_hash() },
             forecast,
             intent,
-        })
+        }
     }
 
-    /// Takes a bar of the past without deciding: afterwards the state is that of an engine that was stepped with it.
+    /// Takes a bar of the past without deciding: afterwards the state is that of an engine that was stepped with it, but
+    /// for what its policy remembers from decision to decision.
     pub fn prime(&mut self, bar: &Bar, context: &Context) {
-        let _ = self.state.take(bar, context);
+        let _ = self.take(bar, context);
     }
 
     /// The state after the last bar.
     pub fn snapshot(&self) -> Snapshot {
         // Writing to memory does not fail; if it ever did, the empty bytes would be refused when they are read.
-        let bytes = postcard::to_allocvec(&self.state).unwrap_or_default();
+        let bytes = postcard::to_allocvec(&(&self.state, self.program.memories())).unwrap_or_default();
         Snapshot::seal(self.schema, self.policy.hash(), bytes)
     }
 
-    /// The number of bars to prime it with, so that rule and features are warm and it can act on the next one.
+    /// The number of bars to prime it with, so that all its values are known on the next one and it can act on it.
     pub fn warm_up_bars(&self) -> usize {
         let window = if self.state.window.is_some() { WINDOW - 1 } else { 0 };
-        self.policy.warm_up_bars().max(self.state.features.warm_up_bars() + window)
+        self.program.warm_up_bars().max(self.state.features.warm_up_bars() + window)
     }
 
     /// Close of the last bar taken.

@@ -5,8 +5,7 @@
 //! first puts a [`Question`] and decides when the forecast comes.
 
 pub mod core;
-pub mod policy;
-mod rule;
+pub mod program;
 pub mod snapshot;
 
 #[cfg(test)]
@@ -15,9 +14,9 @@ mod tests;
 use std::fmt::Debug;
 
 pub use self::core::{Core, EngineSetup};
-pub use self::policy::{RawStrategy, Rule, StrategyError, StrategyPolicy};
 pub use self::snapshot::{RestoreError, SNAPSHOT_VERSION, Snapshot};
 use crate::domain::{Actions, Bar, Context, Decision, Event, Question, Ts};
+pub use crate::policy::{StrategyError, StrategyPolicy};
 
 /// What an engine answers a bar with.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +26,18 @@ pub enum EngineAction {
     Decide(Decision),
     /// It must know what the model says first, and decides when it is told.
     Ask(Question),
+}
+
+/// What [`Core::answer`] says to a bar.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a bar, and read where it is made")]
+pub enum Answer {
+    /// Nothing: the bar is unsound, or not after the last one.
+    NotTaken,
+    /// Its decision.
+    Decided(Decision),
+    /// It must know what the model says first.
+    Asks(Question),
 }
 
 /// What a host drives. [`Core`] is the engine; hosts are tested with others that misbehave.

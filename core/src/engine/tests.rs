@@ -10,23 +10,57 @@ use crate::forecast::{INPUTS, WINDOW, window_hash};
 
 const OWN: Ix = Ix(3);
 
-fn policy(change: impl FnOnce(&mut RawStrategy)) -> StrategyPolicy {
-    let mut raw = RawStrategy {
-        name: "test".to_owned(),
-        rule: Rule::EmaCross,
-        fast: Some(2),
-        slow: Some(3),
-        threshold: None,
-        exit_under: None,
-        atr: 2,
-        stop_atr: 2.0,
-        target_atr: Some(4.0),
-        trailing_atr: None,
-        time_exit_bars: Some(10),
-        sides: vec![Direction::Long, Direction::Short],
+/// What the strategies of these tests differ in.
+struct Keys {
+    fast: u32,
+    slow: u32,
+    atr: u32,
+    stop: f64,
+    sides: &'static [Direction],
+    /// A condition that entries need.
+    filter: &'static str,
+    threshold: f64,
+    /// The probability under which a side is left.
+    exit_under: Option<f64>,
+}
+
+const BOTH: &[Direction] = &[Direction::Long, Direction::Short];
+
+impl Default for Keys {
+    fn default() -> Self {
+        let filter = "close > 0";
+        Self { fast: 2, slow: 3, atr: 2, stop: 2.0, sides: BOTH, filter, threshold: 0.6, exit_under: Some(0.4) }
+    }
+}
+
+/// A strategy of both sides, or of one that is left where the other would be entered.
+fn strategy(keys: &Keys, conditions: [String; 2], exits: Option<[String; 2]>) -> StrategyPolicy {
+    let Keys { atr, stop, sides, filter, .. } = keys;
+    let [up, down] = &conditions;
+    let entry = match sides {
+        [Direction::Long] => format!("entry: {{long: \"{up}\"}}"),
+        _ => format!("entry: {{long: \"{up}\", short: \"{down}\"}}"),
     };
-    change(&mut raw);
-    raw.try_into().unwrap()
+    let exit = match (sides, exits) {
+        ([Direction::Long], None) => format!("exit: {{long: \"{down}\"}}"),
+        ([Direction::Long], Some([long, _])) => format!("exit: {{long: \"{long}\"}}"),
+        (_, Some([long, short])) => format!("exit: {{long: \"{long}\", short: \"{short}\"}}"),
+        (_, None) => String::new(),
+    };
+    let bracket = format!("bracket: {{stop: {stop} * atr({atr}), target: 4 * atr({atr}), time: 10}}");
+    let others = format!("filters: [\"{filter}\"]\n  volatility: atr({atr}) / close");
+    let lines = ["name: test".to_owned(), entry, exit, bracket, others];
+    let text = lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")).collect::<String>();
+    StrategyPolicy::from_yaml(&format!("policy:\n{text}")).unwrap()
+}
+
+/// Two averages that cross.
+fn policy(change: impl FnOnce(&mut Keys)) -> StrategyPolicy {
+    let mut keys = Keys::default();
+    change(&mut keys);
+    let Keys { fast, slow, .. } = keys;
+    let cross = |word: &str| format!("crosses_{word}(ema(close, {fast}), ema(close, {slow}))");
+    strategy(&keys, [cross("above"), cross("below")], None)
 }
 
 fn setup(policy: StrategyPolicy, features: &[FeatureId]) -> EngineSetup {
@@ -34,7 +68,7 @@ fn setup(policy: StrategyPolicy, features: &[FeatureId]) -> EngineSetup {
 }
 
 fn long_only() -> Core {
-    Core::new(setup(policy(|raw| raw.sides = vec![Direction::Long]), &[]))
+    Core::new(setup(policy(|keys| keys.sides = &BOTH[..1]), &[]))
 }
 
 fn point(at: i64, price: f64) -> Bar {
@@ -109,10 +143,8 @@ fn each_cross_after_the_first_comparison_is_an_entry_and_nothing_else_is() {
         assert_eq!((direction, probability), (side, None));
         assert!((volatility - atr / close).abs() < 1e-12 && (reference - close).abs() < 1e-12, "{decision:?}");
         let BracketSpec { stop, target, trailing, time_exit } = bracket;
-        assert!(
-            (stop.unwrap() - 2.0 * atr).abs() < 1e-12 && (target.unwrap() - 4.0 * atr).abs() < 1e-12,
-            "{bracket:?}"
-        );
+        let off = (stop.unwrap() - 2.0 * atr).abs().max((target.unwrap() - 4.0 * atr).abs());
+        assert!(off < 1e-12, "{bracket:?}");
         assert_eq!((trailing, time_exit), (None, Some(Span::HOUR.times(10))));
     }
 }
@@ -202,26 +234,65 @@ fn what_concerns_others_changes_nothing() {
 }
 
 #[test]
-fn nothing_is_wanted_before_rule_and_features_are_warm() {
-    let run = |features: &[FeatureId]| {
-        let mut core = Core::new(setup(policy(|_| ()), features));
+fn nothing_is_wanted_before_what_the_policy_names_is_warm_and_other_features_hold_nothing_up() {
+    let run = |features: &[FeatureId], filter: &'static str| {
+        let mut core = Core::new(setup(policy(|keys| keys.filter = filter), features));
         let bars = walk(6, 400);
         let decide = |(bar, _): &(Bar, Context)| give(&mut core, *bar)[0].intent;
         let intents: Vec<_> = bars.iter().map(decide).collect();
         (core.warm_up_bars(), intents)
     };
-    let (bars, bare) = run(&[]);
+    let (bars, bare) = run(&[], "close > 0");
     assert_eq!(bars, 3);
     assert!(bare[..3].iter().all(Option::is_none) && bare[3..199].iter().any(Option::is_some));
-    let (bars, full) = run(FeatureId::ALL);
+    let (bars, full) = run(FeatureId::ALL, "close > 0");
+    assert_eq!((bars, full), (200, bare.clone()));
+    let (bars, named) = run(&[], "feature.ema_gap_200 > -1");
     assert_eq!(bars, 200);
-    assert!(full[..199].iter().all(Option::is_none));
-    assert_eq!(full[199..], bare[199..], "features move the start, not the rule");
+    assert!(named[..199].iter().all(Option::is_none));
+    assert_eq!(named[199..], bare[199..], "features move the start, not the rule");
+}
+
+#[test]
+fn answers_forecasts_and_words_of_the_account_are_what_a_step_is_made_of() {
+    let own = PositionView { direction: Some(Direction::Long), ..PositionView::flat(OWN) };
+    let others = PositionView { instrument: Ix(4), ..own };
+    for setup in [setup(policy(|_| ()), &[]), fusion_setup(|_| ())] {
+        let (mut stepped, mut called) = (Core::new(setup.clone()), Core::new(setup));
+        let mut wanted = 0;
+        for (at, (bar, context)) in walk(3, 400).iter().enumerate() {
+            if at % 7 == 0 {
+                stepped.step(&Event::Position(own), Ts::EPOCH, &mut Actions::new());
+                called.told(&own);
+                called.told(&others);
+            }
+            let event = Event::Bar { instrument: OWN, bar: *bar, context: *context };
+            let action = act(&mut stepped, &event).pop().unwrap();
+            match called.answer(bar, context) {
+                Answer::Decided(decision) => assert_eq!(action, EngineAction::Decide(decision)),
+                Answer::Asks(question) => {
+                    assert_eq!(action, EngineAction::Ask(question.clone()));
+                    let event = forecast(&question, if at % 2 == 0 { 0.7 } else { 0.3 });
+                    let Event::Forecast { bar, forecast, .. } = event else { unreachable!() };
+                    assert_eq!(called.forecast(bar + Span::HOUR, forecast), None, "of another bar");
+                    let decision = called.forecast(bar, forecast).unwrap();
+                    assert_eq!(step(&mut stepped, &event), [decision]);
+                    assert_eq!(called.forecast(bar, forecast), None, "answered once");
+                    wanted += usize::from(decision.intent.is_some());
+                }
+                Answer::NotTaken => panic!("bar {at}"),
+            }
+            assert_eq!(called.answer(bar, context), Answer::NotTaken);
+            wanted += usize::from(matches!(action, EngineAction::Decide(Decision { intent: Some(_), .. })));
+            assert_eq!(stepped, called);
+        }
+        assert!(wanted > 20, "{wanted}");
+    }
 }
 
 #[test]
 fn priming_is_stepping_without_decisions() {
-    let setup = setup(policy(|raw| (raw.fast, raw.slow, raw.atr) = (Some(5), Some(12), 7)), FeatureId::ALL);
+    let setup = setup(policy(|keys| (keys.fast, keys.slow, keys.atr) = (5, 12, 7)), FeatureId::ALL);
     let (mut primed, mut stepped) = (Core::new(setup.clone()), Core::new(setup));
     for (bar, context) in &walk(12, 300) {
         primed.prime(bar, context);
@@ -233,7 +304,7 @@ fn priming_is_stepping_without_decisions() {
 
 #[test]
 fn an_engine_restored_at_any_bar_decides_as_if_it_had_never_stopped() {
-    let setup = setup(policy(|raw| (raw.fast, raw.slow, raw.atr) = (Some(3), Some(8), 5)), FeatureId::ALL);
+    let setup = setup(policy(|keys| (keys.fast, keys.slow, keys.atr) = (3, 8, 5)), FeatureId::ALL);
     let events: Vec<Event> =
         walk(21, 320).into_iter().map(|(bar, context)| Event::Bar { instrument: OWN, bar, context }).collect();
     let bytes = |decisions: Vec<Decision>| postcard::to_allocvec(&decisions).unwrap();
@@ -264,7 +335,7 @@ fn the_position_is_not_believed_from_a_snapshot() {
     for (at, price) in (0..).zip(&CLOSES[..4]) {
         give(&mut core, point(at, *price));
     }
-    let setup = setup(policy(|raw| raw.sides = vec![Direction::Long]), &[]);
+    let setup = setup(policy(|keys| keys.sides = &BOTH[..1]), &[]);
     let mut restored = Core::restore(setup, &core.snapshot()).unwrap();
     assert_eq!(give(&mut core, point(4, CLOSES[4]))[0].intent, None);
     assert_eq!(give(&mut restored, point(4, CLOSES[4]))[0].intent, Some(Intent::Exit));
@@ -285,7 +356,7 @@ fn a_snapshot_that_does_not_fit_is_refused_with_its_reason() {
     let fewer = EngineSetup { features: vec![FeatureId::Rsi14], ..all.clone() };
     let wanted = FeatureSet::new(&[FeatureId::Rsi14]).schema_hash();
     assert_eq!(reason(&fewer, &good), RestoreError::Schema { found: good.schema, wanted });
-    let other = EngineSetup { policy: policy(|raw| raw.stop_atr = 3.0), ..all.clone() };
+    let other = EngineSetup { policy: policy(|keys| keys.stop = 3.0), ..all.clone() };
     assert_eq!(reason(&other, &good), RestoreError::Policy { found: good.policy, wanted: other.policy.hash() });
     assert_eq!(reason(&EngineSetup { instrument: Ix(4), ..all.clone() }, &good), RestoreError::Instrument);
     assert_eq!(reason(&EngineSetup { timeframe: Timeframe::MINUTE, ..all.clone() }, &good), RestoreError::Instrument);
@@ -298,13 +369,13 @@ fn a_snapshot_that_does_not_fit_is_refused_with_its_reason() {
     }
 }
 
-fn fusion_setup(change: impl FnOnce(&mut RawStrategy)) -> EngineSetup {
-    let own = |raw: &mut RawStrategy| {
-        (raw.rule, raw.fast, raw.slow) = (Rule::Fusion, None, None);
-        (raw.threshold, raw.exit_under) = (Some(0.6), Some(0.4));
-        change(raw);
-    };
-    setup(policy(own), &[FeatureId::Rsi14])
+fn fusion_setup(change: impl FnOnce(&mut Keys)) -> EngineSetup {
+    let mut keys = Keys::default();
+    change(&mut keys);
+    let (rise, fall, threshold) = ("model.prob_up", "1 - model.prob_up", keys.threshold);
+    let under = |x: f64| [rise, fall].map(|side| format!("{side} < {x}"));
+    let entries = [rise, fall].map(|side| format!("{side} >= {threshold}"));
+    setup(strategy(&keys, entries, keys.exit_under.map(under)), &[FeatureId::Rsi14])
 }
 
 fn forecast(question: &Question, prob_up: f64) -> Event {
@@ -382,20 +453,20 @@ fn a_forecast_is_acted_on_from_the_threshold_on_each_side_by_its_own_probability
 
 #[test]
 fn a_side_that_is_not_believed_in_any_more_is_left() {
-    let intent = |change: fn(&mut RawStrategy), direction, prob_up| {
+    let intent = |change: fn(&mut Keys), direction, prob_up| {
         let (mut core, later) = warm(fusion_setup(change));
         tell(&mut core, direction, false);
         let question = ask(&mut core, &later[0]);
         step(&mut core, &forecast(&question, prob_up))[0].intent
     };
     let (long, short) = (Some(Direction::Long), Some(Direction::Short));
-    let usual: fn(&mut RawStrategy) = |raw| raw.threshold = Some(0.7);
+    let usual: fn(&mut Keys) = |keys| keys.threshold = 0.7;
     assert_eq!(intent(usual, long, 0.39), Some(Intent::Exit));
     assert_eq!(intent(usual, long, 0.41), None);
     assert_eq!(intent(usual, short, 0.61), Some(Intent::Exit));
     assert_eq!(intent(usual, None, 0.39), None);
-    assert_eq!(intent(|raw| (raw.threshold, raw.exit_under) = (Some(0.7), None), long, 0.39), None);
-    assert_eq!(intent(|raw| raw.sides = vec![Direction::Long], long, 0.2), Some(Intent::Exit), "not a side of its own");
+    assert_eq!(intent(|keys| (keys.threshold, keys.exit_under) = (0.7, None), long, 0.39), None);
+    assert_eq!(intent(|keys| keys.sides = &BOTH[..1], long, 0.2), Some(Intent::Exit), "not a side of its own");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::account::{Account, AccountSetup, Action};
 use crate::domain::hash::unit_draw;
 use crate::domain::*;
 use crate::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
-use crate::engine::{Core, EngineAction, EngineSetup, EngineStep, RawStrategy, Rule};
+use crate::engine::{Core, EngineAction, EngineSetup, EngineStep, StrategyPolicy};
 use crate::fills::{PaperAccount, PaperSetup, PaperVenue, RawPaperSetup};
 use crate::record::Record;
 
@@ -45,22 +45,28 @@ fn venue() -> PaperVenue {
     PaperVenue::new(PaperSetup::try_from(raw).unwrap(), &PaperAccount::from(&setup), &setup.instruments)
 }
 
+/// Two averages that cross.
+const CROSSES: &str = "
+policy:
+  name: test
+  entry: {long: 'crosses_above(ema(close, 2), ema(close, 5))', short: 'crosses_below(ema(close, 2), ema(close, 5))'}
+  bracket: {stop: 2 * atr(5), target: 4 * atr(5), trailing: 2.5 * atr(5), time: 20}
+  volatility: atr(5) / close
+";
+
+/// The side that the model gives 80 %, until it gives it less than 40 %.
+const BELIEVES: &str = "
+policy:
+  name: test
+  entry: {long: model.prob_up >= 0.8, short: 1 - model.prob_up >= 0.8}
+  exit: {long: model.prob_up < 0.4, short: 1 - model.prob_up < 0.4}
+  bracket: {stop: 2 * atr(5), target: 4 * atr(5), trailing: 2.5 * atr(5), time: 20}
+  volatility: atr(5) / close
+";
+
 pub(super) fn engine_setup(ix: Ix, asks_model: bool) -> EngineSetup {
-    let raw = RawStrategy {
-        name: "test".to_owned(),
-        rule: if asks_model { Rule::Fusion } else { Rule::EmaCross },
-        fast: (!asks_model).then_some(2),
-        slow: (!asks_model).then_some(5),
-        threshold: asks_model.then_some(0.8),
-        exit_under: asks_model.then_some(0.4),
-        atr: 5,
-        stop_atr: 2.0,
-        target_atr: Some(4.0),
-        trailing_atr: Some(2.5),
-        time_exit_bars: Some(20),
-        sides: vec![Direction::Long, Direction::Short],
-    };
-    EngineSetup::new(ix, Timeframe::HOUR, raw.try_into().unwrap())
+    let policy = StrategyPolicy::from_yaml(if asks_model { BELIEVES } else { CROSSES }).unwrap();
+    EngineSetup::new(ix, Timeframe::HOUR, policy)
 }
 
 /// `count` hourly frames of three random walks.

@@ -45,6 +45,11 @@ impl SlidingMax {
     pub fn value(&self) -> f64 {
         if self.count > 0 { self.ring[self.head].1 } else { 0.0 }
     }
+
+    /// Whether as many values as it looks back on have come.
+    pub const fn is_full(&self) -> bool {
+        self.seen >= self.ring.len() as u64
+    }
 }
 
 /// Highest high and lowest low of the last `len` bars, in quote currency.

@@ -6,7 +6,10 @@ mod channel;
 mod wilder;
 mod window;
 
+#[cfg(test)]
+mod talib_tests;
+
 pub use average::Ema;
 pub use channel::{Channel, SlidingMax};
-pub use wilder::{Atr, Directional, Rsi};
+pub use wilder::{Adx, Atr, Directional, Rsi};
 pub use window::{Lags, Window};

@@ -131,6 +131,26 @@ mod tests {
     }
 
     #[test]
+    fn a_long_window_of_prices_does_not_drift_in_a_million_updates() {
+        // Small moves on a high level: what makes the mean of squares less the square of the mean useless.
+        let (len, mut price) = (5_000, 60_000.0);
+        let (mut window, mut past) = (Window::new(len), Vec::with_capacity(1_000_000));
+        for i in 0..1_000_000 {
+            price += 0.02 * (unit_draw(5, i) - 0.5);
+            window.update(price);
+            past.push(price);
+            // Just before the ring comes round, where errors are largest, and in between.
+            if past.len() > len && past.len() % 49_999 == 0 {
+                let held = &past[past.len() - len..];
+                let mean = held.iter().sum::<f64>() / len as f64;
+                let deviation = (held.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / len as f64).sqrt();
+                let (got, spread) = (window.mean(), window.deviation());
+                assert!((got - mean).abs() < 1e-8 && (spread / deviation - 1.0).abs() < 1e-6, "{spread} {deviation}");
+            }
+        }
+    }
+
+    #[test]
     fn a_window_of_zeros_after_large_values_is_zero() {
         let mut window = Window::new(10);
         for i in 0..17 {
