@@ -261,7 +261,10 @@ impl Account {
     /// entries stop, and people are told.
     pub(super) fn commit(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) -> bool {
         if !self.is_recording()
-            && matches!(record, Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. })
+            && matches!(
+                record,
+                Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. } | Record::Funding { .. }
+            )
         {
             self.keep_holdings();
         }
