@@ -57,8 +57,23 @@ fn rows<const N: usize>(
 /// Positions, in the order of their first fills. One that stands has no `left` and no `exit`.
 pub(super) fn trades(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     let heads = [
-        "symbol", "direction", "entered", "left", "bars", "qty", "entry_price", "exit_price", "gross", "fees", "funding",
-        "net", "adverse", "favourable", "exit", "trend", "activity",
+        "symbol",
+        "direction",
+        "entered",
+        "left",
+        "bars",
+        "qty",
+        "entry_price",
+        "exit_price",
+        "gross",
+        "fees",
+        "funding",
+        "net",
+        "adverse",
+        "favourable",
+        "exit",
+        "trend",
+        "activity",
     ];
     let row = |trip: &levibot_core::backtest::Trip| {
         [

@@ -348,7 +348,8 @@ impl Canvas<'_> {
         if line.is_filled {
             let base = at(&(0.0, 0.0)).1;
             let corners = points.first().zip(points.last()).map(|(first, last)| [(last.0, base), (first.0, base)]);
-            let polygon: Vec<(i32, i32)> = points.iter().copied().chain(corners.into_iter().flatten()).map(large).collect();
+            let polygon: Vec<(i32, i32)> =
+                points.iter().copied().chain(corners.into_iter().flatten()).map(large).collect();
             if polygon.len() > 3 {
                 self.backend.fill_polygon(polygon, &colour.mix(0.16)).map_err(drawing)?;
             }
@@ -369,7 +370,7 @@ impl Canvas<'_> {
         if !(span.0.is_finite() && span.1.is_finite()) {
             return Ok(());
         }
-        for (secs, text) in time_marks(span, 8) {
+        for (secs, text) in time_marks(span, 12) {
             let x = area.left + time.place(secs) * (area.right - area.left);
             let style = ShapeStyle::from(&self.colours.rule).stroke_width(OVER);
             self.stroke((x, area.top), (x, area.top + 5.0), style)?;

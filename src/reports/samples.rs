@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use levibot_core::backtest::{
-    FillRow, Outcome, Point, Summary, SummaryOptions, SymbolSums, Trip, Trials, summarise,
-};
+use levibot_core::backtest::{FillRow, Outcome, Point, Summary, SummaryOptions, SymbolSums, Trials, Trip, summarise};
 use levibot_core::domain::hash::unit_draw;
 use levibot_core::domain::{Direction, ExitReason, Money, Side, Symbol, Timeframe, Ts};
 use levibot_core::regime::{Activity, Regime, Trend};
@@ -90,8 +88,7 @@ impl Book {
 pub(super) fn outcome(bars: usize, trades: bool, drift: f64) -> Outcome {
     let symbol: Symbol = "BTCUSDT".parse().unwrap();
     let initial = 100_000.0;
-    let mut book =
-        Book { symbol, cash: initial, fees: 0.0, qty: 0.0, entry: None, trips: vec![], executions: vec![] };
+    let mut book = Book { symbol, cash: initial, fees: 0.0, qty: 0.0, entry: None, trips: vec![], executions: vec![] };
     let mut price = 20_000.0;
     let mut curve = Vec::new();
     let reasons = [ExitReason::Reverse, ExitReason::Stop, ExitReason::Target, ExitReason::Signal];

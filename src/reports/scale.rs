@@ -36,7 +36,11 @@ impl Axis {
     pub(super) fn linear((low, high): (f64, f64)) -> Self {
         let (low, high) = if low.is_finite() && high.is_finite() { (low.min(high), low.max(high)) } else { (0.0, 1.0) };
         let least = (low.abs().max(high.abs()) * 1e-9).max(1e-12);
-        let pad = if high - low > least { 0.0 } else { (low.abs() * 0.01).max(least) };
+        let pad = match high - low > least {
+            true => 0.0,
+            false if low.abs() > least => low.abs() * 0.01,
+            false => 0.01,
+        };
         Self { low: low - pad, high: high + pad, steps: Steps::Linear }
     }
 
@@ -134,7 +138,11 @@ pub(super) fn time_marks((from, to): (f64, f64), most: usize) -> Vec<(f64, Strin
         return clock_marks((from, to), most);
     }
     let months = days / 30.4;
-    let step = if months < most / 2.0 { None } else { [1, 2, 3, 6, 12, 24, 60, 120].into_iter().find(|step| months / f64::from(*step) <= most) };
+    let step = if months < most / 2.0 {
+        None
+    } else {
+        [1, 2, 3, 6, 12, 24, 60, 120].into_iter().find(|step| months / f64::from(*step) <= most)
+    };
     match step {
         Some(step) => month_marks((from, to), step),
         None if months >= most / 2.0 => month_marks((from, to), 240),

@@ -94,12 +94,13 @@ fn digits_for(apart: f64) -> usize {
         return 2;
     }
     // Marks are 1, 2 or 5 times a power of ten.
-    (0..9).find(|digits| {
-        let scaled = apart * 10_f64.powi(*digits);
-        (scaled - scaled.round()).abs() < 1e-6 * scaled.max(1.0) && scaled >= 0.999
-    })
-    .and_then(|digits| usize::try_from(digits).ok())
-    .unwrap_or(8)
+    (0..9)
+        .find(|digits| {
+            let scaled = apart * 10_f64.powi(*digits);
+            (scaled - scaled.round()).abs() < 1e-6 * scaled.max(1.0) && scaled >= 0.999
+        })
+        .and_then(|digits| usize::try_from(digits).ok())
+        .unwrap_or(8)
 }
 
 /// A length of time in the unit that fits, two significant parts: `45 s`, `12 min`, `3.5 h`, `12 d`.
@@ -146,20 +147,31 @@ mod tests {
         assert_eq!(number(-0.001, 2), "0.00");
         assert_eq!((signed(12.0, 1), signed(-12.0, 1), signed(0.0, 1)), ("+12.0".into(), "−12.0".into(), "0.0".into()));
         assert_eq!(percent(0.1234, 1), "12.3 %");
-        assert_eq!((price(30_123.456).as_str(), price(0.000_123_4).as_str(), price(2.5).as_str()), ("30,123.46", "0.0001234", "2.50"));
-        assert_eq!((duration(45.0), duration(12_600.0), duration(864_000.0)), ("45 s".into(), "3.5 h".into(), "10 d".into()));
+        assert_eq!(
+            (price(30_123.456).as_str(), price(0.000_123_4).as_str(), price(2.5).as_str()),
+            ("30,123.46", "0.0001234", "2.50")
+        );
+        assert_eq!(
+            (duration(45.0), duration(12_600.0), duration(864_000.0)),
+            ("45 s".into(), "3.5 h".into(), "10 d".into())
+        );
     }
 
     #[test]
     fn marks_are_short_and_tell_apart() {
         assert_eq!((mark(1_500_000.0, 500_000.0), mark(20_000.0, 5_000.0)), ("1.5 M".into(), "20,000".into()));
-        assert_eq!((mark(0.25, 0.05), mark(0.0, 1e6), percent_mark(-0.125, 0.025)), ("0.25".into(), "0".into(), "−12.5 %".into()));
+        assert_eq!(
+            (mark(0.25, 0.05), mark(0.0, 1e6), percent_mark(-0.125, 0.025)),
+            ("0.25".into(), "0".into(), "−12.5 %".into())
+        );
     }
 
     #[test]
     fn what_is_not_a_number_is_a_dash() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            for text in [number(value, 2), signed(value, 2), percent(value, 1), price(value), duration(value), mark(value, 1.0)] {
+            for text in
+                [number(value, 2), signed(value, 2), percent(value, 1), price(value), duration(value), mark(value, 1.0)]
+            {
                 assert_eq!(text, NONE);
             }
         }

@@ -25,7 +25,8 @@ pub(super) fn policy(report: &Report<'_>) -> String {
 
 pub(super) fn settings(report: &Report<'_>) -> String {
     let list = |list: &'_ [(String, String)]| pairs(list.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    section("Settings", Width::Half, &list(report.settings)) + &section("What trading costs", Width::Half, &list(report.costs))
+    section("Settings", Width::Half, &list(report.settings))
+        + &section("What trading costs", Width::Half, &list(report.costs))
 }
 
 pub(super) fn data(report: &Report<'_>) -> String {

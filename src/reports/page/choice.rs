@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::super::scale::{Axis, span_of};
 use super::super::words::{count, number, percent, signed, signed_percent};
 use super::super::{Figures, Report, Sweep, Window};
-use super::html::{Table, Width, bar, cell, coloured, note, section};
+use super::html::{Table, Width, cell, coloured, note, section};
 use super::plot::{Plot, Unit, key};
 use super::{day, or_none};
 
 /// Runs of a sweep that the page lists; all are in the JSON.
-const ROWS_MAX: usize = 40;
+const ROWS_MAX: usize = 25;
 /// Cells of a heat map; of more, none is drawn.
 const CELLS_MAX: usize = 10_000;
 /// Names along a side of a heat map.
@@ -45,7 +45,8 @@ pub(super) fn sweep(report: &Report<'_>) -> String {
     let mut table = Table::new(&heads);
     for (_, at) in order.iter().copied().enumerate().filter(|(place, at)| is_shown(*place, *at)) {
         let Some(row) = sweep.rows.get(at) else { continue };
-        let cells: Vec<String> = row.values.iter().map(|value| cell(value.to_string())).chain(figures(&row.figures)).collect();
+        let cells: Vec<String> =
+            row.values.iter().map(|value| cell(value.to_string())).chain(figures(&row.figures)).collect();
         if Some(at) == sweep.chosen { table.chosen(&cells) } else { table.row(&cells) }
     }
     let luck = sweep.overfitting.as_ref().map_or_else(String::new, |one| {
@@ -62,7 +63,11 @@ pub(super) fn sweep(report: &Report<'_>) -> String {
         count(sweep.rows.len() as u64),
         sweep.chosen_by
     );
-    let shown = if sweep.rows.len() > ROWS_MAX { note(&format!("The best {ROWS_MAX} by Sharpe ratio; all are in result.json.")) } else { String::new() };
+    let shown = if sweep.rows.len() > ROWS_MAX {
+        note(&format!("The best {ROWS_MAX} by Sharpe ratio; all are in result.json."))
+    } else {
+        String::new()
+    };
     section("Sweep", Width::Long, &(heat_map(sweep) + &note(&text) + &table.finish() + &shown))
 }
 
@@ -116,7 +121,10 @@ fn heat_map(sweep: &Sweep) -> String {
     }
     let of = if others { ", mean over the other parameters" } else { "" };
     let label = format!("Sharpe ratio by {x_name} and {y_name}{of}");
-    let text = format!("Sharpe ratio a year{of}: green over zero, red under it, full colour at {}; the frame is the chosen run.", two(most));
+    let text = format!(
+        "Sharpe ratio a year{of}: green over zero, red under it, full colour at {}; the frame is the chosen run.",
+        two(most)
+    );
     plot.finish(&label, y_name, x_name, 18.0) + &note(&text)
 }
 
@@ -125,8 +133,17 @@ pub(super) fn windows(report: &Report<'_>) -> String {
     if windows.is_empty() {
         return String::new();
     }
-    let most = windows.iter().map(|window| window.test.net_pnl.abs()).fold(0.0, f64::max);
-    let heads = ["traded", "chosen on", "parameters", "Sharpe before", "Sharpe", "net", report.currency, "max drawdown", "trades", ""];
+    let heads = [
+        "traded",
+        "chosen on",
+        "parameters",
+        "Sharpe before",
+        "Sharpe",
+        "net",
+        report.currency,
+        "max drawdown",
+        "trades",
+    ];
     let mut table = Table::new(&heads);
     for window in windows {
         let parameters: Vec<String> = window.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
@@ -137,7 +154,6 @@ pub(super) fn windows(report: &Report<'_>) -> String {
             cell(or_none(window.train.sharpe, two)),
         ];
         cells.extend(figures(&window.test));
-        cells.push(bar(window.test.net_pnl, most));
         table.row(&cells);
     }
     let earned = windows.iter().filter(|window| window.test.net_pnl > 0.0).count();
@@ -169,6 +185,10 @@ fn steps(windows: &[Window]) -> String {
             plot = plot.name_across(x, &day(window.from), None);
         }
     }
-    plot.finish("Sharpe ratio of each window before and after the choice", "Sharpe ratio a year", "start of the traded range, UTC", 12.0)
-        + &key(&[("b", "on the range that parameters were chosen on"), ("a", "on the range that was traded")])
+    plot.finish(
+        "Sharpe ratio of each window before and after the choice",
+        "Sharpe ratio a year",
+        "start of the traded range, UTC",
+        12.0,
+    ) + &key(&[("b", "on the range that parameters were chosen on"), ("a", "on the range that was traded")])
 }

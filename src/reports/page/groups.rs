@@ -26,20 +26,21 @@ pub(super) fn costs(report: &Report<'_>) -> String {
     }
     boxes.push(("net", 0.0, net));
     let span = span_of(boxes.iter().flat_map(|(_, from, to)| [*from, *to]).chain([0.0]));
-    let mut plot = Plot::new(Axis::linear((0.0, boxes.len() as f64)), Axis::linear(span).padded(0.04)).rules(Unit::Plain, 5);
+    let mut plot =
+        Plot::new(Axis::linear((0.0, boxes.len() as f64)), Axis::linear(span).padded(0.04)).rules(Unit::Plain, 5);
     for (n, (name, from, to)) in boxes.iter().enumerate() {
         let x = n as f64 + 0.5;
         let class = if to >= from { "gain" } else { "loss" };
         let value = signed(to - from, 2);
-        plot = plot
-            .rect(class, (x - 0.32, *from), (x + 0.32, *to), 1.0, &format!("{name}: {value}"))
-            .name_across(x, name, Some(&signed(to - from, if span.1 - span.0 >= 1_000.0 { 0 } else { 2 })));
+        plot = plot.rect(class, (x - 0.32, *from), (x + 0.32, *to), 1.0, &format!("{name}: {value}")).name_across(
+            x,
+            name,
+            Some(&signed(to - from, if span.1 - span.0 >= 1_000.0 { 0 } else { 2 })),
+        );
     }
-    let shares = [("Fees", costs.fees_share), ("slippage", costs.slippage_share), ("funding", costs.funding_share)];
-    let words: Vec<String> = shares
-        .iter()
-        .filter_map(|(name, share)| share.map(|share| format!("{name} {}", percent(share, 1))))
-        .collect();
+    let shares = [("fees", costs.fees_share), ("slippage", costs.slippage_share), ("funding", costs.funding_share)];
+    let words: Vec<String> =
+        shares.iter().filter_map(|(name, share)| share.map(|share| format!("{name} {}", percent(share, 1)))).collect();
     let text = if words.is_empty() {
         "There was no gain before costs that they could be a share of.".to_owned()
     } else {
@@ -92,16 +93,18 @@ fn group(title: &str, groups: &[Group]) -> String {
         return String::new();
     }
     let most = groups.iter().map(|group| group.net.abs()).fold(0.0, f64::max);
-    let mut table = Table::new(&["", "trades", "win rate", "mean", "95 % of the mean", "net", ""]);
+    let digits = if most >= 1_000.0 { 0 } else { 2 };
+    let money = |value: f64| signed(value, digits);
+    let mut table = Table::new(&["", "trades", "wins", "mean", "its interval", "net", ""]);
     for one in groups {
-        let bounds = one.mean_bounds.map(|b| format!("{} to {}", signed(b.low, 2), signed(b.high, 2)));
+        let bounds = one.mean_bounds.map(|b| format!("{} to {}", money(b.low), money(b.high)));
         table.row(&[
             cell(one.key.replace('_', " ")),
             cell(count(one.trades as u64)),
             cell(or_none(one.win_rate, |rate| percent(rate, 1))),
-            cell(or_none(one.mean, |mean| signed(mean, 2))),
+            cell(or_none(one.mean, money)),
             cell(bounds.unwrap_or_default()),
-            coloured(&signed(one.net, 2), one.net),
+            coloured(&money(one.net), one.net),
             bar(one.net, most),
         ]);
     }
@@ -118,7 +121,14 @@ pub(super) fn account(report: &Report<'_>) -> String {
     row("orders", count(outcome.orders));
     row("fills", count(outcome.fills));
     row("turnover", format!("{} {}", number(outcome.turnover, 2), report.currency));
-    row("largest leverage", if outcome.leverage_max.is_finite() { format!("{} x", number(outcome.leverage_max, 2)) } else { "beyond measure: equity was used up".to_owned() });
+    row(
+        "largest leverage",
+        if outcome.leverage_max.is_finite() {
+            format!("{} x", number(outcome.leverage_max, 2))
+        } else {
+            "beyond measure: equity was used up".to_owned()
+        },
+    );
     for (check, times) in &outcome.refused {
         row(&format!("refused: {check}"), count(*times));
     }

@@ -6,7 +6,7 @@ use levibot_core::statistics::Quantiles;
 use super::super::Report;
 use super::super::scale::{Axis, span_of};
 use super::super::words::{count, number, percent, signed, signed_percent};
-use super::html::{Table, Width, cell, note, section};
+use super::html::{Table, Width, cell, note, said, section};
 use super::plot::{Plot, Unit};
 use super::{ends, or_none};
 
@@ -79,18 +79,39 @@ pub(super) fn chance(report: &Report<'_>) -> String {
     }
     let two = |value: f64| number(value, 2);
     let one_percent = |value: f64| percent(value, 1);
-    let mut table = Table::new(&["", "value", "interval", "what it says"]);
+    let mut table = Table::new(&["", "value", "interval", ""]);
     let mut row = |name: &str, value: String, interval: String, words: &str| {
-        table.row(&[cell(name), cell(value), cell(interval), format!("<td style=\"text-align:left;white-space:normal\">{}</td>", super::escape(words))]);
+        table.row(&[cell(name), cell(value), cell(interval), said(words)]);
     };
     let intervals = summary.intervals;
-    let within = |one: Option<Interval>, write: &dyn Fn(f64) -> String| one.map_or_else(String::new, |one| ends(one, write));
-    row("Sharpe ratio a year", or_none(summary.sharpe, two), within(intervals.and_then(|all| all.sharpe), &two), "mean over deviation of returns");
-    row("return a year", or_none(summary.annual_return, one_percent), within(intervals.and_then(|all| all.annual_return), &one_percent), "");
-    row("deepest drawdown", or_none(summary.max_drawdown, one_percent), within(intervals.and_then(|all| all.max_drawdown), &one_percent), "other orders of the same days fall deeper or less deep");
+    let within =
+        |one: Option<Interval>, write: &dyn Fn(f64) -> String| one.map_or_else(String::new, |one| ends(one, write));
+    row(
+        "Sharpe ratio a year",
+        or_none(summary.sharpe, two),
+        within(intervals.and_then(|all| all.sharpe), &two),
+        "mean over deviation of returns",
+    );
+    row(
+        "return a year",
+        or_none(summary.annual_return, one_percent),
+        within(intervals.and_then(|all| all.annual_return), &one_percent),
+        "",
+    );
+    row(
+        "deepest drawdown",
+        or_none(summary.max_drawdown, one_percent),
+        within(intervals.and_then(|all| all.max_drawdown), &one_percent),
+        "other orders of the same days fall deeper or less deep",
+    );
     row("volatility a year", or_none(summary.volatility, one_percent), String::new(), "standard deviation of returns");
     let chance = &summary.chance;
-    row("PSR", or_none(chance.probabilistic_sharpe, one_percent), String::new(), "probability that the true Sharpe ratio exceeds zero");
+    row(
+        "PSR",
+        or_none(chance.probabilistic_sharpe, one_percent),
+        String::new(),
+        "probability that the true Sharpe ratio exceeds zero",
+    );
     if let Some(deflated) = chance.deflated {
         let words = format!(
             "probability that it exceeds {}, the best of {} worthless trials",
@@ -99,7 +120,12 @@ pub(super) fn chance(report: &Report<'_>) -> String {
         );
         row("DSR", or_none(deflated.probability, one_percent), String::new(), &words);
     }
-    row("years needed", or_none(chance.min_track_record_years, |years| number(years, 1)), String::new(), "to be sure that the true Sharpe ratio exceeds zero");
+    row(
+        "years needed",
+        or_none(chance.min_track_record_years, |years| number(years, 1)),
+        String::new(),
+        "to be sure that the true Sharpe ratio exceeds zero",
+    );
     if let Some(entries) = summary.entries {
         let words = format!(
             "probability of a gain as large with entries at random times ({} against {} on average)",
@@ -131,8 +157,8 @@ pub(super) fn chance(report: &Report<'_>) -> String {
 /// Ranges of many paths: thin from 5 to 95 of a hundred, thick from 25 to 75, a mark at the median, a dot at what happened.
 fn ranges(rows: &[(&str, Quantiles)], happened: Option<f64>, unit: Unit, label: &str, across: &str) -> String {
     let span = span_of(rows.iter().flat_map(|(_, one)| [one.p05, one.p95]).chain(happened));
-    let mut plot = Plot::new(Axis::linear(span).padded(0.04), Axis::linear((0.0, rows.len() as f64)))
-        .values_across(unit, 6);
+    let mut plot =
+        Plot::new(Axis::linear(span).padded(0.04), Axis::linear((0.0, rows.len() as f64))).values_across(unit, 6);
     for (at, (name, one)) in rows.iter().rev().enumerate() {
         let y = at as f64 + 0.5;
         plot = plot
@@ -169,9 +195,19 @@ pub(super) fn orders(report: &Report<'_>) -> String {
         percent(test.redrawn.ruin, 1),
         percent(test.ruin_level, 0),
     );
-    let body = ranges(&terminal, ended, Unit::Plain, "Last equity of other orders of the same trades", "last equity, multiples of the first")
-        + &ranges(&deepest, None, Unit::Percent, "Deepest drawdown of other orders of the same trades", "deepest drawdown")
-        + &table.finish()
+    let body = ranges(
+        &terminal,
+        ended,
+        Unit::Plain,
+        "Last equity of other orders of the same trades",
+        "last equity, multiples of the first",
+    ) + &ranges(
+        &deepest,
+        None,
+        Unit::Percent,
+        "Deepest drawdown of other orders of the same trades",
+        "deepest drawdown",
+    ) + &table.finish()
         + &note(&text);
     section("The same trades in other orders", Width::Half, &body)
 }

@@ -67,8 +67,13 @@ pub(super) fn one_line(report: &Report<'_>) -> String {
     )
 }
 
+/// The ends of an interval; a unit at the end is written once.
 fn ends(interval: Interval, write: impl Fn(f64) -> String) -> String {
-    format!("{} to {}", write(interval.low), write(interval.high))
+    between(&write(interval.low), &write(interval.high))
+}
+
+fn between(low: &str, high: &str) -> String {
+    format!("{} to {high}", low.strip_suffix(" %").unwrap_or(low))
 }
 
 /// The page.
@@ -99,29 +104,22 @@ pub(super) fn page(report: &Report<'_>) -> String {
         escape(&verdict.reasons)
     );
     out += &headline(report);
-    out += "<div class=\"grid\">\n";
-    let parts = [
-        over_time::equity,
-        luck::chance,
-        over_time::months,
-        over_time::exposure,
-        spread::distributions,
-        groups::costs,
-        luck::orders,
-        groups::trades,
-        over_time::drawdowns,
-        groups::breakdowns,
-        choice::windows,
-        choice::sweep,
-        trips::trips,
-        groups::account,
-        about::policy,
-        about::settings,
-        about::data,
-    ];
-    parts.iter().for_each(|part| out += &part(report));
+    let whole = [over_time::equity, luck::chance, over_time::months, over_time::exposure];
+    whole.iter().for_each(|part| out += &part(report));
+    out += &columns(&[
+        spread::distributions(report),
+        groups::costs(report),
+        luck::orders(report),
+        groups::trades(report),
+        over_time::drawdowns(report),
+        groups::breakdowns(report),
+    ]);
+    let whole = [choice::windows, choice::sweep, trips::trips, about::policy];
+    whole.iter().for_each(|part| out += &part(report));
+    out += &columns(&[groups::account(report), about::settings(report)]);
+    out += &about::data(report);
     out += &format!(
-        "</div>\n<footer>levibot {} · {} bars in {}, {} bars a second · times are UTC · a year has 365 days</footer>\n\
+        "<footer>levibot {} · {} bars in {}, {} bars a second · times are UTC · a year has 365 days</footer>\n\
          </main></body></html>\n",
         escape(report.build),
         count(outcome.bars),
@@ -129,6 +127,11 @@ pub(super) fn page(report: &Report<'_>) -> String {
         number(outcome.bars as f64 / report.seconds, 0),
     );
     out
+}
+
+/// Parts beside each other where there is room.
+fn columns(parts: &[String]) -> String {
+    format!("<div class=\"columns\">\n{}</div>\n", parts.concat())
 }
 
 fn figure(name: &str, value: &str, class: Option<&str>, more: &str) -> String {
@@ -144,9 +147,11 @@ fn figure(name: &str, value: &str, class: Option<&str>, more: &str) -> String {
 /// Figures that are looked at first, each with how sure it is.
 fn headline(report: &Report<'_>) -> String {
     let (summary, outcome) = (report.summary, report.outcome);
-    let level = summary.intervals.map(|all| percent(all.confidence, 0)).unwrap_or_default();
+    // Without a bootstrap the level is not told, and bounds of shares are there all the same.
+    let level = summary.intervals.map_or_else(|| "interval".to_owned(), |all| percent(all.confidence, 0));
     let within = |interval: Option<Interval>, write: &dyn Fn(f64) -> String| {
-        interval.map_or_else(|| "no interval: too little data".to_owned(), |one| format!("{level}: {}", ends(one, write)))
+        interval
+            .map_or_else(|| "no interval: too little data".to_owned(), |one| format!("{level}: {}", ends(one, write)))
     };
     let two = |value: f64| number(value, 2);
     let one_percent = |value: f64| percent(value, 1);
@@ -159,7 +164,11 @@ fn headline(report: &Report<'_>) -> String {
             &format!("net gain, {}", report.currency),
             &signed(net, 2),
             html::sign(net),
-            &format!("{} of {}", or_none(summary.total_return, |value| signed_percent(value, 1)), number(summary.initial_equity, 0)),
+            &format!(
+                "{} of {}",
+                or_none(summary.total_return, |value| signed_percent(value, 1)),
+                number(summary.initial_equity, 0)
+            ),
         ),
         figure(
             "return a year",
@@ -167,21 +176,26 @@ fn headline(report: &Report<'_>) -> String {
             summary.annual_return.and_then(html::sign),
             &within(intervals.and_then(|all| all.annual_return), &one_percent),
         ),
-        figure("Sharpe ratio a year", &or_none(summary.sharpe, two), None, &within(intervals.and_then(|all| all.sharpe), &two)),
         figure(
-            "true Sharpe over 0 (PSR)",
+            "Sharpe ratio a year",
+            &or_none(summary.sharpe, two),
+            None,
+            &within(intervals.and_then(|all| all.sharpe), &two),
+        ),
+        figure(
+            "PSR: Sharpe over 0",
             &or_none(chance.probabilistic_sharpe, one_percent),
             None,
-            "probability, if nothing else was tried",
+            "probability, one trial",
         ),
     ];
     if let Some(deflated) = chance.deflated {
         let more = format!("probability, of {} tried", count(u64::from(deflated.trials.count)));
-        out.push(figure("after all trials (DSR)", &or_none(deflated.probability, one_percent), None, &more));
+        out.push(figure("DSR: after all trials", &or_none(deflated.probability, one_percent), None, &more));
     }
     if let Some(overfitting) = report.sweep.and_then(|sweep| sweep.overfitting.as_ref()) {
-        let more = "that the best of the sweep is luck";
-        out.push(figure("overfitting (PBO)", &one_percent(overfitting.pbo), None, more));
+        let more = "probability, by the sweep";
+        out.push(figure("PBO: overfitting", &one_percent(overfitting.pbo), None, more));
     }
     out.extend([
         figure(
@@ -190,7 +204,12 @@ fn headline(report: &Report<'_>) -> String {
             None,
             &within(intervals.and_then(|all| all.max_drawdown), &one_percent),
         ),
-        figure("Sortino, Calmar", &format!("{}, {}", or_none(summary.sortino, two), or_none(summary.calmar, two)), None, "a year"),
+        figure(
+            "Sortino, Calmar",
+            &format!("{}, {}", or_none(summary.sortino, two), or_none(summary.calmar, two)),
+            None,
+            "a year",
+        ),
         figure(
             "trades",
             &count(trades.count as u64),
@@ -201,9 +220,17 @@ fn headline(report: &Report<'_>) -> String {
             "win rate",
             &or_none(trades.win_rate, one_percent),
             None,
-            &trades.win_rate_bounds.map(|b| format!("95 %: {} to {}", one_percent(b.low), one_percent(b.high))).unwrap_or_default(),
+            &trades
+                .win_rate_bounds
+                .map(|b| format!("{level}: {}", between(&one_percent(b.low), &one_percent(b.high))))
+                .unwrap_or_default(),
         ),
-        figure("profit factor", &or_none(trades.profit_factor, two), None, &format!("wins / losses; payoff {}", or_none(trades.payoff, two))),
+        figure(
+            "profit factor",
+            &or_none(trades.profit_factor, two),
+            None,
+            &format!("payoff {}", or_none(trades.payoff, two)),
+        ),
         figure(
             &format!("costs, {}", report.currency),
             &number(summary.costs.fees + summary.costs.slippage + summary.costs.funding, 2),

@@ -19,7 +19,6 @@ const MANY: usize = 6;
 pub(super) enum Unit {
     Plain,
     Percent,
-    Seconds,
 }
 
 impl Unit {
@@ -27,7 +26,6 @@ impl Unit {
         match self {
             Self::Plain => words::mark(value, apart),
             Self::Percent => words::percent_mark(value, apart),
-            Self::Seconds => words::duration(value),
         }
     }
 }
@@ -55,7 +53,7 @@ impl Plot {
         let span = span_of(points.iter().map(|point| point.0));
         let mut plot = Self::new(Axis::linear(span), up);
         if span.0.is_finite() {
-            for (secs, text) in time_marks(span, 9) {
+            for (secs, text) in time_marks(span, 13) {
                 plot.mark_across(secs, &escape(&text));
             }
         }
@@ -67,7 +65,8 @@ impl Plot {
     }
 
     fn mark_across(&mut self, value: f64, html: &str) {
-        let _ = write!(self.marks_across, "<span style=\"left:{:.2}%\">{html}</span>", self.across.place(value) * 100.0);
+        let _ =
+            write!(self.marks_across, "<span style=\"left:{:.2}%\">{html}</span>", self.across.place(value) * 100.0);
         self.marks += 1;
     }
 
@@ -130,7 +129,10 @@ impl Plot {
             let base = self.at((0.0, if self.up.is_log() { f64::MIN_POSITIVE } else { 0.0 })).1;
             let list = listed(&points);
             let (from, to) = (first.0, last.0);
-            let _ = write!(self.body, "<polygon class=\"{class}\" points=\"{from:.1},{base:.1} {list} {to:.1},{base:.1}\"/>");
+            let _ = write!(
+                self.body,
+                "<polygon class=\"{class}\" points=\"{from:.1},{base:.1} {list} {to:.1},{base:.1}\"/>"
+            );
         }
         self.line(class, line)
     }

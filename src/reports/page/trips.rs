@@ -8,7 +8,7 @@ use super::html::{Table, Width, cell, coloured, note, section};
 use super::minute;
 
 /// Trades shown from the beginning and from the end.
-const SHOWN: usize = 50;
+const SHOWN: usize = 30;
 
 pub(super) fn trips(report: &Report<'_>) -> String {
     let trips = &report.outcome.trips;
@@ -26,17 +26,35 @@ pub(super) fn trips(report: &Report<'_>) -> String {
                 position, by highs and lows of whole bars. Money is in quote currency.";
     body += &note(text);
     let count = count(trips.len() as u64);
-    section("Trades", Width::Long, &format!("<details open=\"open\"><summary>{count} trades</summary>\n{body}</details>"))
+    section(
+        "Trades",
+        Width::Long,
+        &format!("<details open=\"open\"><summary>{count} trades</summary>\n{body}</details>"),
+    )
 }
 
 fn table<'a>(trips: impl Iterator<Item = &'a Trip>) -> String {
     let heads = [
-        "entered", "symbol", "side", "quantity", "entry", "exit", "held", "gross", "fees", "funding", "net", "adverse",
-        "favourable", "left by", "market",
+        "entered",
+        "symbol",
+        "side",
+        "quantity",
+        "entry",
+        "exit",
+        "held",
+        "gross",
+        "fees",
+        "funding",
+        "net",
+        "adverse",
+        "favourable",
+        "left by",
+        "market",
     ];
     let mut table = Table::new(&heads);
     for trip in trips {
-        let held = trip.left.map_or_else(|| "open".to_owned(), |left| duration(left.secs_f64() - trip.entered.secs_f64()));
+        let held =
+            trip.left.map_or_else(|| "open".to_owned(), |left| duration(left.secs_f64() - trip.entered.secs_f64()));
         table.row(&[
             cell(minute(trip.entered)),
             cell(trip.symbol.as_str()),
