@@ -370,7 +370,7 @@ impl Canvas<'_> {
         if !(span.0.is_finite() && span.1.is_finite()) {
             return Ok(());
         }
-        for (secs, text) in time_marks(span, 8) {
+        for (secs, text) in time_marks(span, 12) {
             let x = area.left + time.place(secs) * (area.right - area.left);
             let style = ShapeStyle::from(&self.colours.rule).stroke_width(OVER);
             self.stroke((x, area.top), (x, area.top + 5.0), style)?;

@@ -36,7 +36,11 @@ impl Axis {
     pub(super) fn linear((low, high): (f64, f64)) -> Self {
         let (low, high) = if low.is_finite() && high.is_finite() { (low.min(high), low.max(high)) } else { (0.0, 1.0) };
         let least = (low.abs().max(high.abs()) * 1e-9).max(1e-12);
-        let pad = if high - low > least { 0.0 } else { (low.abs() * 0.01).max(least) };
+        let pad = match high - low > least {
+            true => 0.0,
+            false if low.abs() > least => low.abs() * 0.01,
+            false => 0.01,
+        };
         Self { low: low - pad, high: high + pad, steps: Steps::Linear }
     }
 

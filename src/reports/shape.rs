@@ -13,11 +13,12 @@ pub(super) fn thin(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     let width = (last - first) / columns.max(2) as f64;
     let mut out = Vec::with_capacity(2 * columns + 2);
     let mut column = Column::default();
-    let mut border = first + width;
+    let mut number = 0.0;
     for point in finite() {
-        if point.0 >= border {
+        let of_point = ((point.0 - first) / width).floor().min(columns.max(2) as f64 - 1.0);
+        if of_point > number {
             column.leave(&mut out);
-            border = first + (((point.0 - first) / width).floor() + 1.0) * width;
+            number = of_point;
         }
         column.take(point);
     }

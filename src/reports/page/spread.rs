@@ -23,6 +23,13 @@ pub(super) fn distributions(report: &Report<'_>) -> String {
     let results: Vec<f64> = closed().map(|trip| trip.net).collect();
     let held: Vec<f64> =
         closed().filter_map(|trip| Some((trip.left?.secs_f64() - trip.entered.secs_f64()).max(0.0))).collect();
+    // In the unit that the longest ones ask for, so that marks are round.
+    let longest = held.iter().copied().fold(0.0, f64::max);
+    let (unit, unit_name) = [(86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")]
+        .into_iter()
+        .find(|(unit, _)| longest >= 3.0 * unit)
+        .unwrap_or((1.0, "seconds"));
+    let held: Vec<f64> = held.iter().map(|secs| secs / unit).collect();
     let percent_of = |value: f64| signed_percent(value, 2);
     let money = |value: f64| signed(value, 2);
     let extremes = &report.summary.extremes;
@@ -52,9 +59,9 @@ pub(super) fn distributions(report: &Report<'_>) -> String {
             "Holding times",
             &held,
             false,
-            Unit::Seconds,
-            "time from the first fill to the last",
-            &duration,
+            Unit::Plain,
+            &format!("{unit_name} from the first fill to the last"),
+            &|value| duration(value * unit),
             &of_held.unwrap_or_default(),
         )
 }
@@ -99,11 +106,11 @@ fn chart(
         String::new()
     } else {
         format!(
-            "{} further out are counted in the outermost bars ({}). ",
+            ". {} further out in the outermost bars ({})",
             count(*beyond),
             percent(*beyond as f64 / values.len() as f64, 1)
         )
     };
     let label = format!("Histogram: {across}, {} values", values.len());
-    section(title, Width::Half, &(plot.finish(&label, "how many", across, 12.0) + &note(&(outside + text))))
+    section(title, Width::Half, &(plot.finish(&label, "how many", across, 12.0) + &note(&(text.to_owned() + &outside))))
 }
