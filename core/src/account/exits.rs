@@ -13,11 +13,11 @@
 //!   position less what is open of them. Often that is nothing: then the cancel, or the evidence that an unknown exit never
 //!   was, makes room for the next.
 
-use super::{Action, Recording};
 use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
 use super::state::State;
+use super::{Action, Recording};
 use crate::domain::order::OrderKey;
 use crate::domain::{AccountKind, Actions, Cause, DoneReason, Ix, Leg, Order, OrderId, Qty, Side, Span, Ts};
 
