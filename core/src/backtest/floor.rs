@@ -130,7 +130,7 @@ impl<'a, S: Sink> Floor<'a, S> {
         let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
         for (at, seat) in self.seats.iter_mut().enumerate() {
             let Some(ix) = Ix::from_usize(at) else { break };
-            seat.tell_position(self.account.position_view(ix));
+            seat.tell_position(&self.account.position_view(ix));
             if halted {
                 seat.stop();
             }
@@ -141,7 +141,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     pub(super) fn market(&mut self, event: &MarketEvent) {
         match event {
             MarketEvent::Quotes { ts, quotes } => self.quotes(*ts, quotes),
-            MarketEvent::Frame(frame) => self.frame(frame.ts, &frame.bars, frame.context),
+            MarketEvent::Frame(frame) => self.frame(frame.ts, &frame.bars, &frame.context),
         }
     }
 
@@ -162,11 +162,10 @@ impl<'a, S: Sink> Floor<'a, S> {
     }
 
     /// All bars that close at `ts`.
-    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, Bar)], context: Context) {
+    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, Bar)], context: &Context) {
         self.now = ts;
         for (instrument, bar) in bars {
-            let event = Event::Bar { instrument: *instrument, bar: *bar, context };
-            self.venue.on_event(&event, ts, &mut self.reports);
+            self.venue.bar(*instrument, bar, ts, &mut self.reports);
         }
         self.settle(Met::Bars(bars));
         self.tally.see_bars(bars);
@@ -184,7 +183,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     }
 
     /// The engines answer, and the account takes what they want in instrument order.
-    fn engines(&mut self, bars: &[(Ix, Bar)], context: Context) {
+    fn engines(&mut self, bars: &[(Ix, Bar)], context: &Context) {
         for (ix, bar) in bars {
             let Some(seat) = self.seats.get_mut(ix.at()) else { continue };
             match seat.take(bar, context, || self.account.position_view(*ix)) {
@@ -220,7 +219,7 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.carry_out();
         for (at, bar, forecast) in self.asked.drain(..) {
             let Some(seat) = self.seats.get_mut(at) else { continue };
-            if let Answer::Decision(decision) = seat.tell_forecast(bar, forecast) {
+            if let Some(decision) = seat.tell_forecast(bar, forecast) {
                 self.decisions.push(decision);
             }
         }
@@ -245,7 +244,7 @@ impl<'a, S: Sink> Floor<'a, S> {
                 Action::Reconcile => self.commands.push_back(Command::Reconcile),
                 Action::Position(view) => {
                     if let Some(seat) = self.seats.get_mut(view.instrument.at()) {
-                        seat.tell_position(view);
+                        seat.tell_position(&view);
                     }
                 }
                 Action::Halt(level, _) if level >= HaltLevel::ReduceOnly => self.seats.iter_mut().for_each(Seat::stop),
@@ -311,6 +310,7 @@ impl<'a, S: Sink> Floor<'a, S> {
                 self.tally.on_fill(fill, bar.map_or(fill.ts, |(_, bar)| bar.open_ts));
             }
             Report::Done { order, .. } => self.tally.on_done(*order),
+            Report::Funding(funding) => self.tally.on_funding(funding),
             _ => {}
         }
     }

@@ -44,10 +44,17 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
     }
     let Ok(run) = RUN.parse::<RunId>() else { return Err(BacktestError::NoSymbols) };
     let mut opening = Opening::new(job.setup, job.paper, run, timeframe, start)?;
+    for (at, rates) in job.market.funding.iter().enumerate() {
+        if let Some(ix) = Ix::from_usize(at) {
+            opening.venue.set_funding(ix, rates.clone());
+        }
+    }
     if !S::IS_ON {
         opening.account.set_recording(silence(job));
+        // Orders are sent once and never asked about: there is nothing that could get lost on the way.
+        opening.venue = opening.venue.without_memory();
     }
-    let seats = seats(job.policies, &[], timeframe);
+    let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts), job.keep, sink);
     floor.begin(&history(series, start), &[]);
     let mut bars: Vec<(Ix, Bar)> = Vec::with_capacity(series.len());
@@ -59,7 +66,7 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
             bars.extend(Ix::from_usize(at).map(|ix| (ix, *bar)));
         }
         let context = if floor.needs_context() { walk.context() } else { Context::default() };
-        floor.frame(open + timeframe.span(), &bars, context);
+        floor.frame(open + timeframe.span(), &bars, &context);
     }
     Ok(floor.finish())
 }

@@ -3,4 +3,5 @@
 mod lockstep;
 mod made_up;
 mod outcomes;
+mod plain;
 mod sameness;

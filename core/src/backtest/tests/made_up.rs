@@ -25,7 +25,7 @@ pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
         slippage: 0.0001,
         latency: Span::from_millis(50),
         participation,
-        funding: 0.0,
+        funding: 0.0001,
     };
     raw.try_into().unwrap()
 }
@@ -49,14 +49,15 @@ pub(super) fn walks(seed: u64, symbols: usize, count: usize, timeframe: Timefram
     MarketPast { timeframe, symbols: (0..symbols).map(walk).collect(), funding: Vec::new() }
 }
 
-/// Two averages that cross, with every kind of bracket.
+/// Two averages that cross, with every kind of bracket; the stop stands so many average true ranges away.
 pub(super) fn crossing(stop: f64) -> StrategyPolicy {
     let text = format!(
-        "policy:
+        "
+policy:
   name: test
-  define: {{quick: 'ema(close, 2)', steady: 'ema(close, 5)', range: atr(5)}}
-  entry: {{long: 'crosses_above(quick, steady)', short: 'crosses_below(quick, steady)'}}
-  bracket: {{stop: {stop} * range, target: 3 * range, trailing: 2.5 * range, time: 20}}
+  entry: {{long: 'crosses_above(ema(close, 2), ema(close, 5))', short: 'crosses_below(ema(close, 2), ema(close, 5))'}}
+  bracket: {{stop: {stop} * atr(5), target: 3 * atr(5), trailing: 2.5 * atr(5), time: 20}}
+  volatility: atr(5) / close
 "
     );
     StrategyPolicy::from_yaml(&text).unwrap()
@@ -64,11 +65,13 @@ pub(super) fn crossing(stop: f64) -> StrategyPolicy {
 
 /// The side that the model is sure of.
 pub(super) fn believing() -> StrategyPolicy {
-    let text = "policy:
+    let text = "
+policy:
   name: test
-  entry: {long: model.prob_up >= 0.7, short: model.prob_up <= 0.3}
-  exit: {long: model.prob_up < 0.4, short: model.prob_up > 0.6}
+  entry: {long: model.prob_up >= 0.7, short: 1 - model.prob_up >= 0.7}
+  exit: {long: model.prob_up < 0.4, short: 1 - model.prob_up < 0.4}
   bracket: {stop: 1.5 * atr(5), target: 3 * atr(5), trailing: 2.5 * atr(5), time: 20}
+  volatility: atr(5) / close
 ";
     StrategyPolicy::from_yaml(text).unwrap()
 }
