@@ -370,7 +370,7 @@ pub fn profit(account: &AccountView, look: Look) -> String {
             account.symbols.iter().filter_map(|s| s.last_trade).max().map_or_else(|| NOTHING.to_owned(), format::time),
         ),
     ]);
-    let net = account.realised + account.unrealised - account.fees;
+    let net = account.realised + account.unrealised - account.fees - account.funding;
     let day = account.equity - account.day_start_equity;
     let percent = |part: Money, whole: Money| Cell::new(format::percent(part, whole));
     let mut sums = vec![
@@ -382,6 +382,9 @@ pub fn profit(account: &AccountView, look: Look) -> String {
         vec![Cell::new("equity"), Cell::new(format::money(account.equity)), Cell::new("")],
         vec![Cell::new("cash"), Cell::new(format::money(account.cash)), Cell::new("")],
     ];
+    if account.funding != Money::ZERO {
+        sums.insert(3, vec![Cell::new("funding"), pnl(-account.funding), Cell::new("")]);
+    }
     let held = |s: &StockView| vec![plain(s.asset.as_str()), Cell::new(format::money(s.value)), plain(&s.amount)];
     sums.extend(account.stocks.iter().map(held));
     if account.contributed != Money::ZERO {

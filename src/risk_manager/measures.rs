@@ -94,7 +94,7 @@ impl Measures {
         let metrics = &self.metrics;
         metrics.set_equity(view.equity.to_f64());
         metrics.set_cash(view.cash.to_f64());
-        metrics.set_realized_pnl(view.realised.to_f64() - view.fees.to_f64());
+        metrics.set_realized_pnl(view.realised.to_f64() - view.fees.to_f64() - view.funding.to_f64());
         let start = view.day_start_equity.to_f64();
         if start > 0.0 {
             metrics.set_day_pnl_ratio(view.equity.to_f64() / start - 1.0);

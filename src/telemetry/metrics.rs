@@ -246,8 +246,10 @@ impl Metrics {
             data_age: make.gauges("levibot_data_age_seconds", "Age of the last market data.", by_symbol)?,
             equity: make.gauge("levibot_equity", "Equity of the account, in its currency.")?,
             cash: make.gauge("levibot_cash", "Cash of the account, in its currency.")?,
-            realized_pnl: make
-                .gauge("levibot_realized_pnl", "Realised profit, net of fees, in the account's currency.")?,
+            realized_pnl: make.gauge(
+                "levibot_realized_pnl",
+                "Realised profit, net of fees and funding, in the account's currency.",
+            )?,
             day_pnl: make.gauge("levibot_day_pnl_ratio", "Profit of the day over the day's starting equity.")?,
             positions_open: make.int_gauge("levibot_positions_open", "Open positions.")?,
             halt_level: make.int_gauge("levibot_halt_level", "0 none, 1 entries halted, 2 reduce only, 3 flatten.")?,
@@ -375,7 +377,7 @@ impl Metrics {
         self.cash.set(amount);
     }
 
-    /// Realised profit, net of fees.
+    /// Realised profit, net of fees and funding.
     pub fn set_realized_pnl(&self, amount: f64) {
         self.realized_pnl.set(amount);
     }
