@@ -300,3 +300,25 @@ fn every_word_and_function_of_the_tables_is_understood() {
         assert!(entry(&condition, "").trades(Direction::Long), "{}", function.name);
     }
 }
+
+const DOCUMENT: &str = include_str!("../../../docs/levilang.md");
+
+#[test]
+fn the_examples_of_the_document_load_and_it_names_every_word() {
+    let blocks: Vec<&str> =
+        DOCUMENT.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(
+        blocks.iter().map(|block| read(block).name().to_owned()).collect::<Vec<_>>(),
+        ["ema_cross", "long_only"]
+    );
+    for word in &super::names::WORDS {
+        assert!(DOCUMENT.contains(&format!("`{}`", word.name)), "{}", word.name);
+    }
+    for id in FeatureId::ALL {
+        assert!(DOCUMENT.contains(&format!("`{}`", id.name())), "{}", id.name());
+    }
+    for function in &super::names::FUNCTIONS {
+        let call = format!("`{}({})`", function.name, function.arguments.join(", "));
+        assert!(DOCUMENT.contains(&call), "{call}");
+    }
+}
