@@ -15,7 +15,7 @@ pub(super) fn note(config: &Config, symbols: impl IntoIterator<Item = Symbol>) -
     let mut strategies = BTreeMap::<u64, StrategyOf>::new();
     for symbol in symbols {
         let policy = config.strategies.of(symbol);
-        let keys = || serde_json::to_value(policy.keys()).unwrap_or_default();
+        let keys = || serde_json::to_value(policy).unwrap_or_default();
         let one = || StrategyOf { symbols: Vec::new(), strategy: keys() };
         strategies.entry(policy.hash()).or_insert_with(one).symbols.push(symbol);
     }

@@ -9,6 +9,7 @@ use levibot_core::engine::StrategyPolicy;
 use levibot_core::fills::{PaperSetup, RawPaperSetup};
 
 use super::policy::states_size;
+use super::request::FundingRequest;
 use super::{BacktestError, Request, instruments};
 use crate::config::{self, Config};
 
@@ -19,8 +20,15 @@ const CASH: i64 = 10_000;
 /// Seed of draws without a configuration.
 const SEED: u64 = 42;
 /// Costs without a configuration: 5 basis points a side and nothing else.
-const COSTS: RawPaperSetup =
-    RawPaperSetup { seed: SEED, fee: 0.0005, spread: 0.0, slippage: 0.0, latency: Span::ZERO, participation: 1.0 };
+const COSTS: RawPaperSetup = RawPaperSetup {
+    seed: SEED,
+    fee: 0.0005,
+    spread: 0.0,
+    slippage: 0.0,
+    latency: Span::ZERO,
+    participation: 1.0,
+    funding: 0.0,
+};
 /// A cost of this and more is a mistaken unit, as in the configuration.
 const COST_END: f64 = 0.02;
 
@@ -122,7 +130,7 @@ fn paper(request: &Request, config: Option<&Config>) -> Result<PaperSetup, Backt
         slippage: given.slippage.unwrap_or(base.slippage),
         latency: given.latency.unwrap_or(base.latency),
         participation: given.participation.unwrap_or(base.participation),
-        funding: given.funding.unwrap_or(base.funding),
+        funding: request.funding.as_ref().and_then(FundingRequest::rate).unwrap_or(base.funding),
     };
     PaperSetup::try_from(raw).map_err(|error| {
         let key = match error.key {

@@ -279,7 +279,7 @@ impl Entries {
 
     fn strategy(&mut self, key: &str, file: &Path, policy: &StrategyPolicy) {
         self.put(key, file.display(), Effect::Live, false);
-        self.policy(key, &json(policy.keys()));
+        self.policy(key, &json(policy));
     }
 
     /// `asked`: whether a strategy asks the model, so that decisions depend on it.
