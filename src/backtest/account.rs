@@ -9,6 +9,7 @@ use levibot_core::engine::StrategyPolicy;
 use levibot_core::fills::{PaperSetup, RawPaperSetup};
 
 use super::policy::states_size;
+use super::request::FundingRequest;
 use super::{BacktestError, Request, instruments};
 use crate::config::{self, Config};
 
@@ -129,7 +130,7 @@ fn paper(request: &Request, config: Option<&Config>) -> Result<PaperSetup, Backt
         slippage: given.slippage.unwrap_or(base.slippage),
         latency: given.latency.unwrap_or(base.latency),
         participation: given.participation.unwrap_or(base.participation),
-        funding: given.funding.unwrap_or(base.funding),
+        funding: request.funding.as_ref().and_then(FundingRequest::rate).unwrap_or(base.funding),
     };
     PaperSetup::try_from(raw).map_err(|error| {
         let key = match error.key {

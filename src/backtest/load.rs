@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use levibot_core::backtest::{MarketPast, SymbolBars};
-use levibot_core::domain::{Bar, Symbol, Timeframe, Ts};
+use levibot_core::domain::{Bar, FundingRates, Symbol, Timeframe, Ts};
 use levibot_core::features::mix_words;
 use levibot_core::files::{self, FileError, Loaded, Series};
 
+use super::request::FundingRequest;
 use super::resample::{Resampled, resample};
 use super::{BacktestError, Request, pool};
 
@@ -40,8 +41,9 @@ pub(super) fn prices(request: &Request, threads: usize, tell: &dyn Fn(&str)) -> 
     }
     let timeframe = agreed(&all)?;
     check_range(request, &all, timeframe)?;
+    let funding = funding(request, &all)?;
     let symbols = all.into_iter().map(|Series { symbol, bars, .. }| SymbolBars { symbol, bars }).collect();
-    let market = MarketPast { timeframe, symbols, funding: Vec::new() };
+    let market = MarketPast { timeframe, symbols, funding };
     let digest = digest(&market);
     Ok(Prices { market, digest })
 }
@@ -104,6 +106,19 @@ fn agreed(all: &[Series]) -> Result<Timeframe, BacktestError> {
     }
 }
 
+/// The rates of funding, where files of them are named: of every symbol, since a rate left out would be money left out.
+fn funding(request: &Request, all: &[Series]) -> Result<Vec<FundingRates>, BacktestError> {
+    let Some(FundingRequest::Files(path)) = &request.funding else { return Ok(Vec::new()) };
+    let mut found = files::funding(path)?;
+    let of = |series: &Series| {
+        found.remove(&series.symbol).ok_or_else(|| {
+            let reason = format!("it holds no rates of {}", series.symbol);
+            BacktestError::value("--funding", path.display(), reason, "add a file of them, or give a constant rate")
+        })
+    };
+    all.iter().map(of).collect()
+}
+
 /// There is a bar to trade.
 fn check_range(request: &Request, all: &[Series], timeframe: Timeframe) -> Result<(), BacktestError> {
     let inside = |bar: &Bar| {
@@ -130,8 +145,14 @@ fn digest(market: &MarketPast) -> u64 {
         let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(f64::to_bits);
         std::iter::once(bar.open_ts.nanos().cast_unsigned()).chain(numbers)
     };
-    mix_words(market.symbols.iter().flat_map(|one| {
+    let rates = |rates: &FundingRates| {
+        let row = |(ts, rate): &(Ts, f64)| [ts.nanos().cast_unsigned(), rate.to_bits()];
+        rates.rows().iter().flat_map(row).collect::<Vec<_>>()
+    };
+    let funding = market.funding.iter().flat_map(rates);
+    let prices = market.symbols.iter().flat_map(|one| {
         let name = one.symbol.as_str().bytes().map(u64::from);
         std::iter::once(one.bars.len() as u64).chain(name).chain(one.bars.iter().flat_map(bar))
-    }))
+    });
+    mix_words(prices.chain(funding))
 }

@@ -30,7 +30,9 @@ use levibot_core::backtest::{Keep, Outcome, Summary, SummaryOptions, Trials, sum
 use levibot_core::engine::StrategyPolicy;
 
 pub use error::BacktestError;
-pub use request::{AccountRequest, Axis, CostRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set};
+pub use request::{
+    AccountRequest, Axis, CostRequest, FundingRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set,
+};
 pub use view::{
     AccountView, CostView, Exact, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView, WindowView,
 };

@@ -35,6 +35,8 @@ pub struct Request {
     pub account: AccountRequest,
     /// What trading costs.
     pub costs: CostRequest,
+    /// What linear positions pay; absent: nothing.
+    pub funding: Option<FundingRequest>,
     /// Parameters that are tried.
     pub sweep: Vec<Axis>,
     /// So many points of the grid, drawn by [`seed`](Self::seed); absent: all.
@@ -79,8 +81,33 @@ pub struct CostRequest {
     pub latency: Option<Span>,
     /// Share of a bar's volume that one order may take, over 0 and up to 1; absent: 1.
     pub participation: Option<f64>,
-    /// Rate of funding, a fraction of a position's value every 8 hours; absent: 0.
-    pub funding: Option<f64>,
+}
+
+/// What linear positions pay. Written as a number, or as the path of a file or folder of rates.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FundingRequest {
+    /// The same at all times: a fraction of a position's value every 8 hours, paid by longs.
+    Rate(f64),
+    /// Rates of the past, as the venue has published them.
+    Files(PathBuf),
+}
+
+impl FundingRequest {
+    /// The constant rate, where it is one.
+    pub(super) const fn rate(&self) -> Option<f64> {
+        match self {
+            Self::Rate(rate) => Some(*rate),
+            Self::Files(_) => None,
+        }
+    }
+}
+
+impl FromStr for FundingRequest {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Self::Files(text.into()), Self::Rate))
+    }
 }
 
 /// Values of one parameter that are tried. Written `name=first:last:step` or `name=a,b,c`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use levibot_core::domain::{AccountKind, Money, Span, Symbol, Timeframe, Ts};
 
-use crate::backtest::{AccountRequest, Axis, CostRequest, Objective, Request, Walk, parse_set};
+use crate::backtest::{AccountRequest, Axis, CostRequest, FundingRequest, Objective, Request, Walk, parse_set};
 
 /// Runs a policy over prices of the past.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -59,9 +59,10 @@ pub struct BacktestArgs {
     /// Share of a bar's volume that one order may take, over 0 and up to 1 [default: 1]
     #[arg(long, value_name = "SHARE")]
     participation: Option<f64>,
-    /// Funding that a long position pays every 8 hours, a fraction of its value [default: 0]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
-    funding: Option<f64>,
+    /// What a long linear position pays every 8 hours, a fraction of its value; or a file or folder of the venue's rates
+    /// [default: 0]
+    #[arg(long, value_name = "RATE|FILE|DIR", allow_negative_numbers = true)]
+    funding: Option<FundingRequest>,
     /// Try values of a parameter; several make a grid
     #[arg(long, value_name = "NAME=FIRST:LAST:STEP|NAME=A,B,C")]
     sweep: Vec<Axis>,
@@ -132,8 +133,8 @@ impl BacktestArgs {
                 slippage: args.slippage,
                 latency: args.latency.map(span),
                 participation: args.participation,
-                funding: args.funding,
             },
+            funding: args.funding,
             sweep: args.sweep,
             sweep_random: args.sweep_random,
             walk: args.walk_forward.map(|walk| Walk { embargo: embargo.unwrap_or(walk.embargo), ..walk }),

@@ -283,6 +283,8 @@ fn what_is_wrong_is_told_with_what_to_do_about_it() {
     refused(&["--fee", "-1"], &["--fee"]);
     refused(&["--participation", "2"], &["--participation", "2"]);
     refused(&["--cash", "0"], &["--cash", "over zero"]);
+    refused(&["--funding", "0.5"], &["--funding", "0.5", "8 hours"]);
+    refused(&["--funding", "nowhere.csv"], &["nowhere.csv"]);
     refused(&["--threads", "0"], &["--threads"]);
     refused(&["--risk", "nowhere.yaml"], &["nowhere.yaml", "--risk"]);
     bench.run(&["--out", "file"]).refused_with(1, &["file", "--out"]);
@@ -308,6 +310,7 @@ fn bad_rows_are_left_out_and_told() {
 #[test]
 fn a_configuration_gives_account_costs_and_rules_and_options_override_it() {
     let bench = Bench::new(300);
+    bench.home.write("ema_cross.yaml", POLICY);
     let config = bench.home.config();
     let run = |args: &[&str]| {
         let base = ["backtest", "--data", "prices", "--config", config.to_str().unwrap(), "--json"];
