@@ -80,6 +80,11 @@ impl Book {
         self.bracket().is_none() && self.closing_side() == Some(side.opposite())
     }
 
+    /// Whether an exit has failed or is wanted.
+    pub(super) const fn waits(&self) -> bool {
+        self.failed.is_some() || self.wanted.is_some()
+    }
+
     /// Exits that failed, of the position that is there.
     pub(super) fn failed(&self) -> Option<FailedExit> {
         self.failed.filter(|failed| Some(failed.side) == self.closing_side())
@@ -142,8 +147,8 @@ impl Account {
     /// The number and the id of the next exit for a cause: an id that was never used.
     pub(super) fn next_exit(&self, book: &Book, cause: Cause) -> Option<(u32, OrderId)> {
         let mut attempt = book.next_exit_attempt(cause);
-        if self.recording == Recording::Off {
-            return Some((attempt, self.counted_id()?));
+        if !self.is_recording() {
+            return Some((attempt, self.counted_id()));
         }
         // What is known is bounded, so this ends.
         loop {
@@ -172,6 +177,9 @@ impl Account {
     }
 
     pub(super) fn retry_exits(&mut self, now: Ts, out: &mut Actions<Action>) {
+        if !self.state.books.iter().any(Book::waits) {
+            return;
+        }
         for at in 0..self.state.books.len() {
             if let Some(ix) = Ix::from_usize(at) {
                 self.retry_exit(ix, now, out);

@@ -68,7 +68,7 @@ impl Account {
     }
 
     /// The id of an order that nobody reads of: the number of its record.
-    pub(super) fn counted_id(&self) -> Option<OrderId> {
+    pub(super) fn counted_id(&self) -> OrderId {
         OrderId::counted(self.state.seq() + 1)
     }
 }
