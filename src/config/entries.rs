@@ -279,12 +279,12 @@ impl Entries {
 
     fn strategy(&mut self, key: &str, file: &Path, policy: &StrategyPolicy) {
         self.put(key, file.display(), Effect::Live, false);
-        self.put(&format!("{key}.name"), policy.name(), Effect::Live, true);
+        self.put(format!("{key}.name"), policy.name(), Effect::Live, true);
         for parameter in policy.parameters() {
-            self.put(&format!("{key}.{}", parameter.name), parameter.value, Effect::Live, true);
+            self.put(format!("{key}.{}", parameter.name), parameter.value, Effect::Live, true);
         }
         // What it says besides has too many words for a line: the hash of its meaning tells whether it changed.
-        self.put(&format!("{key}.meaning"), format_args!("{:016x}", policy.hash()), Effect::Live, true);
+        self.put(format!("{key}.meaning"), format_args!("{:016x}", policy.hash()), Effect::Live, true);
     }
 
     /// `asked`: whether a strategy asks the model, so that decisions depend on it.

@@ -140,7 +140,7 @@ impl Run {
             self.account.decide(&decision, self.now, &mut self.out);
             self.carry_out();
         }
-        if step.draw % 3 == 0 {
+        if step.draw.is_multiple_of(3) {
             // At once, before the frame is over for good.
             self.trade(step.draw);
         }
@@ -179,17 +179,17 @@ struct Wish(u8, u8);
 
 impl Wish {
     fn intent(&self, price: f64) -> Option<Intent> {
-        let direction = if self.1 % 2 == 0 { Direction::Long } else { Direction::Short };
+        let direction = if self.1.is_multiple_of(2) { Direction::Long } else { Direction::Short };
         let size = match self.1 % 8 {
             0 | 1 => Size::Account,
             2 | 3 => Size::Units(3.0 + f64::from(self.1) / 7.0),
             4 | 5 => Size::Notional(700.0),
             _ => Size::Equity(0.2),
         };
-        let stop = (self.1 % 3 != 0).then_some(0.01 * price);
-        let target = (self.1 % 5 != 0).then_some(0.02 * price);
-        let trailing = (self.1 % 7 == 0).then_some(0.015 * price);
-        let time_exit = (self.1 % 4 == 0).then_some(Span::HOUR.times(5));
+        let stop = (!self.1.is_multiple_of(3)).then_some(0.01 * price);
+        let target = (!self.1.is_multiple_of(5)).then_some(0.02 * price);
+        let trailing = (self.1.is_multiple_of(7)).then_some(0.015 * price);
+        let time_exit = (self.1.is_multiple_of(4)).then_some(Span::HOUR.times(5));
         let bracket = BracketSpec { stop, target, trailing, time_exit };
         match self.0 {
             0..=4 => {

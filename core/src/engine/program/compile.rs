@@ -435,7 +435,9 @@ const fn regime_ready(value: RegimeValue) -> u32 {
         RegimeValue::Up | RegimeValue::Down | RegimeValue::Range => Classifier::TREND_WARM_UP,
         RegimeValue::Calm | RegimeValue::Wild => Classifier::ACTIVITY_WARM_UP,
     };
-    bars as u32
+    #[expect(clippy::cast_possible_truncation, reason = "some hundreds of bars")]
+    let bars = bars as u32;
+    bars
 }
 
 // The slots of these values stand side by side, in the order of their variants.
