@@ -143,8 +143,10 @@ impl FromStr for Walk {
 
 impl fmt::Display for Walk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |span: Span| {
-            humantime::format_duration(Duration::from_nanos(span.nanos().unsigned_abs())).to_string().replace(' ', "")
+        let text = |span: Span| match span.nanos() % Span::DAY.nanos() {
+            // Other units would call 31 days a month and some.
+            0 => format!("{}d", span.nanos() / Span::DAY.nanos()),
+            _ => humantime::format_duration(Duration::from_nanos(span.nanos().unsigned_abs())).to_string(),
         };
         write!(f, "{}/{}", text(self.train), text(self.test))
     }
