@@ -104,7 +104,7 @@ fn no_file_lifts_the_limits() {
     let config = Config::load_default(&Overrides::default(), &none()).unwrap();
     assert!(!config.account_setup(&symbols("BTCUSDT")).unwrap().unlimited);
     for table in ["[run]", "[account]", "[paper]", "[market]"] {
-        let text = edited(LIVE, &format!("{table}\n"), &format!("{table}\nunlimited = true\n"));
+        let text = edited(LIVE, &format!("\n{table}"), &format!("\n{table}\nunlimited = true #"));
         let error = load(text).unwrap_err();
         assert!(error.contains("unlimited"), "{table}: {error}");
     }
