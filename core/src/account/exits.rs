@@ -17,7 +17,7 @@ use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
 use super::state::State;
-use super::{Action, Recording};
+use super::Action;
 use crate::domain::order::OrderKey;
 use crate::domain::{AccountKind, Actions, Cause, DoneReason, Ix, Leg, Order, OrderId, Qty, Side, Span, Ts};
 

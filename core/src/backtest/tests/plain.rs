@@ -64,10 +64,8 @@ fn reckon(bars: &[Bar], fast: usize, slow: usize) -> (Vec<Plain>, Decimal) {
     let mut above: Option<bool> = None;
     for (at, next) in bars.iter().enumerate().skip(1) {
         let (Some(quick), Some(steady)) = (quick[at - 1], steady[at - 1]) else { continue };
-        if quick == steady {
-            continue;
-        }
-        let turned = above.replace(quick > steady).is_some_and(|before| before != (quick > steady));
+        let Some(side) = quick.partial_cmp(&steady).filter(|order| order.is_ne()) else { continue };
+        let turned = above.replace(side.is_gt()).is_some_and(|before| before != side.is_gt());
         if !turned {
             continue;
         }
@@ -147,5 +145,5 @@ fn one_position_follows_the_other() {
         assert_eq!(pair[0].left, Some(pair[1].entered));
         assert_ne!(pair[0].direction, pair[1].direction);
     }
-    assert_eq!(outcome.fills as usize, 2 * outcome.trips.len() - 1);
+    assert_eq!(outcome.fills, 2 * outcome.trips.len() as u64 - 1);
 }
