@@ -1,11 +1,10 @@
 //! The account's truth: a fold of the journal's records and of nothing else.
 
-use std::collections::BTreeMap;
-
 use super::AccountSetup;
 use super::assets::{Stock, Stocks};
 use super::book::{Book, OrderState};
 use super::ledger;
+use super::open_orders::OpenOrders;
 use super::order_limits::Sent;
 use super::orders::Finished;
 use super::protections::Protections;
@@ -37,7 +36,7 @@ pub struct State {
     /// The transfers that were booked.
     pub(super) transfers: Recent<String>,
     /// Orders that are not done.
-    pub(super) orders: BTreeMap<OrderId, OrderState>,
+    pub(super) orders: OpenOrders,
     /// The orders that ended last.
     pub(super) finished: Finished,
     pub(super) day: Option<Day>,
@@ -186,7 +185,7 @@ impl State {
             trades: TradeIds::default(),
             transfers: Recent::new(TRANSFERS_MAX),
             setup: (**setup).clone(),
-            orders: BTreeMap::new(),
+            orders: OpenOrders::default(),
             finished: Finished::default(),
             day: None,
             halt: None,
