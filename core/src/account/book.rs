@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use super::exits::FailedExit;
 use super::holding::{Change, Holding};
+use super::open_orders::OpenOrders;
 use super::orders::{OrderStage, Touch};
 use super::wanted::Wanted;
 use crate::domain::money::quotient_to_f64;
@@ -283,21 +284,29 @@ impl Book {
     }
 
     /// When the position runs out of time, while nothing closes it or is to close it; else the end of time.
-    pub(super) fn due(&self, orders: &BTreeMap<OrderId, OrderState>) -> Ts {
-        let open = self.direction().is_some() && self.wanted().is_none() && !self.is_closing(orders);
-        self.bracket().filter(|_| open).and_then(|bracket| bracket.expires).unwrap_or(Ts::MAX)
+    pub(super) fn due(&self, orders: &OpenOrders) -> Ts {
+        self.guarding(orders).and_then(|(_, bracket)| bracket.expires).unwrap_or(Ts::MAX)
+    }
+
+    /// The bracket that guards what is held, unless that is to be closed already.
+    pub(super) fn guarding(&self, orders: &OpenOrders) -> Option<(Direction, &Bracket)> {
+        let guarded = self.direction().zip(self.bracket())?;
+        (self.wanted().is_none() && !self.is_closing(orders)).then_some(guarded)
     }
 
     /// Whether an exit is on its way that is meant to close the position, and not only to make it smaller. One of which
     /// nobody knows whether it is on its way does not count.
-    pub(super) fn is_closing(&self, orders: &BTreeMap<OrderId, OrderState>) -> bool {
+    pub(super) fn is_closing(&self, orders: &OpenOrders) -> bool {
+        if self.live.is_empty() {
+            return false;
+        }
         let closes = |o: &OrderState| o.order.leg == Leg::Exit && Some(o.order.side) == self.closing_side();
         let mut live = self.live.iter().filter_map(|id| orders.get(id));
         live.any(|o| closes(o) && !o.order.cause.is_rebalance() && !o.stage.is_unknown())
     }
 
     /// What the engine at `ix` may know.
-    pub(super) fn view(&self, ix: Ix, orders: &BTreeMap<OrderId, OrderState>) -> PositionView {
+    pub(super) fn view(&self, ix: Ix, orders: &OpenOrders) -> PositionView {
         PositionView {
             instrument: ix,
             direction: self.direction(),
@@ -308,7 +317,7 @@ impl Book {
     }
 
     /// Whether an order of this leg is live.
-    pub(super) fn has_live(&self, leg: Leg, orders: &BTreeMap<OrderId, OrderState>) -> bool {
+    pub(super) fn has_live(&self, leg: Leg, orders: &OpenOrders) -> bool {
         self.live.iter().filter_map(|id| orders.get(id)).any(|o| o.order.leg == leg)
     }
 }

@@ -1,5 +1,7 @@
 //! An engine's decision: checked, sized, reserved and put on record in one step.
 
+use std::borrow::Cow;
+
 use super::Action;
 use super::checks::{Checks, Refusal};
 use super::core::{Account, Draft, plain, reserve};
@@ -63,9 +65,13 @@ impl Entry {
 }
 
 /// The decision as a record can hold it: what is not a number would make the line unreadable, and is told in the reason.
-fn recordable(decision: &Decision, is_finite: bool) -> Decision {
-    let intent = decision.intent.filter(|_| is_finite);
-    Decision { intent, forecast: decision.forecast.filter(crate::domain::Forecast::is_sound), ..*decision }
+fn recordable(decision: &Decision, is_finite: bool) -> Cow<'_, Decision> {
+    let is_sound = decision.forecast.as_ref().is_none_or(crate::domain::Forecast::is_sound);
+    if is_finite && is_sound {
+        return Cow::Borrowed(decision);
+    }
+    let (intent, forecast) = (decision.intent.filter(|_| is_finite), decision.forecast.filter(|_| is_sound));
+    Cow::Owned(Decision { intent, forecast, ..*decision })
 }
 
 impl Account {

@@ -11,14 +11,14 @@
 use rust_decimal::Decimal;
 
 use super::Action;
-use super::book::{Book, OrderState};
+use super::book::Book;
 use super::core::{Account, Follow};
 use super::live::Live;
+use super::open_orders::OpenOrders;
 use super::state::State;
 use crate::domain::instrument::Rounding;
-use crate::domain::{Actions, Bar, Direction, HaltLevel, Ix, Money, OrderId, Price, Span, Ts};
+use crate::domain::{Actions, Bar, Direction, HaltLevel, Ix, Money, Price, Span, Ts};
 use crate::record::{MarkedPosition, MarkedStock, Record};
-use std::collections::BTreeMap;
 
 /// Prices between which a position's bracket does nothing: neither stop nor target is reached, and no best price moves a
 /// trailing stop.
@@ -39,11 +39,8 @@ impl Band {
 
 impl Book {
     /// What a bar must leave before the bracket has anything to do with it.
-    pub(super) fn band(&self, orders: &BTreeMap<OrderId, OrderState>) -> Band {
-        let (Some(direction), Some(bracket)) = (self.direction(), self.bracket()) else { return Band::ALL };
-        if self.wanted().is_some() || self.is_closing(orders) {
-            return Band::ALL;
-        }
+    pub(super) fn band(&self, orders: &OpenOrders) -> Band {
+        let Some((direction, bracket)) = self.guarding(orders) else { return Band::ALL };
         let best = bracket.trailing.map(|_| bracket.best);
         match direction {
             Direction::Long => Band {

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::assets::share;
-use crate::domain::money::normal;
+use crate::domain::money::{compare, normal};
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,11 +35,17 @@ impl Holding {
     /// opens. `None` when a sum is beyond what decimals hold.
     pub fn traded(self, units: Decimal, price: Decimal) -> Option<Change> {
         let against = !self.net.is_zero() && self.net.is_sign_negative() != units.is_sign_negative();
-        let closing = if against { units.abs().min(self.net.abs()) } else { Decimal::ZERO };
+        let (more, held) = (units.abs(), self.net.abs());
+        let is_whole = compare(more, held).is_ge();
+        let closing = match (against, is_whole) {
+            (false, _) => Decimal::ZERO,
+            (true, true) => held,
+            (true, false) => more,
+        };
         let moved = if units.is_sign_negative() { -closing } else { closing };
         let mut next = self;
         if !closing.is_zero() {
-            let released = share(self.cost, closing, self.net.abs())?;
+            let released = if is_whole { self.cost } else { share(self.cost, closing, held)? };
             let gained = (-moved).checked_mul(price)?.checked_sub(released)?;
             next.realised = normal(next.realised.checked_add(gained)?);
             next.net = next.net.checked_add(moved)?;
@@ -48,7 +54,7 @@ impl Holding {
         let opening = units.checked_sub(moved)?;
         next.net = normal(next.net.checked_add(opening)?);
         next.cost = normal(next.cost.checked_add(opening.checked_mul(price)?)?);
-        Some(Change { after: next, closed: !closing.is_zero() && closing == self.net.abs() })
+        Some(Change { after: next, closed: !closing.is_zero() && is_whole })
     }
 
     /// The position after `units` of it, zero or more and at most all, went for nothing, and what they had cost. `None`

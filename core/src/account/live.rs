@@ -1,14 +1,14 @@
 //! What market data say of each symbol, and which quotes are believed.
 
-use super::book::{Book, OrderState};
+use super::book::Book;
 use super::core::Account;
 use super::frames::{Band, Kept};
+use super::open_orders::OpenOrders;
 use super::witness::Witness;
 use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::money::decimal_to_f64;
-use crate::domain::{Actions, Bar, Ix, OrderId, PositionView, Price, Quote, Span, Symbol, Ts};
-use std::collections::BTreeMap;
+use crate::domain::{Actions, Bar, Ix, PositionView, Price, Quote, Span, Symbol, Ts};
 
 /// A side of a quote further than this from the same side of the last one believed, as a fraction of that, must be seen
 /// again. Liquid books move so far within one quote in crashes alone, and those are seen again at once; prices that are
@@ -112,7 +112,7 @@ impl Level {
 
 impl Live {
     /// What the records say of a symbol before market data come.
-    pub(super) fn of(book: &Book, ix: Ix, orders: &BTreeMap<OrderId, OrderState>) -> Self {
+    pub(super) fn of(book: &Book, ix: Ix, orders: &OpenOrders) -> Self {
         let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
         let near = book.marked.map(|mark| Level::at(mark.to_f64()));
         Self {

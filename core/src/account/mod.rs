@@ -19,6 +19,7 @@ pub mod holding;
 mod inquiry;
 pub mod ledger;
 mod live;
+mod open_orders;
 mod order_limits;
 pub mod orders;
 mod outside;

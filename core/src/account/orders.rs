@@ -206,9 +206,6 @@ impl Finished {
 pub(super) struct Ordered {
     pub(super) symbol: Symbol,
     pub(super) leg: Leg,
-    pub(super) side: Side,
-    pub(super) qty: Qty,
-    pub(super) filled: Qty,
     pub(super) cause: Cause,
     pub(super) bracket: Option<BracketSpec>,
     /// `Done` for one that is over.
@@ -229,13 +226,12 @@ impl State {
     /// An order, open or over.
     pub(super) fn ordered(&self, id: OrderId) -> Option<Ordered> {
         if let Some(open) = self.orders.get(&id) {
-            let OrderState { order, bracket, filled, stage, .. } = open;
-            let Order { symbol, leg, side, qty, cause, .. } = *order;
-            return Some(Ordered { symbol, leg, side, qty, filled: *filled, cause, bracket: *bracket, stage: *stage });
+            let OrderState { order: Order { symbol, leg, cause, .. }, bracket, stage, .. } = *open;
+            return Some(Ordered { symbol, leg, cause, bracket, stage });
         }
         let over = self.finished.get(id)?;
-        let FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, .. } = *over;
-        Some(Ordered { symbol, leg, side, qty, filled, cause, bracket, stage: OrderStage::Done })
+        let FinishedOrder { symbol, leg, cause, bracket, .. } = *over;
+        Some(Ordered { symbol, leg, cause, bracket, stage: OrderStage::Done })
     }
 
     /// Whether a trade of one of our orders is in the ledger already.
@@ -287,7 +283,7 @@ impl State {
             self.rebalancing.note_entry(order);
         }
         self.note_exit_sent(order)?;
-        self.orders.insert(order.id, OrderState::new(order.clone(), reserved, bracket, touched));
+        self.orders.insert(OrderState::new(order.clone(), reserved, bracket, touched));
         Ok(())
     }
 
@@ -312,14 +308,19 @@ impl State {
 
     /// Whether a fill fits its order, open or over.
     pub(super) fn check_fill(&self, fill: &Fill) -> Result<(), ApplyError> {
-        let known = self.ordered(fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
-        if (known.symbol, known.side) != (fill.symbol, fill.side) {
-            let (stage, step) = (known.stage.as_str(), "a fill of another symbol or side");
+        let open = self.orders.get(&fill.order).map(|open| {
+            let Order { symbol, side, qty, .. } = open.order;
+            (symbol, side, qty, open.filled, open.stage)
+        });
+        let over = || self.finished.get(fill.order).map(|o| (o.symbol, o.side, o.qty, o.filled, OrderStage::Done));
+        let (symbol, side, qty, filled, stage) = open.or_else(over).ok_or(ApplyError::UnknownOrder(fill.order))?;
+        if (symbol, side) != (fill.symbol, fill.side) {
+            let (stage, step) = (stage.as_str(), "a fill of another symbol or side");
             return Err(ApplyError::Impossible { order: fill.order, stage, step });
         }
-        let filled = known.filled + fill.qty;
-        if filled > known.qty {
-            return Err(ApplyError::Overfilled { order: fill.order, ordered: known.qty, filled });
+        let filled = filled + fill.qty;
+        if filled > qty {
+            return Err(ApplyError::Overfilled { order: fill.order, ordered: qty, filled });
         }
         Ok(())
     }

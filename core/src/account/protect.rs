@@ -146,13 +146,7 @@ impl Account {
 
     /// The bracket that guards a position, unless that is to be closed already.
     fn protected(&self, ix: Ix) -> Option<(Direction, &Bracket)> {
-        let book = self.state.book(ix)?;
-        let direction = book.direction()?;
-        let bracket = book.bracket()?;
-        if book.is_closing(&self.state.orders) || book.wanted().is_some() {
-            return None;
-        }
-        Some((direction, bracket))
+        self.state.book(ix)?.guarding(&self.state.orders)
     }
 
     /// Triggers what is reached; else the stop may follow.

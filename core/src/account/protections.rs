@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::book::{Book, OrderState};
+use super::book::Book;
+use super::open_orders::OpenOrders;
 use super::policy::{LowProfit, MaxDrawdown, RawProtections, StopLossGuard};
-use crate::domain::{Cause, Direction, ExitReason, Fill, Money, OrderId, Span, Symbol, Ts};
+use crate::domain::{Cause, Direction, ExitReason, Fill, Money, Span, Symbol, Ts};
 use crate::record::Record;
 
 /// The most closed positions that are remembered.
@@ -125,14 +126,7 @@ impl Protections {
     }
 
     /// Sees a fill of one of our orders after it was booked.
-    pub(super) fn on_fill(
-        &mut self,
-        ts: Ts,
-        fill: &Fill,
-        keys: &RawProtections,
-        books: &[Book],
-        orders: &BTreeMap<OrderId, OrderState>,
-    ) {
+    pub(super) fn on_fill(&mut self, ts: Ts, fill: &Fill, keys: &RawProtections, books: &[Book], orders: &OpenOrders) {
         let exit = orders.get(&fill.order).and_then(|o| exit_of(o.order.cause));
         self.on_change(ts, fill.symbol, exit, keys, books);
     }

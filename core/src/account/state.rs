@@ -1,12 +1,11 @@
 //! The account's truth: a fold of the journal's records and of nothing else.
 
-use std::collections::BTreeMap;
-
 use super::AccountSetup;
 use super::assets::{Stock, Stocks};
 use super::book::{Book, OrderState};
 use super::funding::{FUNDINGS_MAX, Funded};
 use super::ledger;
+use super::open_orders::OpenOrders;
 use super::order_limits::Sent;
 use super::orders::Finished;
 use super::protections::Protections;
@@ -40,7 +39,7 @@ pub struct State {
     /// The funding that was booked.
     pub(super) funded: Funded,
     /// Orders that are not done.
-    pub(super) orders: BTreeMap<OrderId, OrderState>,
+    pub(super) orders: OpenOrders,
     /// The orders that ended last.
     pub(super) finished: Finished,
     pub(super) day: Option<Day>,
@@ -209,7 +208,7 @@ impl State {
             transfers: Recent::new(TRANSFERS_MAX),
             funded: Funded::new(FUNDINGS_MAX),
             setup: (**setup).clone(),
-            orders: BTreeMap::new(),
+            orders: OpenOrders::default(),
             finished: Finished::default(),
             day: None,
             halt: None,

@@ -1,6 +1,8 @@
 //! Prices, quantities and money: checked decimals with only the operators that mean something.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use std::str::FromStr;
@@ -30,6 +32,7 @@ pub enum NumberError {
 
 /// A decimal of 64 bits at most, which is what prices, quantities and sums nearly always are: digits and scale, without the
 /// sign. `None` for longer ones.
+#[inline]
 pub(crate) const fn short(value: Decimal) -> Option<(u64, u32)> {
     let parts = value.unpack();
     if parts.hi == 0 { Some((((parts.mid as u64) << 32) | parts.lo as u64, parts.scale)) } else { None }
@@ -37,11 +40,26 @@ pub(crate) const fn short(value: Decimal) -> Option<(u64, u32)> {
 
 /// The decimal of these digits, scale (28 at most) and sign.
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a number of 64 bits")]
+#[inline]
 const fn of_short(digits: u64, scale: u32, negative: bool) -> Decimal {
     Decimal::from_parts(digits as u32, (digits >> 32) as u32, 0, negative, scale)
 }
 
+/// [`Decimal::cmp`], at once for short numbers of one scale and no sign.
+#[inline]
+pub(crate) fn compare(a: Decimal, b: Decimal) -> Ordering {
+    match (short(a), short(b)) {
+        (Some((left, scale)), Some((right, other)))
+            if scale == other && a.is_sign_positive() && b.is_sign_positive() =>
+        {
+            left.cmp(&right)
+        }
+        _ => a.cmp(&b),
+    }
+}
+
 /// Without trailing zeros: [`Decimal::normalize`], which divides 96 bits by ten for each of them.
+#[inline]
 pub(crate) fn normal(value: Decimal) -> Decimal {
     let Some((mut digits, was)) = short(value) else { return value.normalize() };
     if digits == 0 {
@@ -58,6 +76,7 @@ pub(crate) fn normal(value: Decimal) -> Decimal {
 }
 
 /// Whether the size of a decimal is at most that of a whole number.
+#[inline]
 fn is_at_most(value: Decimal, most: Decimal, most_digits: u64) -> bool {
     match short(value) {
         // Digits behind the point only make it smaller.
@@ -73,15 +92,15 @@ const LARGEST: Decimal = of_short(LARGEST_DIGITS, 0, false);
 const LARGEST_MONEY: Decimal = of_short(10 * LARGEST_DIGITS, 0, false);
 
 /// A price in quote currency, over zero.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy)]
 pub struct Price(Decimal);
 
 /// A quantity in base units, zero or more.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Qty(Decimal);
 
 /// An amount of quote currency, of either sign.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Money(Decimal);
 
 impl Price {
@@ -133,19 +152,21 @@ impl Qty {
     /// What is left after taking `other`; zero when that is more.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
-        if other.is_zero() {
-            self
-        } else if self <= other {
-            Self::ZERO
-        } else {
-            Self(normal(self.0 - other.0))
+        match self.cmp(&other) {
+            Ordering::Greater if other.is_zero() => return self,
+            Ordering::Greater => {}
+            Ordering::Less | Ordering::Equal => return Self::ZERO,
         }
+        Self(normal(self.0 - other.0))
     }
 }
 
 impl Add for Qty {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
+        if self.is_zero() {
+            return rhs;
+        }
         Self(normal(self.0 + rhs.0))
     }
 }
@@ -235,6 +256,7 @@ impl Sum for Money {
 }
 
 /// A decimal as `f64`, for marks and reports.
+#[inline]
 pub fn decimal_to_f64(value: Decimal) -> f64 {
     // Mantissa and scale are exact in f64 up to 2^53; beyond that the nearest value is what a report wants.
     if let Some((digits, scale)) = short(value)
@@ -281,6 +303,35 @@ macro_rules! decimal_face {
             /// As `f64`, for marks and reports.
             pub fn to_f64(self) -> f64 {
                 decimal_to_f64(self.0)
+            }
+        }
+
+        impl PartialEq for $name {
+            #[inline]
+            fn eq(&self, other: &Self) -> bool {
+                compare(self.0, other.0).is_eq()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            #[inline]
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            #[inline]
+            fn cmp(&self, other: &Self) -> Ordering {
+                compare(self.0, other.0)
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
             }
         }
 
@@ -347,6 +398,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn numbers_compare_as_decimals(a in -300i64..300, b in -300i64..300, scales in (0u32..4, 0u32..4)) {
+            let (a, b) = (Decimal::new(a, scales.0), Decimal::new(b, scales.1));
+            prop_assert_eq!(compare(a, b), a.cmp(&b));
+            let (x, y) = (Money::new(a).unwrap(), Money::new(b).unwrap());
+            prop_assert_eq!((x.cmp(&y), x == y), (a.cmp(&b), a == b));
+            if let (Ok(x), Ok(y)) = (Qty::new(a), Qty::new(b)) {
+                prop_assert_eq!(x.less(y).get().serialize(), (a - b).max(Decimal::ZERO).normalize().serialize());
+                prop_assert_eq!((x + y).get().serialize(), (a + b).normalize().serialize());
+            }
+        }
+
         #[test]
         fn quotients_are_those_of_the_division(price in 1i64..10_000_000_000, units in 1i64..100_000_000,
             scales in (0u32..9, 0u32..9), more in prop_oneof![Just(0i64), 0i64..1000], short in any::<bool>()) {
