@@ -1,5 +1,7 @@
 //! Booking: what trades and transfers make of the account's state.
 
+use rust_decimal::Decimal;
+
 use super::assets::Stock;
 use super::book::Book;
 use super::holding::Holding;
@@ -36,7 +38,10 @@ impl State {
     /// changed then.
     pub(super) fn post(&mut self, posting: Option<Posting>, trade: Option<&Fill>) -> Option<()> {
         let posting = posting?;
-        let sum = |now: Money, more| Money::new(now.get().checked_add(more)?).ok();
+        let sum = |now: Money, more: Decimal| match more.is_zero() {
+            true => Some(now),
+            false => Money::new(now.get().checked_add(more)?).ok(),
+        };
         let flow = sum(self.flow, posting.flow)?;
         let contributed = sum(self.contributed, posting.contributed)?;
         let realised = sum(self.past.realised, posting.outside.realised)?;
@@ -48,7 +53,7 @@ impl State {
         };
         for (symbol, change) in &posting.holdings {
             let Holding { cost, realised, fees, funding, .. } = change.after;
-            let is_money = [cost, realised, fees, funding].into_iter().all(|sum| Money::new(sum).is_ok());
+            let is_money = [cost, realised, fees, funding].into_iter().all(Money::holds);
             if !is_money || self.holding(*symbol).is_none() {
                 return None;
             }

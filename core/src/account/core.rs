@@ -246,6 +246,11 @@ impl Account {
         }
     }
 
+    /// A record that could not be folded, which is a defect of the account itself: entries are refused from then on.
+    pub const fn fault(&self) -> Option<&ApplyError> {
+        self.fault.as_ref()
+    }
+
     /// Sum of the positions' absolute values at the last marks.
     pub(super) fn gross(&self) -> f64 {
         self.live.iter().map(|l| (l.net * l.mark).abs()).sum()
@@ -290,19 +295,19 @@ impl Account {
         let Some(id) = draft.id.or_else(|| self.order_id(&draft, symbol)) else { return };
         let Draft { cause, leg, attempt, .. } = draft;
         // The journal wins: what is known by this id is that order, whatever is wanted now.
-        if self.state.is_known(id) {
+        if self.names_orders() && self.state.is_known(id) {
             return;
         }
         let Draft { side, qty, trigger, reserved, bracket, .. } = draft;
         let order = Order { id, symbol, side, leg, qty, cause, attempt, trigger, created: now };
-        if self.commit(Record::Intent { order: order.clone(), reserved, bracket }, now, out) {
+        if self.note_order(&order, reserved, bracket, now, out) {
             out.push(Action::Submit(Approved::new(order)));
         }
     }
 
     fn order_id(&self, draft: &Draft, symbol: Symbol) -> Option<OrderId> {
-        if self.recording == Recording::Off {
-            return self.counted_id();
+        if !self.names_orders() {
+            return Some(self.counted_id());
         }
         let Draft { policy, cause, leg, attempt, .. } = *draft;
         let (account, run) = (self.state.setup.name.as_str(), self.state.run);

@@ -10,7 +10,7 @@ use crate::domain::{
     AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Money, Qty, Size, Span,
     Symbol, Ts,
 };
-use crate::record::{Record, Sizing, Verdict};
+use crate::record::{Sizing, Verdict};
 
 /// Moves over the holding horizon that can be meant, fractions of price. Smaller ones would make sizes beyond all limits.
 const VOLATILITIES: std::ops::RangeInclusive<f64> = 1e-9..=10.0;
@@ -99,7 +99,7 @@ impl Account {
         let side = entry.direction.entry_side();
         let same_pending = pending.is_some_and(|o| o.order.side == side);
         if held == Some(entry.direction) || same_pending {
-            self.commit(Record::Decision { symbol, decision: *decision, verdict: Verdict::Unchanged }, now, out);
+            self.note_decision(symbol, decision, Verdict::Unchanged, now, out);
             self.cancel_entries_of(ix, Some(side.opposite()), out);
             return;
         }
@@ -108,7 +108,7 @@ impl Account {
         let outcome = self.check_entry(ix, &entry, now, &mut checks, &mut reckoned);
         let sizing = reckoned.as_ref().and_then(|(sized, sizing)| self.is_recording().then(|| sized.on_record(sizing)));
         let verdict = self.verdict(&outcome, sizing, checks);
-        if !self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) {
+        if !self.note_decision(symbol, decision, verdict, now, out) {
             return;
         }
         // An opposite entry on its way, or an opposite position, is no longer wanted even where the new one is refused.
@@ -312,7 +312,7 @@ impl Account {
         let Some(book) = self.state.book(ix) else { return };
         let idle = book.direction().is_none() && book.live.is_empty();
         let verdict = if idle { Verdict::Unchanged } else { Verdict::Approved { sizing: None, checks: Vec::new() } };
-        if self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out) && !idle {
+        if self.note_decision(symbol, decision, verdict, now, out) && !idle {
             self.cancel_entries(ix, out);
             self.close_by_decision(ix, decision, now, out);
         }
@@ -341,10 +341,10 @@ impl Account {
                 checks: Vec::new(),
             },
         };
-        if self.commit(Record::Decision { symbol, decision: *decision, verdict }, now, out)
+        if self.note_decision(symbol, decision, verdict, now, out)
             && let Some(bracket) = tightened
         {
-            self.commit(Record::Bracket { symbol, bracket }, now, out);
+            self.note_bracket(symbol, bracket, now, out);
         }
     }
 }

@@ -13,11 +13,11 @@
 //!   position less what is open of them. Often that is nothing: then the cancel, or the evidence that an unknown exit never
 //!   was, makes room for the next.
 
+use super::Action;
 use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
 use super::state::State;
-use super::{Action, Recording};
 use crate::domain::order::OrderKey;
 use crate::domain::{AccountKind, Actions, Cause, DoneReason, Ix, Leg, Order, OrderId, Qty, Side, Span, Ts};
 
@@ -78,6 +78,11 @@ impl Book {
     /// Whether an exit of this side has opened what is held, and nothing protects it.
     pub(super) fn is_opened_by(&self, side: Side) -> bool {
         self.bracket().is_none() && self.closing_side() == Some(side.opposite())
+    }
+
+    /// Whether an exit has failed or is wanted.
+    pub(super) const fn waits(&self) -> bool {
+        self.failed.is_some() || self.wanted.is_some()
     }
 
     /// Exits that failed, of the position that is there.
@@ -142,8 +147,8 @@ impl Account {
     /// The number and the id of the next exit for a cause: an id that was never used.
     pub(super) fn next_exit(&self, book: &Book, cause: Cause) -> Option<(u32, OrderId)> {
         let mut attempt = book.next_exit_attempt(cause);
-        if self.recording == Recording::Off {
-            return Some((attempt, self.counted_id()?));
+        if !self.names_orders() {
+            return Some((attempt, self.counted_id()));
         }
         // What is known is bounded, so this ends.
         loop {
@@ -172,6 +177,9 @@ impl Account {
     }
 
     pub(super) fn retry_exits(&mut self, now: Ts, out: &mut Actions<Action>) {
+        if !self.state.books.iter().any(Book::waits) {
+            return;
+        }
         for at in 0..self.state.books.len() {
             if let Some(ix) = Ix::from_usize(at) {
                 self.retry_exit(ix, now, out);

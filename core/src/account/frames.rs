@@ -138,7 +138,7 @@ impl Account {
 
     fn is_at_rest(&self) -> bool {
         let state = &self.state;
-        state.books.iter().all(|book| book.failed.is_none() && book.wanted.is_none())
+        !state.books.iter().any(Book::waits)
             && self.inquiry.is_idle()
             && state.rebalancing.is_done()
             && self.halt_level() < HaltLevel::Flatten

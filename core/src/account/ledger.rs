@@ -99,7 +99,8 @@ pub fn fill(shelf: &impl Shelf, fill: &Fill) -> Option<Posting> {
         AccountKind::Spot => (-trade.units).checked_sub(before.net.max(Decimal::ZERO))?.max(Decimal::ZERO),
         AccountKind::Linear => Decimal::ZERO,
     };
-    let base = shelf.base(fill.symbol);
+    // Only on spot is what is traded an asset that is held.
+    let base = if shelf.kind() == AccountKind::Spot { shelf.base(fill.symbol) } else { None };
     // A purchase first gives back what was sold before the ledger had heard of it.
     let owed = match (shelf.kind(), base) {
         (AccountKind::Spot, Some(asset)) => (-shelf.stock(asset).amount).min(trade.units).max(Decimal::ZERO),

@@ -12,6 +12,7 @@ mod counts;
 mod decisions;
 mod dust;
 pub mod exits;
+mod facts;
 mod frames;
 pub mod funding;
 pub mod holding;

@@ -31,15 +31,14 @@ struct SentEntry {
 
 impl Sent {
     /// Sees a record after it was folded. A resume says that people have looked: counting begins anew.
-    pub(super) fn follow(&mut self, ts: Ts, record: &Record, risk: &RiskPolicy) {
-        match record {
-            Record::Intent { order, .. } => self.announce(ts, order, risk),
-            Record::Resume { .. } => self.orders.clear(),
-            _ => {}
+    pub(super) fn follow(&mut self, record: &Record) {
+        if let Record::Resume { .. } = record {
+            self.orders.clear();
         }
     }
 
-    fn announce(&mut self, ts: Ts, order: &Order, risk: &RiskPolicy) {
+    /// Sees an order that is going to be sent.
+    pub(super) fn announce(&mut self, ts: Ts, order: &Order, risk: &RiskPolicy) {
         self.orders.push_back(ts);
         let most = runaway(risk);
         while self.orders.len() > most || self.orders.front().is_some_and(|first| ts - *first >= Span::MINUTE) {

@@ -17,8 +17,7 @@ use super::book::OrderState;
 use super::exits::FailedExit;
 use super::ring::{Ring, RingKey};
 use super::state::{ApplyError, State};
-use crate::domain::{BracketSpec, Cause, DoneReason, Fill, Leg, Order, OrderId, Qty, Side, Span, Symbol, Ts};
-use crate::record::Record;
+use crate::domain::{BracketSpec, Cause, DoneReason, Fill, Leg, Money, Order, OrderId, Qty, Side, Span, Symbol, Ts};
 
 /// How long after the last instant at which the venue would have accepted an order its absence is evidence. The venue's
 /// own books of orders follow each other with a delay.
@@ -191,7 +190,7 @@ impl Default for Finished {
 impl RingKey for OrderId {
     /// The last eight characters: 40 bits of a hash, or the lower digits of a number.
     fn bits(&self) -> u64 {
-        self.as_str().as_bytes().last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
+        self.last_bits()
     }
 }
 
@@ -249,13 +248,12 @@ impl State {
     }
 
     /// Moves an open order on.
-    fn advance(&mut self, id: OrderId, step: OrderStep, ts: Ts) -> Result<&OrderState, ApplyError> {
+    fn advance(&mut self, id: OrderId, step: OrderStep, ts: Ts) -> Result<&mut OrderState, ApplyError> {
         let touched = self.next_touch(ts);
-        let over = self.finished.get(id).is_some();
         let Some(order) = self.orders.get_mut(&id) else {
             let stage = OrderStage::Done.as_str();
             let done = ApplyError::Impossible { order: id, stage, step: step.as_str() };
-            return Err(if over { done } else { ApplyError::UnknownOrder(id) });
+            return Err(if self.finished.get(id).is_some() { done } else { ApplyError::UnknownOrder(id) });
         };
         let impossible = || ApplyError::Impossible { order: id, stage: order.stage.as_str(), step: step.as_str() };
         order.stage = order.stage.after(step, ts).ok_or_else(impossible)?;
@@ -264,11 +262,16 @@ impl State {
         if let Some(book) = self.books.iter_mut().find(|book| book.symbol() == symbol) {
             book.touched = touched;
         }
-        self.orders.get(&id).ok_or(ApplyError::UnknownOrder(id))
+        Ok(order)
     }
 
-    pub(super) fn apply_intent(&mut self, ts: Ts, record: &Record) -> Result<(), ApplyError> {
-        let Record::Intent { order, reserved, bracket } = record else { return Ok(()) };
+    pub(super) fn apply_intent(
+        &mut self,
+        ts: Ts,
+        order: &Order,
+        reserved: Money,
+        bracket: Option<BracketSpec>,
+    ) -> Result<(), ApplyError> {
         if self.is_known(order.id) {
             return Err(ApplyError::RepeatedOrder(order.id));
         }
@@ -284,7 +287,7 @@ impl State {
             self.rebalancing.note_entry(order);
         }
         self.note_exit_sent(order)?;
-        self.orders.insert(order.id, OrderState::new(order.clone(), *reserved, *bracket, touched));
+        self.orders.insert(order.id, OrderState::new(order.clone(), reserved, bracket, touched));
         Ok(())
     }
 
@@ -324,17 +327,14 @@ impl State {
     /// Counts a fill that is booked.
     pub(super) fn count_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         let touched = self.next_touch(ts);
-        let (leg, cause, given_up) = match self.finished.ring.get_mut(&fill.order) {
-            Some(over) => {
-                over.filled = over.filled + fill.qty;
-                (over.leg, over.cause, over.given_up)
-            }
-            None => {
-                self.advance(fill.order, OrderStep::Fill, ts)?;
-                let open = self.orders.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
-                open.filled = open.filled + fill.qty;
-                (open.order.leg, open.order.cause, open.given_up)
-            }
+        let (leg, cause, given_up) = if self.orders.contains_key(&fill.order) {
+            let open = self.advance(fill.order, OrderStep::Fill, ts)?;
+            open.filled = open.filled + fill.qty;
+            (open.order.leg, open.order.cause, open.given_up)
+        } else {
+            let over = self.finished.ring.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
+            over.filled = over.filled + fill.qty;
+            (over.leg, over.cause, over.given_up)
         };
         let book = self.book_mut(fill.symbol)?;
         book.touched = touched;

@@ -6,7 +6,7 @@ use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
 use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, Leg, OrderId, Quote, Ts};
-use crate::record::{Bracket, Record};
+use crate::record::Bracket;
 
 /// A rule of a bracket that was reached, and at which price if that is known better than by the next quote.
 struct Trigger {
@@ -168,7 +168,7 @@ impl Account {
             (Seen::Bar(bar), Direction::Short) => bar.low,
         };
         if let (Some(bracket), Some(book)) = (bracket.trailed_to(direction, best), self.state.book(ix)) {
-            self.commit(Record::Bracket { symbol: book.symbol(), bracket }, now, out);
+            self.note_bracket(book.symbol(), bracket, now, out);
             self.publish(ix, out);
         }
     }
@@ -256,6 +256,6 @@ impl Account {
             }
         }
         let symbol = book.symbol();
-        self.commit(Record::Bracket { symbol, bracket }, now, out);
+        self.note_bracket(symbol, bracket, now, out);
     }
 }

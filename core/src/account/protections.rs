@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::{Book, OrderState};
 use super::policy::{LowProfit, MaxDrawdown, RawProtections, StopLossGuard};
-use crate::domain::{Cause, Direction, ExitReason, Money, OrderId, Span, Symbol, Ts};
+use crate::domain::{Cause, Direction, ExitReason, Fill, Money, OrderId, Span, Symbol, Ts};
 use crate::record::Record;
 
 /// The most closed positions that are remembered.
@@ -109,14 +109,9 @@ impl Protections {
         record: &Record,
         keys: &RawProtections,
         books: &[Book],
-        orders: &BTreeMap<OrderId, OrderState>,
         contributed: Money,
     ) {
         match record {
-            Record::Fill { fill } => {
-                let exit = orders.get(&fill.order).and_then(|o| exit_of(o.order.cause));
-                self.on_change(ts, fill.symbol, exit, keys, books);
-            }
             Record::Foreign { fill, .. } => self.on_change(ts, fill.symbol, None, keys, books),
             Record::Dust { symbol, .. } => self.on_change(ts, *symbol, None, keys, books),
             Record::Transfer { .. } => {
@@ -127,6 +122,19 @@ impl Protections {
             Record::Started { .. } | Record::Setup { .. } => self.adopt(keys, books),
             _ => {}
         }
+    }
+
+    /// Sees a fill of one of our orders after it was booked.
+    pub(super) fn on_fill(
+        &mut self,
+        ts: Ts,
+        fill: &Fill,
+        keys: &RawProtections,
+        books: &[Book],
+        orders: &BTreeMap<OrderId, OrderState>,
+    ) {
+        let exit = orders.get(&fill.order).and_then(|o| exit_of(o.order.cause));
+        self.on_change(ts, fill.symbol, exit, keys, books);
     }
 
     /// A changed policy ends the pauses of rules that it no longer has; a symbol that was given up is forgotten.

@@ -28,19 +28,25 @@ impl Account {
             Report::Funding(funding) => self.on_funding(funding, now, out),
             Report::State(venue) => self.on_venue_state(venue, now, out),
         }
-        let known = report.order().and_then(|id| self.state.ordered(id));
-        if let Some(ix) = known.and_then(|known| self.ix(known.symbol)) {
+        let symbol = report.order().and_then(|id| self.symbol_of(id));
+        if let Some(ix) = symbol.and_then(|symbol| self.ix(symbol)) {
             self.settle(ix, now, out);
             self.publish(ix, out);
         }
     }
 
     fn stage(&self, id: OrderId) -> Option<OrderStage> {
-        self.state.ordered(id).map(|known| known.stage)
+        let over = || self.state.finished.get(id).map(|_| OrderStage::Done);
+        self.state.orders.get(&id).map(|open| open.stage).or_else(over)
+    }
+
+    fn symbol_of(&self, id: OrderId) -> Option<Symbol> {
+        let over = || self.state.finished.get(id).map(|over| over.symbol);
+        self.state.orders.get(&id).map(|open| open.order.symbol).or_else(over)
     }
 
     fn publish_order(&mut self, id: OrderId, out: &mut Actions<Action>) {
-        if let Some(ix) = self.state.ordered(id).and_then(|known| self.ix(known.symbol)) {
+        if let Some(ix) = self.symbol_of(id).and_then(|symbol| self.ix(symbol)) {
             self.publish(ix, out);
         }
     }
@@ -48,7 +54,7 @@ impl Account {
     pub(super) fn on_accepted(&mut self, id: OrderId, now: Ts, out: &mut Actions<Action>) {
         match self.stage(id) {
             Some(OrderStage::Unsent | OrderStage::Unknown(_)) => {
-                self.commit(Record::Accepted { order: id }, now, out);
+                self.note_accepted(id, now, out);
                 self.publish_order(id, out);
             }
             Some(OrderStage::Live | OrderStage::Done) => self.inquiry.is_there(id),
@@ -82,9 +88,9 @@ impl Account {
         }
         if matches!(stage, OrderStage::Unsent | OrderStage::Unknown(_)) {
             // What is filled was accepted, whatever was heard of that.
-            self.commit(Record::Accepted { order: fill.order }, now, out);
+            self.note_accepted(fill.order, now, out);
         }
-        if !self.commit(Record::Fill { fill: fill.clone() }, now, out) {
+        if !self.note_fill(fill, now, out) {
             return false;
         }
         self.publish(ix, out);
@@ -117,7 +123,7 @@ impl Account {
     /// An order that is wholly filled is done, whether or not the venue's word of it comes.
     pub(super) fn complete(&mut self, id: OrderId, now: Ts, out: &mut Actions<Action>) {
         if self.state.orders.get(&id).is_some_and(|open| open.remaining().is_zero()) {
-            self.commit(Record::Done { order: id, reason: DoneReason::Filled, text: None }, now, out);
+            self.note_done(id, DoneReason::Filled, None, now, out);
         }
     }
 
@@ -207,7 +213,7 @@ impl Account {
             let alert = if book.failed().is_none() { Alert::critical } else { Alert::warning };
             out.push(Action::Alert(alert(Topic::Venue, Some(symbol), text)));
         }
-        self.commit(Record::Done { order: id, reason, text }, now, out);
+        self.note_done(id, reason, text, now, out);
     }
 
     /// What became of a submission is not known. Its reserve stays, entries of its symbol wait, and the venue is asked until

@@ -239,21 +239,16 @@ impl State {
                     book.day_base = book.total_at_mark();
                 }
             }
-            // A bar that has not closed yet is none: it must not keep the decisions of real bars from being taken.
             Record::Decision { symbol, decision, verdict } => {
-                self.book_mut(*symbol)?.note_decision(decision, verdict, ts);
-                self.apply_decision(*symbol, decision, verdict)?;
+                return self.take_decision(ts, *symbol, decision, verdict);
             }
-            Record::Intent { .. } => self.apply_intent(ts, record)?,
-            Record::Accepted { order } => self.apply_accepted(ts, *order)?,
+            Record::Intent { order, reserved, bracket } => return self.take_intent(ts, order, *reserved, *bracket),
+            Record::Accepted { order } => return self.take_accepted(ts, *order),
             Record::Unknown { order, acceptable_until, .. } => self.apply_unknown(ts, *order, *acceptable_until)?,
             Record::Absent { order, asked } => self.apply_absent(ts, *order, *asked)?,
-            Record::Fill { fill } => self.apply_fill(ts, fill)?,
-            Record::Done { order, reason, .. } => self.apply_done(ts, *order, *reason)?,
-            Record::Bracket { symbol, bracket } => {
-                let book = self.book_mut(*symbol)?;
-                (book.bracket, book.bracket_at) = (Some(bracket.clone()), ts);
-            }
+            Record::Fill { fill } => return self.take_fill(ts, fill),
+            Record::Done { order, reason, .. } => return self.take_done(ts, *order, *reason),
+            Record::Bracket { symbol, bracket } => return self.take_bracket(ts, *symbol, bracket.clone()),
             Record::Halt { level, reason } => {
                 self.halt = Some(Halt { level: *level, reason: reason.clone(), seq: self.seq + 1 });
             }
@@ -290,16 +285,20 @@ impl State {
             | Record::Strategies { .. } => {}
         }
         if !self.setup.unlimited {
-            let risk = &self.setup.risk;
-            self.sent.follow(ts, record, risk);
-            self.protections.follow(ts, record, risk.protections(), &self.books, &self.orders, self.contributed);
+            self.sent.follow(record);
+            self.protections.follow(ts, record, self.setup.risk.protections(), &self.books, self.contributed);
         }
-        self.seq += 1;
-        self.ts = ts;
+        self.count(ts);
         Ok(())
     }
 
-    fn apply_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
+    /// One more record was folded.
+    pub(super) const fn count(&mut self, ts: Ts) {
+        self.seq += 1;
+        self.ts = ts;
+    }
+
+    pub(super) fn apply_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         self.check_fill(fill)?;
         self.check_trade(fill)?;
         // What has left the setup with an order on its way still has its book.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use arrayvec::ArrayString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Text that cannot be a name.
@@ -18,13 +17,19 @@ pub struct NameError {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal, $remedy:literal, $ok:expr) => {
         $(#[$doc])*
+        // Names are compared far more often than they are read: zeros behind the text make that a comparison of whole words,
+        // and sort as the text does, which has none in it.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(ArrayString<$len>);
+        pub struct $name {
+            bytes: [u8; $len],
+            len: u8,
+        }
 
         impl $name {
             /// The name as text.
             pub fn as_str(&self) -> &str {
-                self.0.as_str()
+                let text = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+                std::str::from_utf8(text).unwrap_or_default()
             }
         }
 
@@ -36,7 +41,10 @@ macro_rules! name {
                 if text.is_empty() || !text.chars().all(ok) || text.starts_with('.') {
                     return Err(fail());
                 }
-                ArrayString::from(text).map(Self).map_err(|_| fail())
+                let mut bytes = [0; $len];
+                bytes.get_mut(..text.len()).ok_or_else(fail)?.copy_from_slice(text.as_bytes());
+                let len = u8::try_from(text.len()).map_err(|_| fail())?;
+                Ok(Self { bytes, len })
             }
         }
 
@@ -103,13 +111,19 @@ name!(
 impl OrderId {
     /// The id of an order that is counted and not named: `lb-` and the number in hexadecimal, so that they sort as they
     /// were counted. For backtests, where one number is one order for good.
-    pub fn counted(number: u64) -> Option<Self> {
-        let mut text = *b"lb-00000000000000000000000000000";
-        for (place, shift) in text.iter_mut().rev().zip((0..u64::BITS).step_by(4)) {
+    pub fn counted(number: u64) -> Self {
+        let mut bytes = *b"lb-00000000000000000000000000000";
+        for (place, shift) in bytes.iter_mut().rev().zip((0..u64::BITS).step_by(4)) {
             let digit = ((number >> shift) & 0xF) as u8;
             *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
         }
-        ArrayString::from_byte_string(&text).ok().map(Self)
+        Self { bytes, len: 32 }
+    }
+
+    /// The last eight characters, as a number: bits that differ where ids do.
+    pub(crate) fn last_bits(&self) -> u64 {
+        let text = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        text.last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
     }
 }
 
@@ -164,12 +178,20 @@ mod tests {
     #[test]
     fn counted_orders_are_told_apart_and_sort_as_they_were_counted() {
         let numbers = [0, 1, 9, 10, 15, 16, 255, 4_096, 1 << 40, u64::MAX];
-        let ids = numbers.map(|number| OrderId::counted(number).unwrap());
+        let ids = numbers.map(OrderId::counted);
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
         for id in ids {
             assert_eq!(id.as_str().parse::<OrderId>().unwrap(), id);
             assert!(id.is_ours());
         }
+    }
+
+    #[test]
+    fn names_sort_as_their_text_does() {
+        let names = ["A", "A-", "A.B", "A0", "AA", "AAA", "AB", "B", "ZZZZZZZZZZZZZZZZZZZZZZZZ"];
+        let symbols = names.map(|name| name.parse::<Symbol>().unwrap());
+        assert!(names.is_sorted() && symbols.is_sorted(), "{symbols:?}");
+        assert_eq!(symbols.map(|symbol| symbol.as_str().to_owned()), names);
     }
 
     #[test]

@@ -153,8 +153,12 @@ impl Money {
     /// # Errors
     /// [`NumberError::TooLarge`] beyond 1e15 either way.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
-        let is_in_range = is_at_most(value, LARGEST_MONEY, 10 * LARGEST_DIGITS);
-        if is_in_range { Ok(Self(normal(value))) } else { Err(NumberError::TooLarge(value)) }
+        if Self::holds(value) { Ok(Self(normal(value))) } else { Err(NumberError::TooLarge(value)) }
+    }
+
+    /// Whether a decimal is in the range of money.
+    pub(crate) fn holds(value: Decimal) -> bool {
+        is_at_most(value, LARGEST_MONEY, 10 * LARGEST_DIGITS)
     }
 
     /// From `f64`, rounded to 8 decimals: for marks and reports, never for the ledger.

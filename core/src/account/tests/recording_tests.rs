@@ -15,7 +15,7 @@ risk_policy:
   position_sizing: {method: fixed_fractional, kelly_fraction: 0.5, min_position_usd: 10, max_position_usd: 5000}
   protections:
     cooldown: {after_exit: 2h}
-    max_drawdown: {drawdown_pct: 1.5, within: 1d, pause: 3h}
+    max_drawdown: {drawdown_pct: 0.7, within: 1d, pause: 3h}
 ";
 
 const WIDE: &str = "

@@ -58,7 +58,7 @@ fn every_other_limit_still_binds() {
 proptest! {
     /// Whole steps stay what they are, whatever the price is: no notional stands between them and the order.
     #[test]
-    fn units_are_ordered_as_they_are(steps in 1_000u32..9_000, price in 1.0..100.0_f64) {
+    fn units_are_ordered_as_they_are(steps in 1u32..9_000, price in 10.0..100.0_f64) {
         let price = (100.0 * price).round() / 100.0;
         let units = f64::from(steps) / 1_000.0;
         let mut desk = Desk::of(AccountSetup { unlimited: true, ..setup(AccountKind::Linear, RISK) });
