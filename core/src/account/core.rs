@@ -295,7 +295,7 @@ impl Account {
         let Some(id) = draft.id.or_else(|| self.order_id(&draft, symbol)) else { return };
         let Draft { cause, leg, attempt, .. } = draft;
         // The journal wins: what is known by this id is that order, whatever is wanted now.
-        if self.is_recording() && self.state.is_known(id) {
+        if self.names_orders() && self.state.is_known(id) {
             return;
         }
         let Draft { side, qty, trigger, reserved, bracket, .. } = draft;
@@ -306,7 +306,7 @@ impl Account {
     }
 
     fn order_id(&self, draft: &Draft, symbol: Symbol) -> Option<OrderId> {
-        if !self.is_recording() {
+        if !self.names_orders() {
             return Some(self.counted_id());
         }
         let Draft { policy, cause, leg, attempt, .. } = *draft;

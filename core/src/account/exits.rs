@@ -13,11 +13,11 @@
 //!   position less what is open of them. Often that is nothing: then the cancel, or the evidence that an unknown exit never
 //!   was, makes room for the next.
 
+use super::Action;
 use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
 use super::state::State;
-use super::Action;
 use crate::domain::order::OrderKey;
 use crate::domain::{AccountKind, Actions, Cause, DoneReason, Ix, Leg, Order, OrderId, Qty, Side, Span, Ts};
 
@@ -147,7 +147,7 @@ impl Account {
     /// The number and the id of the next exit for a cause: an id that was never used.
     pub(super) fn next_exit(&self, book: &Book, cause: Cause) -> Option<(u32, OrderId)> {
         let mut attempt = book.next_exit_attempt(cause);
-        if !self.is_recording() {
+        if !self.names_orders() {
             return Some((attempt, self.counted_id()));
         }
         // What is known is bounded, so this ends.

@@ -48,6 +48,11 @@ impl Account {
         matches!(self.recording, Recording::On)
     }
 
+    /// Whether the id of an order tells what it is for.
+    pub(super) const fn names_orders(&self) -> bool {
+        !matches!(self.recording, Recording::Off)
+    }
+
     /// How many entries each check has refused since the account was opened or restarted, in the order in which the checks
     /// first said no.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {

@@ -69,3 +69,13 @@ pub(super) fn bar(
         None => Ok(()),
     }
 }
+
+/// The bars of a frame as they come from elsewhere.
+pub(super) fn frame(symbols: &[Symbol], bars: &[(Ix, Bar)]) -> Result<(), BacktestError> {
+    for (ix, bar) in bars {
+        if let (Some(symbol), Err(source)) = (symbols.get(ix.at()), bar.check()) {
+            return Err(BacktestError::Unsound { symbol: *symbol, open: bar.open_ts, source });
+        }
+    }
+    Ok(())
+}

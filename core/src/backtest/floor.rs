@@ -153,7 +153,9 @@ impl<'a, S: Sink> Floor<'a, S> {
         }
         self.settle(Met::AsReported);
         for (instrument, quote) in quotes {
-            self.tally.see_price(*instrument, quote.mid());
+            if quote.is_sound() {
+                self.tally.see_price(*instrument, quote.mid());
+            }
             let event = Event::Quote { instrument: *instrument, quote: *quote };
             self.account.step(&event, ts, &mut self.actions);
             self.carry_out();

@@ -23,7 +23,8 @@ pub struct Point {
 /// One execution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FillRow {
-    /// When the order met the market: the open of the bar that filled it, or the time of the quote.
+    /// When the order met the market: the open of the bar that filled it, the end of the bar inside which a level was
+    /// reached, or the time of the quote.
     pub ts: Ts,
     /// What.
     pub symbol: Symbol,
@@ -68,8 +69,8 @@ pub struct Trip {
     pub funding: f64,
     /// `gross - fees - funding`.
     pub net: f64,
-    /// Furthest that it was against us, a fraction of the entry price, zero or more (maximum adverse excursion), by lows
-    /// and highs of whole bars.
+    /// Furthest that it was against us, a fraction of the entry price, zero or more (maximum adverse excursion), by its
+    /// fills and the lows and highs of the bars at whose end it was held.
     pub adverse: f64,
     /// Furthest that it was for us, likewise.
     pub favourable: f64,

@@ -1,5 +1,6 @@
 //! A backtest over events as they come: recorded days, which hold quotes beside bars.
 
+use super::checks;
 use super::error::BacktestError;
 use super::floor::Floor;
 use super::forecasts::Cursors;
@@ -66,7 +67,7 @@ pub struct Replay<'a> {
 ///
 /// # Errors
 /// [`BacktestError::Lengths`] when there is not one policy for each instrument, [`BacktestError::NoForecasts`] when one
-/// asks the model and there are none.
+/// asks the model and there are none, [`BacktestError::Unsound`] when a bar is not sound.
 pub fn replay(
     opening: Opening,
     replay: &Replay<'_>,
@@ -75,7 +76,7 @@ pub fn replay(
 ) -> Result<Outcome, BacktestError> {
     let state = opening.account.state();
     let symbols: Vec<_> = state.books().iter().map(Book::symbol).collect();
-    super::checks::policies(&symbols, replay.policies, replay.forecasts)?;
+    checks::policies(&symbols, replay.policies, replay.forecasts)?;
     let seats = seats(replay.policies, replay.features, state.timeframe(), replay.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(replay.forecasts), replay.keep, sink);
     let mut past = vec![Vec::new(); symbols.len()];
@@ -88,6 +89,9 @@ pub fn replay(
     }
     floor.begin(&past, replay.notes);
     for event in events {
+        if let MarketEvent::Frame(frame) = &event {
+            checks::frame(&symbols, &frame.bars)?;
+        }
         floor.market(&event);
     }
     Ok(floor.finish())

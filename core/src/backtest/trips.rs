@@ -13,6 +13,8 @@ pub(super) struct OpenTrip {
     at: usize,
     /// Bars of the symbol before its first fill.
     since: u64,
+    /// Most base units held.
+    peak: f64,
     entered_qty: f64,
     entered_value: f64,
     left_qty: f64,
@@ -60,6 +62,7 @@ impl OpenTrip {
         Self {
             at: trips.len() - 1,
             since: part.bars,
+            peak: 0.0,
             entered_qty: 0.0,
             entered_value: 0.0,
             left_qty: 0.0,
@@ -73,6 +76,7 @@ impl OpenTrip {
 
     fn enter(&mut self, qty: f64, price: f64, fee: f64) {
         self.entered_qty += qty;
+        self.peak = self.peak.max(self.entered_qty - self.left_qty);
         self.entered_value += qty * price;
         self.fees += fee;
         self.reach(price, price);
@@ -113,7 +117,7 @@ impl OpenTrip {
         let (left_qty, left_value) = (self.left_qty + held, self.left_value + held * mark);
         trip.entry_price = self.entered_value / self.entered_qty;
         trip.exit_price = if end.is_some() && self.left_qty > 0.0 { self.left_value / self.left_qty } else { mark };
-        trip.qty = self.entered_qty.max(trip.qty);
+        trip.qty = self.peak;
         trip.gross = trip.direction.sign() * (left_value - trip.entry_price * left_qty);
         (trip.fees, trip.funding) = (self.fees, self.funding);
         trip.net = trip.gross - trip.fees - trip.funding;

