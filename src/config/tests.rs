@@ -98,6 +98,22 @@ fn the_default_needs_no_file_and_tables_left_out_have_its_values() {
     }
 }
 
+/// Only a backtest opens an account without limits: no table of a configuration and no risk policy has a key for it.
+#[test]
+fn no_file_lifts_the_limits() {
+    let config = Config::load_default(&Overrides::default(), &none()).unwrap();
+    assert!(!config.account_setup(&symbols("BTCUSDT")).unwrap().unlimited);
+    for table in ["[run]", "[account]", "[paper]", "[market]"] {
+        let text = edited(LIVE, &format!("\n{table}"), &format!("\n{table}\nunlimited = true #"));
+        let error = load(text).unwrap_err();
+        assert!(error.contains("unlimited"), "{table}: {error}");
+    }
+    let policy = include_str!("../../policies/risk.yaml");
+    let text = edited(policy, "risk_policy:\n", "risk_policy:\n  unlimited: true\n");
+    let error = levibot_core::account::RiskPolicy::from_yaml(&text).unwrap_err().to_string();
+    assert!(error.contains("unlimited"), "{error}");
+}
+
 /// Passages of the shipped default, what is put there, and what the error must say: the key, and the remedy.
 const BAD: &[(&str, &str, &[&str])] = &[
     // Syntax, keys and types: the parser tells line and column.

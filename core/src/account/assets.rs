@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use crate::domain::money::decimal_to_f64;
+use crate::domain::money::{decimal_to_f64, normal};
 use crate::domain::{Asset, Money};
 
 /// How much of an asset is held and what it was booked at, in quote currency. A stock under zero is owed: the ledger was
@@ -28,8 +28,8 @@ impl Stock {
     pub(super) fn put(&mut self, amount: Decimal, value: Decimal) -> Option<Decimal> {
         let owed = (-self.amount).max(Decimal::ZERO);
         let gone = if owed.is_zero() { Decimal::ZERO } else { share(value, owed.min(amount), amount)? };
-        self.amount = self.amount.checked_add(amount)?.normalize();
-        self.value = self.value.checked_add(value)?.checked_sub(gone)?.normalize();
+        self.amount = normal(self.amount.checked_add(amount)?);
+        self.value = normal(self.value.checked_add(value)?.checked_sub(gone)?);
         Some(gone)
     }
 
@@ -38,8 +38,8 @@ impl Stock {
     pub(super) fn take(&mut self, amount: Decimal) -> Option<Decimal> {
         let there = self.there();
         let value = if there.is_zero() { Decimal::ZERO } else { share(self.value, amount.min(there), there)? };
-        self.amount = self.amount.checked_sub(amount)?.normalize();
-        self.value = self.value.checked_sub(value)?.normalize();
+        self.amount = normal(self.amount.checked_sub(amount)?);
+        self.value = normal(self.value.checked_sub(value)?);
         Some(value)
     }
 }

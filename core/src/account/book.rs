@@ -8,6 +8,7 @@ use super::exits::FailedExit;
 use super::holding::{Change, Holding};
 use super::orders::{OrderStage, Touch};
 use super::wanted::Wanted;
+use crate::domain::money::quotient_to_f64;
 use crate::domain::{
     BracketSpec, Cause, Decision, Direction, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
     PositionView, Price, Qty, Symbol, Ts,
@@ -56,6 +57,8 @@ impl OrderState {
 pub struct Book {
     instrument: Instrument,
     holding: Holding,
+    /// Mean entry price; 0 when flat.
+    entry_price: f64,
     /// Round trips closed.
     trades: u64,
     last_trade: Option<Ts>,
@@ -94,6 +97,7 @@ impl Book {
         Self {
             instrument,
             holding: Holding::default(),
+            entry_price: 0.0,
             trades: 0,
             last_trade: None,
             bracket: None,
@@ -120,7 +124,9 @@ impl Book {
 
     /// Books what a posting has made of the position; `traded` is when, where a trade of this symbol did it.
     pub(super) fn rebook(&mut self, change: &Change, traded: Option<Ts>) {
+        let Holding { net, cost, .. } = change.after;
         self.holding = change.after;
+        self.entry_price = if net.is_zero() { 0.0 } else { quotient_to_f64(cost, net) };
         self.last_trade = traded.or(self.last_trade);
         self.dust = self.dust && traded.is_none() && !change.after.net.is_zero();
         if change.closed {
@@ -250,12 +256,8 @@ impl Book {
     }
 
     /// Mean entry price; 0 when flat.
-    pub fn entry_price(&self) -> f64 {
-        if self.holding.net.is_zero() {
-            0.0
-        } else {
-            crate::domain::money::decimal_to_f64(self.holding.cost / self.holding.net)
-        }
+    pub const fn entry_price(&self) -> f64 {
+        self.entry_price
     }
 
     /// Attempt number of an exit for `cause`: one more than the last one for the same cause.

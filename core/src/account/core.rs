@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::approved::Approved;
+use super::frames::Closing;
 use super::inquiry::Inquiry;
 use super::live::Live;
 use super::recording::{Recording, Refusals};
@@ -10,12 +11,11 @@ use super::returns::Returns;
 use super::state::{ApplyError, State};
 use super::{Action, Alert, Protection, Severity};
 use crate::alerts::Topic;
-use crate::domain::instrument::Rounding;
 use crate::domain::{
-    Actions, Bar, BracketSpec, Cause, Decision, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, PositionView,
+    Actions, BracketSpec, Cause, Decision, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, OrderId, PositionView,
     Price, Qty, Reason, Report, Side, Symbol, Ts, order::OrderKey,
 };
-use crate::record::{MarkedPosition, MarkedStock, Record};
+use crate::record::Record;
 
 /// The account. Its truth is [`State`]; beside it stand only things that market data brings back by itself.
 #[derive(Debug)]
@@ -40,6 +40,9 @@ pub struct Account {
     pub(super) fault: Option<ApplyError>,
     /// What the venue was asked and has not answered yet.
     pub(super) inquiry: Inquiry,
+    /// Whether nothing waits for time to go on, as far as that was looked for.
+    pub(super) resting: bool,
+    pub(super) closing: Closing,
     pub(super) recording: Recording,
     pub(super) refusals: Refusals,
 }
@@ -95,6 +98,8 @@ impl Account {
             drilled: None,
             warned: 0,
             fault: None,
+            resting: false,
+            closing: Closing::default(),
             recording: Recording::On,
             refusals: Refusals::default(),
         };
@@ -145,23 +150,6 @@ impl Account {
         }
     }
 
-    /// Takes a closed bar: [`Event::Bar`] without the event.
-    pub fn bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {
-        let begun = self.state.protections.begun();
-        self.on_bar(ix, bar, now, out);
-        self.finish(Follow::Market, begun, now, out);
-    }
-
-    /// All bars of an instant have been given: [`Event::FrameEnd`] without the event.
-    pub fn frame_end(&mut self, now: Ts, out: &mut Actions<Action>) {
-        let begun = self.state.protections.begun();
-        self.expire(now, out);
-        self.tell_unprotected(out);
-        self.on_frame_end(now, out);
-        self.rebalance_if_due(now, out);
-        self.finish(Follow::Frame, begun, now, out);
-    }
-
     /// Takes an engine's decision: [`Event::Decision`] without the event.
     pub fn decide(&mut self, decision: &Decision, now: Ts, out: &mut Actions<Action>) {
         let begun = self.state.protections.begun();
@@ -178,7 +166,8 @@ impl Account {
     }
 
     /// What every step ends with; `begun` pauses of entries there were before it.
-    fn finish(&mut self, follow: Follow, begun: u64, now: Ts, out: &mut Actions<Action>) {
+    pub(super) fn finish(&mut self, follow: Follow, begun: u64, now: Ts, out: &mut Actions<Action>) {
+        self.resting = false;
         self.follow_up(follow, now, out);
         self.tell_of_pauses(begun, out);
         self.watch_rate(now, out);
@@ -197,9 +186,11 @@ impl Account {
         let record = Record::Setup { setup: Box::new(setup) };
         let marks: Vec<(Symbol, Live)> =
             self.state.books.iter().zip(&self.live).map(|(book, live)| (book.symbol(), *live)).collect();
+        self.settle_frame();
         let (risk, cost) = (self.state.setup.risk.clone(), self.state.setup.cost_per_side);
         self.state.apply(now, &record)?;
         out.push(Action::Record(record));
+        self.resting = false;
         self.live = Self::derive_live(&self.state);
         let symbols: Vec<Symbol> = marks.iter().map(|(symbol, _)| *symbol).collect();
         self.returns = Self::returns_of(&self.state, self.returns.as_ref().map(|old| (old, symbols.as_slice())));
@@ -260,14 +251,23 @@ impl Account {
         self.live.iter().map(|l| (l.net * l.mark).abs()).sum()
     }
 
-    /// Capital held for orders on their way.
+    /// Capital held for orders on their way, summed by symbol and in the order in which they were sent.
     pub(super) fn reserved(&self) -> f64 {
-        self.state.orders.values().map(super::book::OrderState::reserved_now).sum()
+        let live = self.state.books.iter().flat_map(super::book::Book::live);
+        live.filter_map(|id| self.state.orders.get(id)).map(super::book::OrderState::reserved_now).sum()
     }
 
     /// Folds and asks for a record. A record that does not fold is a defect of the account itself: it is not written,
     /// entries stop, and people are told.
     pub(super) fn commit(&mut self, record: Record, now: Ts, out: &mut Actions<Action>) -> bool {
+        if !self.is_recording()
+            && matches!(
+                record,
+                Record::Fill { .. } | Record::Foreign { .. } | Record::Transfer { .. } | Record::Funding { .. }
+            )
+        {
+            self.keep_holdings();
+        }
         match self.state.apply(now, &record) {
             Ok(()) => {
                 if self.is_recording() {
@@ -286,20 +286,9 @@ impl Account {
 
     /// Records an order and asks for its sending: check and reserve are behind us, this is the third part of one step.
     pub(super) fn submit(&mut self, draft: Draft, now: Ts, out: &mut Actions<Action>) {
-        let Some(book) = self.state.book(draft.ix) else { return };
-        let symbol = book.symbol();
+        let Some(symbol) = self.state.book(draft.ix).map(super::book::Book::symbol) else { return };
+        let Some(id) = draft.id.or_else(|| self.order_id(&draft, symbol)) else { return };
         let Draft { cause, leg, attempt, .. } = draft;
-        let key = OrderKey {
-            account: &self.state.setup.name,
-            run: self.state.run,
-            symbol,
-            policy: draft.policy,
-            cause,
-            leg,
-            attempt,
-        };
-        let id = if self.is_recording() { key.id().ok() } else { self.counted_id() };
-        let Some(id) = id else { return };
         // The journal wins: what is known by this id is that order, whatever is wanted now.
         if self.state.is_known(id) {
             return;
@@ -309,6 +298,15 @@ impl Account {
         if self.commit(Record::Intent { order: order.clone(), reserved, bracket }, now, out) {
             out.push(Action::Submit(Approved::new(order)));
         }
+    }
+
+    fn order_id(&self, draft: &Draft, symbol: Symbol) -> Option<OrderId> {
+        if self.recording == Recording::Off {
+            return self.counted_id();
+        }
+        let Draft { policy, cause, leg, attempt, .. } = *draft;
+        let (account, run) = (self.state.setup.name.as_str(), self.state.run);
+        OrderKey { account, run, symbol, policy, cause, leg, attempt }.id().ok()
     }
 
     /// Cancels our entries of one symbol.
@@ -345,31 +343,6 @@ impl Account {
         }
     }
 
-    /// The account at the end of an instant, exact at the marks it names.
-    pub(super) fn mark_record(&self) -> Record {
-        let mut positions = Vec::new();
-        for (book, live) in self.state.books.iter().zip(&self.live) {
-            if book.is_flat() {
-                continue;
-            }
-            let Ok(mark) = book.instrument().price(live.mark, Rounding::Nearest) else { continue };
-            positions.push(MarkedPosition { symbol: book.symbol(), net: book.net(), cost: book.cost(), mark });
-        }
-        let stocks = self.state.stocks().map(|(asset, stock)| MarkedStock::of(asset, &stock)).collect();
-        Record::Mark { cash: self.state.cash(), equity: self.equity_at_marks(), positions, stocks }
-    }
-
-    /// Equity at the last marks, each in whole ticks.
-    pub(super) fn equity_at_marks(&self) -> Money {
-        let mut equity = self.state.flow.get() + self.state.stocks_value().get();
-        for (book, live) in self.state.books.iter().zip(&self.live).filter(|(book, _)| !book.is_flat()) {
-            if let Ok(mark) = book.instrument().price(live.mark, Rounding::Nearest) {
-                equity += book.net() * mark.get();
-            }
-        }
-        Money::new(equity).unwrap_or(self.state.flow)
-    }
-
     /// Name of the run's account with the halts in force, for the log.
     pub fn halt_level(&self) -> HaltLevel {
         self.state.halt.as_ref().map_or(HaltLevel::None, |h| h.level)
@@ -380,6 +353,8 @@ impl Account {
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) ix: Ix,
+    /// Its id, where that is known already.
+    pub(super) id: Option<OrderId>,
     pub(super) side: Side,
     pub(super) leg: Leg,
     pub(super) qty: Qty,
@@ -396,6 +371,7 @@ impl Draft {
     pub(super) const fn exit(ix: Ix, side: Side, qty: Qty, cause: Cause, attempt: u32) -> Self {
         Self {
             ix,
+            id: None,
             side,
             leg: Leg::Exit,
             qty,

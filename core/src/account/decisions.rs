@@ -119,6 +119,7 @@ impl Account {
         let (Ok(qty), Some((sized, _))) = (outcome, reckoned) else { return };
         let draft = Draft {
             ix,
+            id: None,
             side,
             leg: Leg::Entry,
             qty,

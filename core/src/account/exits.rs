@@ -13,11 +13,11 @@
 //!   position less what is open of them. Often that is nothing: then the cancel, or the evidence that an unknown exit never
 //!   was, makes room for the next.
 
-use super::Action;
 use super::book::{Book, OrderState};
 use super::core::Account;
 use super::orders::{OrderStage, Touch};
 use super::state::State;
+use super::{Action, Recording};
 use crate::domain::order::OrderKey;
 use crate::domain::{AccountKind, Actions, Cause, DoneReason, Ix, Leg, Order, OrderId, Qty, Side, Span, Ts};
 
@@ -139,14 +139,20 @@ impl Account {
         }
     }
 
-    /// The number of the next exit for a cause: one whose id was never used.
-    pub(super) fn exit_attempt(&self, book: &Book, cause: Cause) -> u32 {
+    /// The number and the id of the next exit for a cause: an id that was never used.
+    pub(super) fn next_exit(&self, book: &Book, cause: Cause) -> Option<(u32, OrderId)> {
         let mut attempt = book.next_exit_attempt(cause);
+        if self.recording == Recording::Off {
+            return Some((attempt, self.counted_id()?));
+        }
         // What is known is bounded, so this ends.
-        while self.exit_id(book, cause, attempt).is_some_and(|id| self.state.is_known(id)) {
+        loop {
+            let id = self.exit_id(book, cause, attempt)?;
+            if !self.state.is_known(id) {
+                return Some((attempt, id));
+            }
             attempt = attempt.saturating_add(1);
         }
-        attempt
     }
 
     fn exit_id(&self, book: &Book, cause: Cause, attempt: u32) -> Option<OrderId> {

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::assets::share;
-use crate::domain::money::normalized;
+use crate::domain::money::normal;
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,13 +41,13 @@ impl Holding {
         if !closing.is_zero() {
             let released = share(self.cost, closing, self.net.abs())?;
             let gained = (-moved).checked_mul(price)?.checked_sub(released)?;
-            next.realised = next.realised.checked_add(gained).map(normalized)?;
+            next.realised = normal(next.realised.checked_add(gained)?);
             next.net = next.net.checked_add(moved)?;
             next.cost = next.cost.checked_sub(released)?;
         }
         let opening = units.checked_sub(moved)?;
-        next.net = next.net.checked_add(opening).map(normalized)?;
-        next.cost = next.cost.checked_add(opening.checked_mul(price)?).map(normalized)?;
+        next.net = normal(next.net.checked_add(opening)?);
+        next.cost = normal(next.cost.checked_add(opening.checked_mul(price)?)?);
         Some(Change { after: next, closed: !closing.is_zero() && closing == self.net.abs() })
     }
 
@@ -58,18 +58,18 @@ impl Holding {
         let cost = share(self.cost, units, held)?;
         let left = held.checked_sub(units)?;
         let net = if self.net.is_sign_negative() { -left } else { left };
-        let after = Self { net: net.normalize(), cost: self.cost.checked_sub(cost)?.normalize(), ..self };
+        let after = Self { net: normal(net), cost: normal(self.cost.checked_sub(cost)?), ..self };
         Some((Change { after, closed: left.is_zero() && !held.is_zero() }, cost))
     }
 
     /// The position with more fees paid; `None` beyond what decimals hold.
     pub(super) fn charged(self, fee: Decimal) -> Option<Self> {
-        Some(Self { fees: self.fees.checked_add(fee)?.normalize(), ..self })
+        Some(Self { fees: normal(self.fees.checked_add(fee)?), ..self })
     }
 
     /// The position with more funding paid; `None` beyond what decimals hold.
     pub(super) fn funded(self, paid: Decimal) -> Option<Self> {
-        Some(Self { funding: self.funding.checked_add(paid).map(normalized)?, ..self })
+        Some(Self { funding: normal(self.funding.checked_add(paid)?), ..self })
     }
 
     /// What closing at `mark` would gain, before fees; `None` beyond what decimals hold.

@@ -111,6 +111,11 @@ impl Inquiry {
         }
     }
 
+    /// Whether nothing is asked that would be asked again.
+    pub(super) fn is_idle(&self) -> bool {
+        self.orders.is_empty() && self.blocking.is_none()
+    }
+
     /// Why the comparison that is answered was asked for.
     pub(super) fn cause(&self, asked: Ts) -> ReconcileCause {
         self.blocking.filter(|(_, since)| asked >= *since).map_or(ReconcileCause::Periodic, |(cause, _)| cause)

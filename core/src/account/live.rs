@@ -2,6 +2,7 @@
 
 use super::book::{Book, OrderState};
 use super::core::Account;
+use super::frames::{Band, Kept};
 use super::witness::Witness;
 use super::{Action, Alert};
 use crate::alerts::Topic;
@@ -39,8 +40,14 @@ pub(super) struct Live {
     pub(super) net: f64,
     /// When the position is closed at the latest, while nothing closes it already; else the end of time.
     pub(super) expires: Ts,
+    /// What a bar must leave before the bracket has anything to do with it.
+    pub(super) band: Band,
+    /// What stood at the end of the last frame.
+    pub(super) kept: Kept,
     /// What the engine was told last.
     pub(super) view: PositionView,
+    /// The last record that had been folded then.
+    published: u64,
     /// Whether people know that the position has no bracket.
     pub(super) bare_told: bool,
     /// When the latest quote was valid; older ones are out of order.
@@ -116,7 +123,10 @@ impl Live {
             witness: Witness::sure(mark, Ts::EPOCH),
             net: decimal_to_f64(book.net()),
             expires: book.due(orders),
+            band: book.band(orders),
+            kept: Kept::NOTHING,
             view: book.view(ix, orders),
+            published: 0,
             bare_told: false,
             valid: Ts::EPOCH,
             near,
@@ -199,9 +209,15 @@ impl Account {
     /// Tells the engine what has changed for it, and refreshes what is derived from the book.
     pub(super) fn publish(&mut self, ix: Ix, out: &mut Actions<Action>) {
         let (Some(book), Some(live)) = (self.state.books.get(ix.at()), self.live.get_mut(ix.at())) else { return };
+        // All that is told here comes out of the records.
+        if live.published == self.state.seq {
+            return;
+        }
+        live.published = self.state.seq;
         let net = decimal_to_f64(book.net());
         if live.net == 0.0 && net != 0.0 && !live.is_heard() {
             // A position that came before any price of today is worth what was paid for it.
+            live.keep(&self.closing);
             live.mark = book.entry_price();
             live.witness = Witness::sure(live.mark, Ts::EPOCH);
         }
@@ -214,6 +230,7 @@ impl Account {
             live.view = view;
             out.push(Action::Position(view));
         }
+        live.band = book.band(&self.state.orders);
         let due = book.due(&self.state.orders);
         if due != live.expires {
             live.expires = due;
@@ -227,12 +244,14 @@ impl Account {
     }
 
     pub(super) fn tell_held(&self, symbol: Symbol, mark: f64, quote: &Quote, out: &mut Actions<Action>) {
-        let text = format!(
-            "a quote of {} / {} is over {:.0} % away from the last price {mark}: it is not believed until it is seen again",
-            quote.bid,
-            quote.ask,
-            100.0 * COLLAR
-        );
-        out.push(Action::Alert(Alert::warning(Topic::Market, symbol, text)));
+        let text = || {
+            format!(
+                "a quote of {} / {} is over {:.0} % away from the last price {mark}: it is not believed until it is seen again",
+                quote.bid,
+                quote.ask,
+                100.0 * COLLAR
+            )
+        };
+        self.tell(|| Alert::warning(Topic::Market, symbol, text()), out);
     }
 }

@@ -123,14 +123,19 @@ impl Account {
 
     /// Halts the entries when orders run away, whatever sends them.
     pub(super) fn watch_rate(&mut self, now: Ts, out: &mut Actions<Action>) {
-        let most = runaway(&self.state.setup.risk);
-        if self.state.setup.unlimited || self.halt_level() > HaltLevel::None || self.state.sent.orders.len() < most {
+        if !self.runs_away() || self.halt_level() > HaltLevel::None {
             return;
         }
         let count = self.state.sent.in_last_minute(now);
-        if count >= most {
+        if count >= runaway(&self.state.setup.risk) {
             let text = format!("{count} orders within a minute, twice the limit: a runaway must not trade on");
             self.halt(HaltLevel::EntryHalt, by_risk(text), now, out);
         }
+    }
+
+    /// Whether enough orders are remembered to be a runaway, if all of them are of the last minute.
+    pub(super) fn runs_away(&self) -> bool {
+        let setup = &self.state.setup;
+        !setup.unlimited && self.state.sent.orders.len() >= runaway(&setup.risk)
     }
 }

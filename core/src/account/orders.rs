@@ -13,10 +13,9 @@
 //! longer than was known; absences count anew. (2) See [`Doubt::is_evidence`]. (3) Only where the venue, which has had it, has
 //! said twice in a way that counts that it has none.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use super::book::OrderState;
 use super::exits::FailedExit;
+use super::ring::{Ring, RingKey};
 use super::state::{ApplyError, State};
 use crate::domain::{BracketSpec, Cause, DoneReason, Fill, Leg, Order, OrderId, Qty, Side, Span, Symbol, Ts};
 use crate::record::Record;
@@ -178,27 +177,28 @@ pub struct FinishedOrder {
 }
 
 /// The orders that ended last, a bounded number of them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
-    by_id: BTreeMap<OrderId, FinishedOrder>,
-    oldest_first: VecDeque<OrderId>,
+    ring: Ring<OrderId, FinishedOrder>,
+}
+
+impl Default for Finished {
+    fn default() -> Self {
+        Self { ring: Ring::new(FINISHED_MAX) }
+    }
+}
+
+impl RingKey for OrderId {
+    /// The last eight characters: 40 bits of a hash, or the lower digits of a number.
+    fn bits(&self) -> u64 {
+        self.as_str().as_bytes().last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
+    }
 }
 
 impl Finished {
-    fn insert(&mut self, id: OrderId, order: FinishedOrder) {
-        if self.by_id.insert(id, order).is_none() {
-            self.oldest_first.push_back(id);
-        }
-        if self.oldest_first.len() > FINISHED_MAX
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.by_id.remove(&oldest);
-        }
-    }
-
     /// An order that is over.
     pub fn get(&self, id: OrderId) -> Option<&FinishedOrder> {
-        self.by_id.get(&id)
+        self.ring.get(&id)
     }
 }
 
@@ -324,7 +324,7 @@ impl State {
     /// Counts a fill that is booked.
     pub(super) fn count_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         let touched = self.next_touch(ts);
-        let (leg, cause, given_up) = match self.finished.by_id.get_mut(&fill.order) {
+        let (leg, cause, given_up) = match self.finished.ring.get_mut(&fill.order) {
             Some(over) => {
                 over.filled = over.filled + fill.qty;
                 (over.leg, over.cause, over.given_up)
@@ -363,7 +363,9 @@ impl State {
             book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
         }
         let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, given_up, .. } = order;
-        self.finished.insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended, given_up });
+        self.finished
+            .ring
+            .insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended, given_up });
         Ok(())
     }
 }
@@ -443,9 +445,9 @@ mod tests {
         let id = |n: usize| format!("lb-{n}").parse().unwrap();
         let mut finished = Finished::default();
         for n in 0..=FINISHED_MAX {
-            finished.insert(id(n), over.clone());
+            finished.ring.insert(id(n), over.clone());
         }
-        assert!(finished.get(id(0)).is_none() && finished.get(id(1)).is_some());
-        assert_eq!((finished.by_id.len(), finished.oldest_first.len()), (FINISHED_MAX, FINISHED_MAX));
+        assert!(finished.get(id(0)).is_none());
+        assert!((1..=FINISHED_MAX).all(|n| finished.get(id(n)).is_some()));
     }
 }

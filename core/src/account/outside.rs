@@ -132,6 +132,7 @@ impl Account {
         if self.state.knows_transfer(&transfer.id) {
             return;
         }
+        self.settle_frame();
         let before = self.state.contributed;
         if !self.commit(Record::Transfer { transfer: transfer.clone() }, now, out) {
             return;

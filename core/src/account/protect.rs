@@ -98,13 +98,14 @@ impl Bracket {
 
 impl Account {
     pub(super) fn on_bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {
-        if bar.check().is_err() || bar.open_ts > now {
+        if !bar.is_sound() || bar.open_ts > now {
             return;
         }
         if let Some(returns) = &mut self.returns {
             returns.take(ix, bar);
         }
         let Some(live) = self.live.get_mut(ix.at()) else { return };
+        live.keep(&self.closing);
         let heard = live.hear_bar(bar, now);
         if heard == BarHeard::Nothing || live.net == 0.0 {
             return;
@@ -122,6 +123,7 @@ impl Account {
     pub(super) fn on_quote(&mut self, ix: Ix, quote: &Quote, now: Ts, out: &mut Actions<Action>) {
         let Some(live) = self.live.get_mut(ix.at()) else { return };
         let (mark, net) = (live.mark, live.net);
+        live.keep(&self.closing);
         match live.hear(quote, now) {
             Heard::Nothing => return,
             Heard::Held { first } => {
@@ -206,9 +208,9 @@ impl Account {
         let Some(qty) = self.exit_room(book, qty, cause, now) else { return self.want(ix, cause, trigger, now, out) };
         let trigger = trigger.and_then(|price| book.instrument().price(price, Rounding::Nearest).ok());
         let side = direction.entry_side().opposite();
-        let attempt = self.exit_attempt(book, cause);
+        let Some((attempt, id)) = self.next_exit(book, cause) else { return };
         self.cancel_unknown_exits(book, out);
-        let draft = Draft { trigger, ..Draft::exit(ix, side, qty, cause, attempt) };
+        let draft = Draft { trigger, id: Some(id), ..Draft::exit(ix, side, qty, cause, attempt) };
         self.submit(draft, now, out);
     }
 
@@ -224,6 +226,9 @@ impl Account {
 
     /// Tells once of each position that nothing protects: a human's, or one of an old record.
     pub(super) fn tell_unprotected(&mut self, out: &mut Actions<Action>) {
+        if !self.is_recording() {
+            return;
+        }
         for (book, live) in self.state.books.iter().zip(&mut self.live) {
             let bare = book.direction().is_some() && book.bracket().is_none();
             if bare && !live.bare_told && !book.has_live(Leg::Exit, &self.state.orders) {

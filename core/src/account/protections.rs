@@ -211,7 +211,12 @@ impl Protections {
         self.begin(Protection::LowProfit, scope, now, low.pause.span(), reason);
     }
 
-    fn on_mark(&mut self, ts: Ts, equity: f64, keys: &RawProtections) {
+    /// Whether a mark would change anything.
+    pub(super) fn mind_marks(&self, keys: &RawProtections) -> bool {
+        keys.max_drawdown.is_some() || !self.active.is_empty()
+    }
+
+    pub(super) fn on_mark(&mut self, ts: Ts, equity: f64, keys: &RawProtections) {
         self.active.retain(|pause| pause.until > ts);
         let Some(MaxDrawdown { drawdown_pct, within, pause }) = keys.max_drawdown else { return };
         let Some(peak) = self.curve.mark(ts, equity, within.span()) else { return };

@@ -15,7 +15,10 @@ pub enum Recording {
     /// Everything that happens is put on record and told: the only way to trade.
     #[default]
     On,
-    /// Nothing is: for backtests.
+    /// Nothing is, but orders are named as they would be on record: for backtests in which a fill depends on the name of
+    /// its order, because slippage is drawn from it.
+    Named,
+    /// Nothing is, and orders are counted: for backtests.
     Off,
 }
 

@@ -12,8 +12,11 @@ impl Account {
     pub(super) fn on_report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
         match report {
             Report::Accepted { order } => self.on_accepted(*order, now, out),
+            // A fill that was booked has settled its symbol already.
             Report::Fill(fill) => {
-                self.on_fill(fill, now, out);
+                if self.on_fill(fill, now, out) {
+                    return;
+                }
             }
             Report::Done { order, reason, text } => self.on_done(*order, *reason, text.clone(), now, out),
             Report::Unknown { order, acceptable_until, text } => {

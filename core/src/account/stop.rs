@@ -19,11 +19,15 @@ impl Account {
     pub(super) fn on_frame_end(&mut self, now: Ts, out: &mut Actions<Action>) {
         self.begin_day((now - Span::from_nanos(1)).day(), now, out);
         self.watch_day(now, out);
-        let mark = self.mark_record();
-        if let Record::Mark { equity, .. } = &mark {
-            self.last_equity = *equity;
+        if self.is_recording() {
+            let mark = self.mark_record();
+            if let Record::Mark { equity, .. } = &mark {
+                self.last_equity = *equity;
+            }
+            self.commit(mark, now, out);
+        } else {
+            self.close_frame(now);
         }
-        self.commit(mark, now, out);
         self.begin_day(now.day(), now, out);
     }
 
@@ -31,6 +35,7 @@ impl Account {
         if self.state.day.is_some_and(|d| d.day >= day) {
             return;
         }
+        self.settle_frame();
         self.commit(Record::Day { day, start_equity: self.last_equity }, now, out);
         (self.warned, self.unconfirmed) = (0, None);
         let stopped_itself = self.state.halt.as_ref().is_some_and(|h| h.reason.by == "risk");
@@ -77,7 +82,7 @@ impl Account {
         self.unconfirmed = doubtful.then_some((since, told || tell));
         if tell {
             let text = format!("prices seen once, at {since}, and never confirmed put the day's loss over its limit");
-            out.push(Action::Alert(Alert::warning(Topic::Account, None, text)));
+            self.tell(|| Alert::warning(Topic::Account, None, text), out);
         }
     }
 
@@ -101,8 +106,8 @@ impl Account {
         {
             self.warned += 1;
             let text =
-                format!("{:.0} % of the daily loss limit of {:.2} % is used at {now}", 100.0 * at, 100.0 * limit);
-            out.push(Action::Alert(Alert::warning(Topic::Account, None, text)));
+                || format!("{:.0} % of the daily loss limit of {:.2} % is used at {now}", 100.0 * at, 100.0 * limit);
+            self.tell(|| Alert::warning(Topic::Account, None, text()), out);
         }
     }
 

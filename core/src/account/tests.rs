@@ -17,6 +17,8 @@ mod protection_tests;
 mod quotes_tests;
 mod rebalance_tests;
 mod reconcile_tests;
+mod recording_tests;
+mod size_tests;
 mod stop_tests;
 mod wanted_tests;
 
@@ -54,12 +56,16 @@ struct Desk {
 
 impl Desk {
     fn with(kind: AccountKind, risk: &str) -> Self {
+        Self::of(setup(kind, risk))
+    }
+
+    fn of(setup: AccountSetup) -> Self {
         let mut out = Actions::new();
         let started = Record::Started {
             run: "run-1".parse().unwrap(),
             timeframe: Timeframe::HOUR,
             config_hash: String::new(),
-            setup: Box::new(setup(kind, risk)),
+            setup: Box::new(setup),
         };
         let now = Ts::from_secs(1_654_041_600);
         let account = Account::open(now, started, &mut out).unwrap();

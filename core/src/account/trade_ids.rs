@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::ring::Ring;
 use crate::domain::Symbol;
 
 /// How many trades of a symbol are remembered.
@@ -45,16 +46,16 @@ impl<T: Ord + Clone> Recent<T> {
 /// outlive the book of a symbol that leaves the setup, because the symbol may come back.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct TradeIds {
-    by_symbol: BTreeMap<Symbol, Recent<u64>>,
+    by_symbol: BTreeMap<Symbol, Ring<u64, ()>>,
 }
 
 impl TradeIds {
     pub(super) fn contains(&self, symbol: Symbol, trade_id: u64) -> bool {
-        self.by_symbol.get(&symbol).is_some_and(|recent| recent.contains(&trade_id))
+        self.by_symbol.get(&symbol).is_some_and(|ring| ring.contains(&trade_id))
     }
 
     pub(super) fn insert(&mut self, symbol: Symbol, trade_id: u64) {
-        self.by_symbol.entry(symbol).or_insert_with(|| Recent::new(TRADES_MAX)).insert(trade_id);
+        self.by_symbol.entry(symbol).or_insert_with(|| Ring::new(TRADES_MAX)).insert(trade_id, ());
     }
 }
 

@@ -11,6 +11,9 @@ pub(super) fn job(job: &Job<'_>) -> Result<(), BacktestError> {
     policies(&symbols, job.policies, job.forecasts)?;
     let series = &job.market.symbols;
     length("series of bars", series.len(), symbols.len())?;
+    if !job.market.funding.is_empty() {
+        length("lists of funding rates", job.market.funding.len(), symbols.len())?;
+    }
     let other = series.iter().zip(&symbols).enumerate().find(|(_, (one, expected))| one.symbol != **expected);
     match other {
         Some((at, (one, expected))) => Err(BacktestError::OtherSymbol { at, found: one.symbol, expected: *expected }),

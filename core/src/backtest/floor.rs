@@ -130,7 +130,7 @@ impl<'a, S: Sink> Floor<'a, S> {
         let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
         for (at, seat) in self.seats.iter_mut().enumerate() {
             let Some(ix) = Ix::from_usize(at) else { break };
-            seat.tell_position(self.account.position_view(ix));
+            seat.tell_position(&self.account.position_view(ix));
             if halted {
                 seat.stop();
             }
@@ -141,7 +141,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     pub(super) fn market(&mut self, event: &MarketEvent) {
         match event {
             MarketEvent::Quotes { ts, quotes } => self.quotes(*ts, quotes),
-            MarketEvent::Frame(frame) => self.frame(frame.ts, &frame.bars, frame.context),
+            MarketEvent::Frame(frame) => self.frame(frame.ts, &frame.bars, &frame.context),
         }
     }
 
@@ -154,25 +154,28 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.settle(Met::AsReported);
         for (instrument, quote) in quotes {
             self.tally.see_price(*instrument, quote.mid());
-            self.tell_account(&Event::Quote { instrument: *instrument, quote: *quote });
+            let event = Event::Quote { instrument: *instrument, quote: *quote };
+            self.account.step(&event, ts, &mut self.actions);
+            self.carry_out();
         }
         self.settle(Met::AsReported);
     }
 
     /// All bars that close at `ts`.
-    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, Bar)], context: Context) {
+    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, Bar)], context: &Context) {
         self.now = ts;
         for (instrument, bar) in bars {
-            let event = Event::Bar { instrument: *instrument, bar: *bar, context };
-            self.venue.on_event(&event, ts, &mut self.reports);
+            self.venue.bar(*instrument, bar, ts, &mut self.reports);
         }
         self.settle(Met::Bars(bars));
         self.tally.see_bars(bars);
         for (instrument, bar) in bars {
-            self.tell_account(&Event::Bar { instrument: *instrument, bar: *bar, context });
+            self.account.bar(*instrument, bar, ts, &mut self.actions);
+            self.carry_out();
         }
         self.settle(Met::AsReported);
-        self.tell_account(&Event::FrameEnd);
+        self.account.frame_end(ts, &mut self.actions);
+        self.carry_out();
         self.settle(Met::AsReported);
         self.engines(bars, context);
         self.settle(Met::AsReported);
@@ -180,7 +183,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     }
 
     /// The engines answer, and the account takes what they want in instrument order.
-    fn engines(&mut self, bars: &[(Ix, Bar)], context: Context) {
+    fn engines(&mut self, bars: &[(Ix, Bar)], context: &Context) {
         for (ix, bar) in bars {
             let Some(seat) = self.seats.get_mut(ix.at()) else { continue };
             match seat.take(bar, context, || self.account.position_view(*ix)) {
@@ -197,7 +200,8 @@ impl<'a, S: Sink> Floor<'a, S> {
             // An engine that was stopped meanwhile has said nothing.
             if self.seats.get(decision.instrument.at()).is_some_and(Seat::is_up) {
                 self.tally.on_decision(&decision);
-                self.tell_account(&Event::Decision(decision));
+                self.account.decide(&decision, self.now, &mut self.actions);
+                self.carry_out();
             }
         }
         self.decisions = decisions;
@@ -215,21 +219,21 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.carry_out();
         for (at, bar, forecast) in self.asked.drain(..) {
             let Some(seat) = self.seats.get_mut(at) else { continue };
-            if let Answer::Decision(decision) = seat.tell_forecast(bar, forecast) {
+            if let Some(decision) = seat.tell_forecast(bar, forecast) {
                 self.decisions.push(decision);
             }
         }
         self.decisions.sort_by_key(|decision| decision.instrument);
     }
 
-    fn tell_account(&mut self, event: &Event) {
-        self.account.step(event, self.now, &mut self.actions);
+    #[inline]
+    fn carry_out(&mut self) {
         if !self.actions.is_empty() {
-            self.carry_out();
+            self.act();
         }
     }
 
-    fn carry_out(&mut self) {
+    fn act(&mut self) {
         for action in self.actions.drain() {
             self.tally.on_action(&action, self.now, |at| self.seats.get(at).map(Seat::regime).unwrap_or_default());
             match action {
@@ -240,7 +244,7 @@ impl<'a, S: Sink> Floor<'a, S> {
                 Action::Reconcile => self.commands.push_back(Command::Reconcile),
                 Action::Position(view) => {
                     if let Some(seat) = self.seats.get_mut(view.instrument.at()) {
-                        seat.tell_position(view);
+                        seat.tell_position(&view);
                     }
                 }
                 Action::Halt(level, _) if level >= HaltLevel::ReduceOnly => self.seats.iter_mut().for_each(Seat::stop),
@@ -252,7 +256,14 @@ impl<'a, S: Sink> Floor<'a, S> {
 
     /// Until the venue has answered everything it was given. The first batch is what it has said by itself, of orders that
     /// have `met` the market so.
-    fn settle(&mut self, mut met: Met<'_>) {
+    #[inline]
+    fn settle(&mut self, met: Met<'_>) {
+        if !(self.reports.is_empty() && self.commands.is_empty()) {
+            self.work_off(met);
+        }
+    }
+
+    fn work_off(&mut self, mut met: Met<'_>) {
         self.collect();
         loop {
             while let Some(command) = self.commands.pop_front() {
@@ -263,7 +274,8 @@ impl<'a, S: Sink> Floor<'a, S> {
             for _ in 0..count {
                 let Some(report) = self.told.pop_front() else { return };
                 self.count(&report, met);
-                self.tell_account(&Event::Report(report));
+                self.account.report(&report, self.now, &mut self.actions);
+                self.carry_out();
             }
             met = Met::AsReported;
         }
@@ -298,6 +310,7 @@ impl<'a, S: Sink> Floor<'a, S> {
                 self.tally.on_fill(fill, bar.map_or(fill.ts, |(_, bar)| bar.open_ts));
             }
             Report::Done { order, .. } => self.tally.on_done(*order),
+            Report::Funding(funding) => self.tally.on_funding(funding),
             _ => {}
         }
     }

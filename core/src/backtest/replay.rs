@@ -5,7 +5,7 @@ use super::floor::Floor;
 use super::forecasts::Cursors;
 use super::seat::seats;
 use super::{Forecasts, Keep, Outcome};
-use crate::account::{Account, AccountSetup, Action};
+use crate::account::{Account, AccountSetup, Action, Book};
 use crate::domain::{Actions, Frame, MarketEvent, RunId, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::features::FeatureId;
@@ -74,9 +74,9 @@ pub fn replay(
     sink: &mut dyn FnMut(Ts, Record),
 ) -> Result<Outcome, BacktestError> {
     let state = opening.account.state();
-    let symbols: Vec<_> = state.books().iter().map(crate::account::book::Book::symbol).collect();
+    let symbols: Vec<_> = state.books().iter().map(Book::symbol).collect();
     super::checks::policies(&symbols, replay.policies, replay.forecasts)?;
-    let seats = seats(replay.policies, replay.features, state.timeframe());
+    let seats = seats(replay.policies, replay.features, state.timeframe(), replay.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(replay.forecasts), replay.keep, sink);
     let mut past = vec![Vec::new(); symbols.len()];
     for frame in replay.history {

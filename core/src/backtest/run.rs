@@ -7,6 +7,7 @@ use super::forecasts::Cursors;
 use super::replay::Opening;
 use super::seat::seats;
 use super::{Job, Outcome, SymbolBars};
+use crate::account::Recording;
 use crate::domain::{Bar, BarSeries, Context, FrameWalk, Ix, RunId, Ts};
 use crate::driver::WARM_UP_BARS;
 use crate::record::Record;
@@ -42,8 +43,18 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         return Err(empty_range(job, first));
     }
     let Ok(run) = RUN.parse::<RunId>() else { return Err(BacktestError::NoSymbols) };
-    let opening = Opening::new(job.setup, job.paper, run, timeframe, start)?;
-    let seats = seats(job.policies, &[], timeframe);
+    let mut opening = Opening::new(job.setup, job.paper, run, timeframe, start)?;
+    for (at, rates) in job.market.funding.iter().enumerate() {
+        if let Some(ix) = Ix::from_usize(at) {
+            opening.venue.set_funding(ix, rates.clone());
+        }
+    }
+    if !S::IS_ON {
+        opening.account.set_recording(silence(job));
+        // Orders are sent once and never asked about: there is nothing that could get lost on the way.
+        opening.venue = opening.venue.without_memory();
+    }
+    let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts), job.keep, sink);
     floor.begin(&history(series, start), &[]);
     let mut bars: Vec<(Ix, Bar)> = Vec::with_capacity(series.len());
@@ -55,9 +66,17 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
             bars.extend(Ix::from_usize(at).map(|ix| (ix, *bar)));
         }
         let context = if floor.needs_context() { walk.context() } else { Context::default() };
-        floor.frame(open + timeframe.span(), &bars, context);
+        floor.frame(open + timeframe.span(), &bars, &context);
     }
     Ok(floor.finish())
+}
+
+/// Nothing is put on record. Where fills are drawn from the names of orders, they keep their names, so that a fill is the
+/// one that a paper venue gives on the same market.
+fn silence(job: &Job<'_>) -> Recording {
+    let latency_max = job.paper.latency().mean().times(2);
+    let drawn = job.paper.slippage().mean() > 0.0 || latency_max >= job.market.timeframe.span();
+    if drawn { Recording::Named } else { Recording::Off }
 }
 
 fn empty_range(job: &Job<'_>, first: Option<Ts>) -> BacktestError {

@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Actions, Bar, Context, Decision, Event, Forecast, Intent, Ix, PositionView, Timeframe, Ts};
+use crate::domain::{Bar, Context, Decision, Forecast, Intent, Ix, PositionView, Timeframe, Ts};
 use crate::driver::{RECENT_BARS_MAX, WARM_UP_BARS};
-use crate::engine::{Core, EngineAction, EngineSetup, StrategyPolicy};
+use crate::engine::{self, Core, EngineSetup, StrategyPolicy};
 use crate::features::FeatureId;
-use crate::regime::Regime;
+use crate::regime::{Classifier, Regime};
 
 /// What an engine makes of a bar.
 #[derive(Debug)]
@@ -44,12 +44,13 @@ pub(super) struct Seat {
     missed: VecDeque<(Bar, Context)>,
     /// Whether there were more of them.
     lost: bool,
-    actions: Actions<EngineAction>,
+    /// What the market is like, where anybody wants to know.
+    classifier: Option<Classifier>,
 }
 
 impl Seat {
     /// An engine that has seen nothing.
-    pub(super) fn new(setup: EngineSetup) -> Self {
+    pub(super) fn new(setup: EngineSetup, classifies: bool) -> Self {
         Self {
             core: Core::new(setup.clone()),
             setup,
@@ -57,7 +58,7 @@ impl Seat {
             answered: Ts::from_nanos(i64::MIN),
             missed: VecDeque::new(),
             lost: false,
-            actions: Actions::new(),
+            classifier: classifies.then(Classifier::new),
         }
     }
 
@@ -74,48 +75,52 @@ impl Seat {
     /// Takes a bar of the past without deciding.
     pub(super) fn prime(&mut self, bar: &Bar, context: &Context) {
         self.core.prime(bar, context);
+        self.classify(bar);
+    }
+
+    #[inline]
+    fn classify(&mut self, bar: &Bar) {
+        if let Some(classifier) = &mut self.classifier {
+            classifier.update(bar.close);
+        }
     }
 
     /// Takes a new bar. `view` is what an engine that comes back is told first.
-    pub(super) fn take(&mut self, bar: &Bar, context: Context, view: impl FnOnce() -> PositionView) -> Answer {
-        match self.presence {
-            Presence::Up => {}
-            Presence::Halted => {
-                self.miss(*bar, context);
-                return Answer::Nothing;
-            }
-            Presence::Expected => {
-                self.catch_up();
-                self.presence = Presence::Up;
-                self.tell_position(view());
-            }
+    #[inline]
+    pub(super) fn take(&mut self, bar: &Bar, context: &Context, view: impl FnOnce() -> PositionView) -> Answer {
+        self.classify(bar);
+        if !self.is_up() && !self.comes_back(bar, context, view) {
+            return Answer::Nothing;
         }
-        let (instrument, close) = (self.setup.instrument, bar.close_ts(self.setup.timeframe));
-        self.answered = close;
-        self.core.step(&Event::Bar { instrument, bar: *bar, context }, close, &mut self.actions);
-        self.answer()
+        self.answered = bar.close_ts(self.setup.timeframe);
+        match self.core.answer(bar, context) {
+            engine::Answer::Decided(decision) if decision.intent.is_some() => Answer::Decision(decision),
+            engine::Answer::Asks(question) => Answer::Ask(question.bar),
+            engine::Answer::Decided(_) | engine::Answer::NotTaken => Answer::Nothing,
+        }
     }
 
-    /// What the model says of the bar that closed at `bar`.
-    pub(super) fn tell_forecast(&mut self, bar: Ts, forecast: Option<Forecast>) -> Answer {
-        let instrument = self.setup.instrument;
-        self.core.step(&Event::Forecast { instrument, bar, forecast }, bar, &mut self.actions);
-        self.answer()
+    /// Whether an engine that was stopped is there for this bar; else it misses it.
+    fn comes_back(&mut self, bar: &Bar, context: &Context, view: impl FnOnce() -> PositionView) -> bool {
+        if self.presence == Presence::Halted {
+            self.miss(*bar, *context);
+            return false;
+        }
+        self.catch_up();
+        self.presence = Presence::Up;
+        self.tell_position(&view());
+        true
     }
 
-    fn answer(&mut self) -> Answer {
-        // One action at most: see `EngineStep::step`.
-        match self.actions.drain().next_back() {
-            Some(EngineAction::Decide(decision)) if decision.intent.is_some() => Answer::Decision(decision),
-            Some(EngineAction::Ask(question)) => Answer::Ask(question.bar),
-            Some(EngineAction::Decide(_)) | None => Answer::Nothing,
-        }
+    /// What the model says of the bar that closed at `bar`: the decision, where it wants something.
+    pub(super) fn tell_forecast(&mut self, bar: Ts, forecast: Option<Forecast>) -> Option<Decision> {
+        self.core.forecast(bar, forecast).filter(|decision| decision.intent.is_some())
     }
 
     /// The account's truth.
-    pub(super) fn tell_position(&mut self, view: PositionView) {
+    pub(super) fn tell_position(&mut self, view: &PositionView) {
         if self.is_up() {
-            self.core.step(&Event::Position(view), Ts::EPOCH, &mut self.actions);
+            self.core.told(view);
         }
     }
 
@@ -154,9 +159,9 @@ impl Seat {
         self.lost = false;
     }
 
-    /// What the market is like at the last bar.
+    /// What the market is like at the last bar, as far as anybody wants to know.
     pub(super) fn regime(&self) -> Regime {
-        Regime::default()
+        self.classifier.as_ref().map(Classifier::regime).unwrap_or_default()
     }
 }
 
@@ -165,11 +170,17 @@ pub(super) const fn turns(intent: &Intent) -> bool {
     matches!(intent, Intent::Enter { .. })
 }
 
-/// The engines of these policies, by instrument. Each computes what its policy looks at, and `features` beside it.
-pub(super) fn seats(policies: &[StrategyPolicy], features: &[FeatureId], timeframe: Timeframe) -> Vec<Seat> {
+/// The engines of these policies, by instrument. Each computes what its policy looks at, and `features` beside it; they
+/// tell what the market is like where `classifies`.
+pub(super) fn seats(
+    policies: &[StrategyPolicy],
+    features: &[FeatureId],
+    timeframe: Timeframe,
+    classifies: bool,
+) -> Vec<Seat> {
     let seat = |(at, policy): (usize, &StrategyPolicy)| {
-        let instrument = Ix::from_usize(at)?;
-        Some(Seat::new(EngineSetup { instrument, timeframe, policy: policy.clone(), features: features.to_vec() }))
+        let (instrument, policy, features) = (Ix::from_usize(at)?, policy.clone(), features.to_vec());
+        Some(Seat::new(EngineSetup { instrument, timeframe, policy, features }, classifies))
     };
     policies.iter().enumerate().filter_map(seat).collect()
 }

@@ -7,14 +7,12 @@ use rust_decimal::Decimal;
 use super::seat::turns;
 use super::trips::{self, OpenTrip, Part};
 use super::{FillRow, Keep, Outcome, Point, SymbolSums, Trip};
-use crate::account::book::Book;
-use crate::account::{Account, Action, State};
+use crate::account::{Account, Action, Book, State};
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
-    AccountKind, Bar, Cause, Decision, ExitReason, Fill, HaltLevel, Ix, Leg, Money, Order, OrderId, Reason, Side,
-    Symbol, Timeframe, Ts,
+    AccountKind, Bar, Cause, Decision, ExitReason, Fill, Funding, HaltLevel, Ix, Leg, Money, Order, OrderId, Reason,
+    Side, Symbol, Timeframe, Ts,
 };
-use crate::record::{Record, Verdict};
 use crate::regime::Regime;
 
 /// What is known of an order on its way.
@@ -46,6 +44,7 @@ struct Row {
     /// What the ledger said in the beginning.
     realised: Money,
     fees: Money,
+    funding: Money,
 }
 
 /// See the module.
@@ -66,7 +65,6 @@ pub(super) struct Tally {
     decisions: u64,
     slippage: f64,
     leverage_max: f64,
-    refused: BTreeMap<String, u64>,
     halts: Vec<(Ts, String)>,
     curve: Vec<Point>,
     trips: Vec<Trip>,
@@ -90,6 +88,7 @@ impl Tally {
             decided: (Ts::EPOCH, false),
             realised: book.realised(),
             fees: book.fees(),
+            funding: book.funding(),
         };
         let rows: Vec<Row> = state.books().iter().map(row).collect();
         Self {
@@ -107,7 +106,6 @@ impl Tally {
             decisions: 0,
             slippage: 0.0,
             leverage_max: 0.0,
-            refused: BTreeMap::new(),
             halts: Vec::new(),
             curve: Vec::new(),
             trips: Vec::new(),
@@ -147,12 +145,6 @@ impl Tally {
     /// What the account asks for; `regime` tells what the market is like for an instrument.
     pub(super) fn on_action(&mut self, action: &Action, now: Ts, regime: impl FnOnce(usize) -> Regime) {
         match action {
-            Action::Record(Record::Decision { verdict: Verdict::Refused { check, .. }, .. }) => {
-                match self.refused.get_mut(check) {
-                    Some(count) => *count += 1,
-                    None => drop(self.refused.insert(check.clone(), 1)),
-                }
-            }
             Action::Submit(order) => self.on_order(order, regime),
             Action::Halt(level, Reason { text, .. }) if *level > HaltLevel::None => {
                 self.halts.push((now, text.clone()));
@@ -204,6 +196,17 @@ impl Tally {
         }
     }
 
+    /// Funding that a position has paid or was paid.
+    pub(super) fn on_funding(&mut self, funding: &Funding) {
+        let came = funding.amount.to_f64();
+        self.flow += came;
+        if let Some(trip) =
+            self.rows.iter_mut().find(|row| row.symbol == funding.symbol).and_then(|row| row.trip.as_mut())
+        {
+            trip.fund(-came);
+        }
+    }
+
     /// A frame is worked off.
     pub(super) fn end_frame(&mut self, ts: Ts, bars: &[(Ix, Bar)]) {
         self.frames += 1;
@@ -235,7 +238,7 @@ impl Tally {
     pub(super) fn finish(mut self, account: &Account) -> Outcome {
         let state = account.state();
         let mut symbols = BTreeMap::new();
-        let (mut fees, mut positions) = (Money::ZERO, Decimal::ZERO);
+        let (mut fees, mut funding, mut positions) = (Money::ZERO, Money::ZERO, Decimal::ZERO);
         for (row, book) in self.rows.iter().zip(state.books()) {
             if let Some(trip) = &row.trip {
                 trip.write(&mut self.trips, row.net.abs(), row.mark, row.bars, None);
@@ -249,11 +252,12 @@ impl Tally {
                 turnover: row.turnover,
                 realised: book.realised() - row.realised,
                 fees: book.fees() - row.fees,
-                funding: Money::ZERO,
+                funding: book.funding() - row.funding,
                 unrealised: Money::new(value - book.cost().get()).unwrap_or(Money::ZERO),
                 held: row.held,
             };
             fees += sums.fees;
+            funding += sums.funding;
             symbols.insert(row.symbol, sums);
         }
         let final_equity = Money::new(paid(state).get() + positions).unwrap_or(Money::ZERO);
@@ -266,11 +270,11 @@ impl Tally {
             orders: self.orders,
             fills: self.fills,
             decisions: self.decisions,
-            refused: self.refused,
+            refused: account.refusals().map(|(check, count)| (check.to_owned(), count)).collect(),
             turnover: self.rows.iter().map(|row| row.turnover).sum(),
             slippage: self.slippage,
             fees,
-            funding: Money::ZERO,
+            funding,
             net_pnl: final_equity - self.initial,
             initial_equity: self.initial,
             final_equity,

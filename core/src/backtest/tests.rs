@@ -2,4 +2,6 @@
 
 mod lockstep;
 mod made_up;
+mod outcomes;
+mod plain;
 mod sameness;

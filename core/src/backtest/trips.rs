@@ -18,6 +18,7 @@ pub(super) struct OpenTrip {
     left_qty: f64,
     left_value: f64,
     fees: f64,
+    funding: f64,
     /// Lowest and highest price since the first fill.
     low: f64,
     high: f64,
@@ -64,6 +65,7 @@ impl OpenTrip {
             left_qty: 0.0,
             left_value: 0.0,
             fees: 0.0,
+            funding: 0.0,
             low: price,
             high: price,
         }
@@ -81,6 +83,11 @@ impl OpenTrip {
         self.left_value += qty * price;
         self.fees += fee;
         self.reach(price, price);
+    }
+
+    /// Funding that was paid; negative when it was received.
+    pub(super) const fn fund(&mut self, paid: f64) {
+        self.funding += paid;
     }
 
     const fn reach(&mut self, low: f64, high: f64) {
@@ -108,7 +115,7 @@ impl OpenTrip {
         trip.exit_price = if end.is_some() && self.left_qty > 0.0 { self.left_value / self.left_qty } else { mark };
         trip.qty = self.entered_qty.max(trip.qty);
         trip.gross = trip.direction.sign() * (left_value - trip.entry_price * left_qty);
-        trip.fees = self.fees;
+        (trip.fees, trip.funding) = (self.fees, self.funding);
         trip.net = trip.gross - trip.fees - trip.funding;
         let (down, up) =
             ((trip.entry_price - self.low) / trip.entry_price, (self.high - trip.entry_price) / trip.entry_price);

@@ -47,6 +47,17 @@ impl Bar {
         self.open_ts + timeframe.span()
     }
 
+    /// Whether [`Self::check`] finds nothing wrong.
+    pub fn is_sound(&self) -> bool {
+        let inside = |price: f64| self.low <= price && price <= self.high;
+        // What is not a number is not inside anything.
+        self.low > 0.0
+            && inside(self.open)
+            && inside(self.close)
+            && self.high < f64::INFINITY
+            && (0.0..f64::INFINITY).contains(&self.volume)
+    }
+
     /// Checks numbers and their order.
     ///
     /// # Errors
@@ -120,6 +131,7 @@ impl Quote {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_fault_is_told_apart() {
@@ -137,6 +149,16 @@ mod tests {
         ];
         for (bar, fault) in cases {
             assert_eq!(bar.check(), Err(fault), "{bar:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_bar_is_sound_when_nothing_is_wrong_with_it(at in proptest::array::uniform5(0usize..8)) {
+            let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -0.0, 1.0, 2.0, 3.0];
+            let [open, high, low, close, volume] = at.map(|at| values[at]);
+            let bar = Bar { open_ts: Ts::EPOCH, open, high, low, close, volume };
+            prop_assert_eq!(bar.is_sound(), bar.check().is_ok(), "{:?}", bar);
         }
     }
 }

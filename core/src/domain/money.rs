@@ -28,35 +28,49 @@ pub enum NumberError {
     NotFinite(f64),
 }
 
-/// Everything beyond is refused, so that the product of a price and a quantity, at most 1e28, is a decimal too.
-const LARGEST: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
-/// The same for money: ten times as much.
-const LARGEST_MONEY: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
-
-/// Whether a value, sign aside, is over a bound that is a whole number. One whose digits alone are not is not: no digit stands
-/// before the first.
-fn is_over(value: Decimal, most: Decimal) -> bool {
-    value.mantissa().unsigned_abs() > most.mantissa().unsigned_abs() && value.abs() > most
+/// A decimal of 64 bits at most, which is what prices, quantities and sums nearly always are: digits and scale, without the
+/// sign. `None` for longer ones.
+pub(crate) const fn short(value: Decimal) -> Option<(u64, u32)> {
+    let parts = value.unpack();
+    if parts.hi == 0 { Some((((parts.mid as u64) << 32) | parts.lo as u64, parts.scale)) } else { None }
 }
 
-/// Without trailing zeros: what [`Decimal::normalize`] gives, by divisions of 64 bits where they hold the digits. Every sum of
-/// an account goes through here.
-pub(crate) fn normalized(value: Decimal) -> Decimal {
-    let mut scale = value.scale();
-    let Ok(mut digits) = u64::try_from(value.mantissa().unsigned_abs()) else { return value.normalize() };
+/// The decimal of these digits, scale (28 at most) and sign.
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a number of 64 bits")]
+const fn of_short(digits: u64, scale: u32, negative: bool) -> Decimal {
+    Decimal::from_parts(digits as u32, (digits >> 32) as u32, 0, negative, scale)
+}
+
+/// Without trailing zeros: [`Decimal::normalize`], which divides 96 bits by ten for each of them.
+pub(crate) fn normal(value: Decimal) -> Decimal {
+    let Some((mut digits, was)) = short(value) else { return value.normalize() };
     if digits == 0 {
         return Decimal::ZERO;
     }
-    if scale == 0 {
-        return value;
+    let mut scale = was;
+    while scale >= 4 && digits.is_multiple_of(10_000) {
+        (digits, scale) = (digits / 10_000, scale - 4);
     }
     while scale > 0 && digits.is_multiple_of(10) {
         (digits, scale) = (digits / 10, scale - 1);
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a number")]
-    let (low, high) = (digits as u32, (digits >> 32) as u32);
-    Decimal::from_parts(low, high, 0, value.is_sign_negative(), scale)
+    if scale == was { value } else { of_short(digits, scale, value.is_sign_negative()) }
 }
+
+/// Whether the size of a decimal is at most that of a whole number.
+fn is_at_most(value: Decimal, most: Decimal, most_digits: u64) -> bool {
+    match short(value) {
+        // Digits behind the point only make it smaller.
+        Some((digits, _)) if digits <= most_digits => true,
+        _ => value.abs() <= most,
+    }
+}
+
+/// Everything beyond is refused, so that the product of a price and a quantity, at most 1e28, is a decimal too.
+const LARGEST_DIGITS: u64 = 100_000_000_000_000;
+const LARGEST: Decimal = of_short(LARGEST_DIGITS, 0, false);
+/// The same for money: ten times as much.
+const LARGEST_MONEY: Decimal = of_short(10 * LARGEST_DIGITS, 0, false);
 
 /// A price in quote currency, over zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,15 +90,19 @@ impl Price {
     /// # Errors
     /// [`NumberError`] unless `0 < value <= 1e14`.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
-        if value <= Decimal::ZERO {
+        if value.is_zero() || value.is_sign_negative() {
             return Err(NumberError::PriceNotPositive(value));
         }
-        if is_over(value, LARGEST) { Err(NumberError::TooLarge(value)) } else { Ok(Self(normalized(value))) }
+        if is_at_most(value, LARGEST, LARGEST_DIGITS) {
+            Ok(Self(normal(value)))
+        } else {
+            Err(NumberError::TooLarge(value))
+        }
     }
 
     /// What `qty` costs at this price.
     pub fn notional(self, qty: Qty) -> Money {
-        Money(normalized(self.0 * qty.0))
+        Money(normal(self.0 * qty.0))
     }
 }
 
@@ -97,10 +115,14 @@ impl Qty {
     /// # Errors
     /// [`NumberError`] unless `0 <= value <= 1e14`.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
-        if value < Decimal::ZERO {
+        if value.is_sign_negative() && !value.is_zero() {
             return Err(NumberError::QtyNegative(value));
         }
-        if is_over(value, LARGEST) { Err(NumberError::TooLarge(value)) } else { Ok(Self(normalized(value))) }
+        if is_at_most(value, LARGEST, LARGEST_DIGITS) {
+            Ok(Self(normal(value)))
+        } else {
+            Err(NumberError::TooLarge(value))
+        }
     }
 
     /// Whether there is nothing.
@@ -111,20 +133,14 @@ impl Qty {
     /// What is left after taking `other`; zero when that is more.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
-        if other.is_zero() {
-            self
-        } else if self <= other {
-            Self::ZERO
-        } else {
-            Self(normalized(self.0 - other.0))
-        }
+        Self(normal((self.0 - other.0).max(Decimal::ZERO)))
     }
 }
 
 impl Add for Qty {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self(normalized(self.0 + rhs.0))
+        Self(normal(self.0 + rhs.0))
     }
 }
 
@@ -137,7 +153,8 @@ impl Money {
     /// # Errors
     /// [`NumberError::TooLarge`] beyond 1e15 either way.
     pub fn new(value: Decimal) -> Result<Self, NumberError> {
-        if is_over(value, LARGEST_MONEY) { Err(NumberError::TooLarge(value)) } else { Ok(Self(normalized(value))) }
+        let is_in_range = is_at_most(value, LARGEST_MONEY, 10 * LARGEST_DIGITS);
+        if is_in_range { Ok(Self(normal(value))) } else { Err(NumberError::TooLarge(value)) }
     }
 
     /// From `f64`, rounded to 8 decimals: for marks and reports, never for the ledger.
@@ -152,13 +169,13 @@ impl Money {
     /// This amount times a plain factor, rounded half-even to 18 decimals.
     #[must_use]
     pub fn scaled(self, factor: Decimal) -> Self {
-        Self(normalized((self.0 * factor).round_dp(18)))
+        Self(normal((self.0 * factor).round_dp(18)))
     }
 
     /// Rounded half-even to `dp` decimals.
     #[must_use]
     pub fn rounded(self, dp: u32) -> Self {
-        Self(normalized(self.0.round_dp(dp)))
+        Self(normal(self.0.round_dp(dp)))
     }
 
     /// Without its sign.
@@ -176,13 +193,13 @@ impl Money {
 impl Add for Money {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self(normalized(self.0 + rhs.0))
+        Self(normal(self.0 + rhs.0))
     }
 }
 impl Sub for Money {
     type Output = Self;
     fn sub(self, rhs: Self) -> Self {
-        Self(normalized(self.0 - rhs.0))
+        Self(normal(self.0 - rhs.0))
     }
 }
 impl Neg for Money {
@@ -207,20 +224,41 @@ impl Sum for Money {
     }
 }
 
-/// The powers of ten that `f64` holds exactly.
+/// A decimal as `f64`, for marks and reports.
+pub fn decimal_to_f64(value: Decimal) -> f64 {
+    // Mantissa and scale are exact in f64 up to 2^53; beyond that the nearest value is what a report wants.
+    if let Some((digits, scale)) = short(value)
+        && let Some(power) = POWERS.get(scale as usize)
+    {
+        let size = digits as f64 / power;
+        return if value.is_sign_negative() && digits != 0 { -size } else { size };
+    }
+    let scale = i32::try_from(value.scale()).unwrap_or(0);
+    value.mantissa() as f64 / 10_f64.powi(scale)
+}
+
+/// The quotient of two decimals as `f64`, as [`decimal_to_f64`] of their division gives it: at once where it has few digits,
+/// as the mean price of a position mostly has. Zero where it cannot be.
+pub(crate) fn quotient_to_f64(value: Decimal, by: Decimal) -> f64 {
+    /// Digits that the quotient may have more than the dividend.
+    const FURTHER: u32 = 4;
+    let exact = || {
+        let ((digits, scale), (by_digits, by_scale)) = (short(value)?, short(by)?);
+        let digits = digits.checked_mul(10_u64.pow(FURTHER))?;
+        // Exact in `f64`, and so however it is written.
+        let quotient = digits.checked_div(by_digits).filter(|q| q * by_digits == digits && *q < 1 << 53)?;
+        let power = POWERS.get((scale + FURTHER).checked_sub(by_scale)? as usize)?;
+        let size = quotient as f64 / power;
+        Some(if value.is_sign_negative() == by.is_sign_negative() || quotient == 0 { size } else { -size })
+    };
+    exact().unwrap_or_else(|| value.checked_div(by).map_or(0.0, decimal_to_f64))
+}
+
+/// The powers of ten that are exact in `f64`.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
-
-/// A decimal as `f64`, for marks and reports.
-pub fn decimal_to_f64(value: Decimal) -> f64 {
-    // Digits are exact in f64 up to 2^53 and these powers up to 10^22; beyond that the nearest value is what a report wants.
-    let (digits, scale) = (value.mantissa(), value.scale());
-    let digits = i64::try_from(digits).map_or_else(|_| digits as f64, |digits| digits as f64);
-    let power = POWERS.get(scale as usize).copied();
-    digits / power.unwrap_or_else(|| 10_f64.powi(i32::try_from(scale).unwrap_or(0)))
-}
 
 macro_rules! decimal_face {
     ($name:ident) => {
@@ -300,21 +338,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_ways_agree_with_the_long_ones(
-            digits in prop_oneof![
-                -(1_i128 << 95)..(1_i128 << 95),
-                any::<i64>().prop_map(i128::from),
-                (any::<i32>(), 0..19_u32).prop_map(|(n, zeros)| i128::from(n) * 10_i128.pow(zeros)),
-            ],
-            scale in 0..=28_u32,
-        ) {
+        fn quotients_are_those_of_the_division(price in 1i64..10_000_000_000, units in 1i64..100_000_000,
+            scales in (0u32..9, 0u32..9), more in prop_oneof![Just(0i64), 0i64..1000], short in any::<bool>()) {
+            let price = Decimal::new(price, scales.0);
+            let net = Decimal::new(if short { -units } else { units }, scales.1);
+            let cost = price * net + Decimal::new(more, 3);
+            let divided = decimal_to_f64(cost / net);
+            prop_assert_eq!(quotient_to_f64(cost, net).to_bits(), divided.to_bits(), "{} / {}", cost, net);
+            let (cost, net) = (normal(cost), normal(net));
+            prop_assert_eq!(quotient_to_f64(cost, net).to_bits(), divided.to_bits(), "{} / {}", cost, net);
+        }
+
+        /// What is quick for short numbers says what is said of all.
+        #[test]
+        fn short_numbers_are_numbers(digits in any::<i64>(), zeros in 0u32..9, scale in 0u32..=28, high in 0u32..3) {
+            let digits = i128::from(digits) / 10_i128.pow(zeros) * 10_i128.pow(zeros) * i128::from(high.max(1));
             let value = Decimal::from_i128_with_scale(digits, scale);
-            prop_assert_eq!(normalized(value).serialize(), value.normalize().serialize());
-            for most in [LARGEST, LARGEST_MONEY] {
-                prop_assert_eq!(is_over(value, most), value.abs() > most);
-            }
-            let long = value.mantissa() as f64 / 10_f64.powi(i32::try_from(scale).unwrap());
-            prop_assert_eq!(decimal_to_f64(value).to_bits(), long.to_bits());
+            prop_assert_eq!(normal(value).serialize(), value.normalize().serialize());
+            let as_before = value.mantissa() as f64 / 10_f64.powi(i32::try_from(scale).unwrap());
+            prop_assert_eq!(decimal_to_f64(value).to_bits(), as_before.to_bits());
+            prop_assert_eq!(Money::new(value).is_ok(), value.abs() <= LARGEST_MONEY);
+            prop_assert_eq!(Qty::new(value).is_ok(), value >= Decimal::ZERO && value <= LARGEST);
+            prop_assert_eq!(Price::new(value).is_ok(), value > Decimal::ZERO && value <= LARGEST);
         }
     }
 

@@ -297,14 +297,6 @@ impl OrderId {
         encode("ex-", &sha256(&[symbol.as_str().as_bytes(), name.as_bytes()]))
     }
 
-    /// The id of an order that is counted and not named: `lb-` and the number. For backtests, where one number is one order
-    /// for good.
-    pub fn counted(number: u64) -> Option<Self> {
-        let mut text = ArrayString::<32>::new();
-        fmt::Write::write_fmt(&mut text, format_args!("{}{number:020}", Self::PREFIX)).ok()?;
-        text.parse().ok()
-    }
-
     /// Whether an order of this id is one of ours, of this or an earlier run.
     pub fn is_ours(&self) -> bool {
         self.as_str().starts_with(Self::PREFIX)
@@ -312,10 +304,13 @@ impl OrderId {
 }
 
 fn encode(prefix: &str, digest: &[u8; 32]) -> Result<OrderId, NameError> {
-    let mut text = String::with_capacity(32);
-    text.push_str(prefix);
-    data_encoding::BASE32_NOPAD.encode_append(&digest[..16], &mut text);
-    text.make_ascii_lowercase();
+    let mut letters = [0; 26];
+    data_encoding::BASE32_NOPAD.encode_mut(&digest[..16], &mut letters);
+    letters.make_ascii_lowercase();
+    let mut text = ArrayString::<32>::new();
+    // A prefix has three characters, and base 32 is text: both always fit.
+    let _ = text.try_push_str(prefix);
+    let _ = text.try_push_str(std::str::from_utf8(&letters).unwrap_or_default());
     text.parse()
 }
 

@@ -167,15 +167,18 @@ fn a_threshold_is_taken_where_it_is_needed_and_once() {
 fn the_strategies_of_the_model_enter_and_leave_by_its_probability() {
     let hourly = read(HOURLY);
     let plan = hourly.plan();
-    let rise = plan.nodes.iter().position(|node| *node == Node::Model(ModelValue::ProbUp)).unwrap();
-    let place = |x: f64| plan.nodes.iter().position(|node| *node == Node::Number(x)).unwrap() as u16;
-    let fall = Node::Binary(Binary::Subtract, place(1.0), rise as u16);
-    let fall = plan.nodes.iter().position(|node| *node == fall).unwrap() as u16;
+    let place = |wanted: Node| {
+        let place = plan.nodes.iter().position(|node| *node == wanted);
+        u16::try_from(place.unwrap_or_else(|| panic!("{wanted:?} is not in {plan:?}"))).unwrap()
+    };
+    let number = |x: f64| place(Node::Number(x));
+    let rise = place(Node::Model(ModelValue::ProbUp));
+    let fall = place(Node::Binary(Binary::Subtract, number(1.0), rise));
     let of = |ix: Option<u16>| plan.nodes[usize::from(ix.unwrap())];
-    assert_eq!(of(plan.long.entry), Node::Binary(Binary::GreaterEqual, rise as u16, place(0.55)));
-    assert_eq!(of(plan.short.entry), Node::Binary(Binary::GreaterEqual, fall, place(0.55)));
-    assert_eq!(of(plan.long.exit), Node::Binary(Binary::Less, rise as u16, place(0.45)));
-    assert_eq!(of(plan.short.exit), Node::Binary(Binary::Less, fall, place(0.45)));
+    assert_eq!(of(plan.long.entry), Node::Binary(Binary::GreaterEqual, rise, number(0.55)));
+    assert_eq!(of(plan.short.entry), Node::Binary(Binary::GreaterEqual, fall, number(0.55)));
+    assert_eq!(of(plan.long.exit), Node::Binary(Binary::Less, rise, number(0.45)));
+    assert_eq!(of(plan.short.exit), Node::Binary(Binary::Less, fall, number(0.45)));
     assert_eq!(plan.time_exit_bars, Some(6));
 }
 

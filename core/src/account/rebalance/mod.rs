@@ -86,6 +86,11 @@ impl Rebalancing {
         Self { last: at, made: ts, adds }
     }
 
+    /// Whether nothing of it is still to be done.
+    pub(super) const fn is_done(&self) -> bool {
+        self.adds.is_empty()
+    }
+
     /// An addition is on its way.
     pub(super) fn note_entry(&mut self, order: &Order) {
         if order.cause == (Cause::Rebalance { at: self.last }) {

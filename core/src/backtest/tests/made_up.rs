@@ -4,8 +4,8 @@ use crate::account::AccountSetup;
 use crate::account::fixtures::setup;
 use crate::backtest::{Keep, MarketPast, SymbolBars};
 use crate::domain::hash::unit_draw;
-use crate::domain::{AccountKind, Bar, Direction, Span, Timeframe, Ts};
-use crate::engine::{RawStrategy, Rule, StrategyPolicy};
+use crate::domain::{AccountKind, Bar, Span, Timeframe, Ts};
+use crate::engine::StrategyPolicy;
 use crate::fills::{PaperSetup, RawPaperSetup};
 
 pub(super) const ALL: Keep = Keep { curve: true, trips: true, executions: true };
@@ -25,6 +25,7 @@ pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
         slippage: 0.0001,
         latency: Span::from_millis(50),
         participation,
+        funding: 0.0001,
     };
     raw.try_into().unwrap()
 }
@@ -45,25 +46,32 @@ pub(super) fn walks(seed: u64, symbols: usize, count: usize, timeframe: Timefram
         };
         SymbolBars { symbol: NAMES[symbol].parse().unwrap(), bars: (0..count).filter_map(bar).collect() }
     };
-    MarketPast { timeframe, symbols: (0..symbols).map(walk).collect() }
+    MarketPast { timeframe, symbols: (0..symbols).map(walk).collect(), funding: Vec::new() }
 }
 
-pub(super) fn policy(rule: Rule, change: impl FnOnce(&mut RawStrategy)) -> StrategyPolicy {
-    let fusion = rule == Rule::Fusion;
-    let mut raw = RawStrategy {
-        name: "test".to_owned(),
-        rule,
-        fast: (!fusion).then_some(2),
-        slow: (!fusion).then_some(5),
-        threshold: fusion.then_some(0.7),
-        exit_under: fusion.then_some(0.4),
-        atr: 5,
-        stop_atr: 1.5,
-        target_atr: Some(3.0),
-        trailing_atr: Some(2.5),
-        time_exit_bars: Some(20),
-        sides: vec![Direction::Long, Direction::Short],
-    };
-    change(&mut raw);
-    raw.try_into().unwrap()
+/// Two averages that cross, with every kind of bracket; the stop stands so many average true ranges away.
+pub(super) fn crossing(stop: f64) -> StrategyPolicy {
+    let text = format!(
+        "
+policy:
+  name: test
+  entry: {{long: 'crosses_above(ema(close, 2), ema(close, 5))', short: 'crosses_below(ema(close, 2), ema(close, 5))'}}
+  bracket: {{stop: {stop} * atr(5), target: 3 * atr(5), trailing: 2.5 * atr(5), time: 20}}
+  volatility: atr(5) / close
+"
+    );
+    StrategyPolicy::from_yaml(&text).unwrap()
+}
+
+/// The side that the model is sure of.
+pub(super) fn believing() -> StrategyPolicy {
+    let text = "
+policy:
+  name: test
+  entry: {long: model.prob_up >= 0.7, short: 1 - model.prob_up >= 0.7}
+  exit: {long: model.prob_up < 0.4, short: 1 - model.prob_up < 0.4}
+  bracket: {stop: 1.5 * atr(5), target: 3 * atr(5), trailing: 2.5 * atr(5), time: 20}
+  volatility: atr(5) / close
+";
+    StrategyPolicy::from_yaml(text).unwrap()
 }

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::lockstep::{House, Left, market_of};
-use super::made_up::{ALL, START, account, paper, policy, walks};
+use super::made_up::{ALL, START, account, believing, crossing, paper, walks};
 use crate::account::AccountSetup;
 use crate::backtest::{Forecasts, Job, MarketPast, Opening, Outcome, Replay, replay, run, run_recorded};
 use crate::domain::{Frame, HaltLevel, Ix, MarketEvent, Quote, Span, Timeframe, Ts};
-use crate::engine::{Rule, StrategyPolicy};
+use crate::engine::StrategyPolicy;
 use crate::features::FeatureId;
 use crate::record::Record;
 
@@ -16,7 +16,8 @@ use crate::record::Record;
 struct Case {
     seed: u64,
     symbols: usize,
-    rule: Rule,
+    /// Whether engines ask the model.
+    asks: bool,
     /// Percent of the day's start at which everything stops.
     stop: f64,
     flatten: bool,
@@ -49,20 +50,21 @@ impl Case {
     }
 
     fn policies(&self) -> Vec<StrategyPolicy> {
-        (0..self.symbols).map(|at| policy(self.rule, |raw| raw.stop_atr = 1.0 + at as f64)).collect()
+        let policy = |at| if self.asks { believing() } else { crossing(1.0 + at as f64) };
+        (0..self.symbols).map(policy).collect()
     }
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let rule = prop_oneof![3 => Just(Rule::EmaCross), 1 => Just(Rule::Fusion)];
+    let asks = prop_oneof![3 => Just(false), 1 => Just(true)];
     let stop = prop_oneof![Just(0.5), Just(2.0), Just(50.0)];
-    let shape = (1_usize..=4, rule, stop, any::<bool>(), any::<bool>(), any::<bool>());
+    let shape = (1_usize..=4, asks, stop, any::<bool>(), any::<bool>(), any::<bool>());
     let market = (any::<u64>(), prop_oneof![Just(0.1), Just(1.0)], prop_oneof![Just(0.0), Just(0.1)], 0_usize..700);
     (shape, market).prop_map(
-        |((symbols, rule, stop, flatten, resumes, extras), (seed, participation, gaps, history))| Case {
+        |((symbols, asks, stop, flatten, resumes, extras), (seed, participation, gaps, history))| Case {
             seed,
             symbols,
-            rule,
+            asks,
             stop,
             flatten,
             resumes,
@@ -111,12 +113,12 @@ proptest! {
     }
 }
 
-fn calm(market: &MarketPast, rule: Rule) -> (AccountSetup, Vec<StrategyPolicy>) {
+fn calm(market: &MarketPast, asks: bool) -> (AccountSetup, Vec<StrategyPolicy>) {
     let symbols = market.symbols.len();
     let case = Case {
         seed: 1,
         symbols,
-        rule,
+        asks,
         stop: 0.5,
         flatten: true,
         resumes: true,
@@ -131,7 +133,7 @@ fn calm(market: &MarketPast, rule: Rule) -> (AccountSetup, Vec<StrategyPolicy>) 
 #[test]
 fn stops_of_the_day_halt_and_the_next_day_goes_on() {
     let market = walks(3, 3, 900, Timeframe::HOUR, 0.05);
-    let (setup, policies) = calm(&market, Rule::EmaCross);
+    let (setup, policies) = calm(&market, false);
     let paper = paper(3, 0.1);
     let from = Some(START + Span::HOUR.times(520));
     let job = Job {
@@ -153,7 +155,7 @@ fn stops_of_the_day_halt_and_the_next_day_goes_on() {
 #[test]
 fn an_engine_that_was_halted_for_longer_than_bars_are_kept_begins_cold() {
     let market = walks(5, 2, 4_400, Timeframe::MINUTE, 0.0);
-    let (setup, policies) = calm(&market, Rule::EmaCross);
+    let (setup, policies) = calm(&market, false);
     let paper = paper(5, 1.0);
     let job = Job {
         market: &market,
@@ -172,7 +174,7 @@ fn an_engine_that_was_halted_for_longer_than_bars_are_kept_begins_cold() {
 #[test]
 fn what_the_model_says_stands_on_record_and_is_acted_on() {
     let market = walks(7, 3, 700, Timeframe::HOUR, 0.05);
-    let (setup, policies) = calm(&market, Rule::Fusion);
+    let (setup, policies) = calm(&market, true);
     let paper = paper(7, 1.0);
     let job = Job {
         market: &market,
@@ -211,9 +213,9 @@ fn with_quotes(events: Vec<MarketEvent>) -> Vec<MarketEvent> {
 
 #[test]
 fn recorded_days_with_quotes_are_replayed_to_the_records_of_the_sequencer() {
-    for (rule, features) in [(Rule::EmaCross, FeatureId::ALL), (Rule::Fusion, &[])] {
+    for (asks, features) in [(false, FeatureId::ALL), (true, &[])] {
         let market = walks(11, 3, 900, Timeframe::HOUR, 0.05);
-        let (setup, policies) = calm(&market, rule);
+        let (setup, policies) = calm(&market, asks);
         let paper = paper(11, 0.5);
         let start = START + Span::HOUR.times(500);
         let job = Job {

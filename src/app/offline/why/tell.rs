@@ -192,6 +192,29 @@ fn terms(sizing: &Sizing, policy: &Terms) -> Vec<Term> {
         how,
         bound: sizing.bound_by == name,
     };
+    let mut terms = match sizing.terms.first().filter(|first| first.name.starts_with("policy_")) {
+        // The policy's own figure stands where the account's formula would.
+        Some(first) => vec![term(&first.name, first.notional, further_words(&first.name).to_owned())],
+        None => formula(sizing, policy).map(|(name, value, how)| term(name, value, how)).into(),
+    };
+    // Where nothing is limited there is one term. Older records name none, and were limited.
+    if sizing.terms.len() != 1 {
+        let symbol = format!("at most {} of equity in a symbol", n(policy.symbol_fraction));
+        terms.push(term("max_symbol_risk_pct", sizing.equity * policy.symbol_fraction, symbol));
+        terms.push(term("max_position_usd", policy.max_position, "at most that in a position".to_owned()));
+    }
+    terms.extend(further(sizing, &terms));
+    if !terms.iter().any(|term| term.bound) {
+        terms.push(term(&sizing.bound_by, sizing.notional, "what bound".to_owned()));
+    }
+    let least = format!("the smallest of them; min_position_usd is {}", n(policy.min_position));
+    terms.push(term("notional", sizing.notional, least));
+    terms
+}
+
+/// The account's own formula, step by step.
+fn formula(sizing: &Sizing, policy: &Terms) -> [(&'static str, f64, String); 3] {
+    let n = words::number;
     let kelly = if !policy.is_kelly {
         "fixed fractional: the whole of it".to_owned()
     } else if sizing.with_probability {
@@ -205,24 +228,11 @@ fn terms(sizing: &Sizing, policy: &Terms) -> Vec<Term> {
         n(policy.risk_per_trade),
         n(sizing.volatility)
     );
-    let mut terms = vec![
-        term("base", sizing.base, base),
-        term("kelly", sizing.kelly, kelly),
-        term("risk_per_trade", sizing.base * sizing.kelly, "base x kelly".to_owned()),
-        term(
-            "max_symbol_risk_pct",
-            sizing.equity * policy.symbol_fraction,
-            format!("at most {} of equity in a symbol", n(policy.symbol_fraction)),
-        ),
-        term("max_position_usd", policy.max_position, "at most that in a position".to_owned()),
-    ];
-    terms.extend(further(sizing, &terms));
-    if !terms.iter().any(|term| term.bound) {
-        terms.push(term(&sizing.bound_by, sizing.notional, "what bound".to_owned()));
-    }
-    let least = format!("the smallest of them; min_position_usd is {}", n(policy.min_position));
-    terms.push(term("notional", sizing.notional, least));
-    terms
+    [
+        ("base", sizing.base, base),
+        ("kelly", sizing.kelly, kelly),
+        ("risk_per_trade", sizing.base * sizing.kelly, "base x kelly".to_owned()),
+    ]
 }
 
 /// Terms on record that are not reckoned above.
@@ -240,6 +250,9 @@ fn further(sizing: &Sizing, known: &[Term]) -> Vec<Term> {
 
 fn further_words(name: &str) -> &'static str {
     match name {
+        "policy_units" => "base units that the policy asks for, at the dearer of the decision's price and the last one",
+        "policy_notional" => "the amount that the policy asks for",
+        "policy_equity" => "the fraction of equity that the policy asks for",
         "max_order_usd" => "at most that in one order",
         "available" => "capital that is neither in positions nor reserved, less both sides' costs",
         _ => "on record",
