@@ -168,7 +168,8 @@ pub fn write(dir: &Path, report: &Report<'_>) -> Result<Written, ReportError> {
 pub fn equity_picture(report: &Report<'_>, theme: Theme) -> Picture {
     let outcome = report.outcome;
     let equity = shape::line(&outcome.curve, |point| point.equity);
-    let drawdown = shape::drawdown(&outcome.curve, outcome.initial_equity.to_f64());
+    let drawdown =
+        shape::drawdown(&outcome.curve, outcome.initial_equity.to_f64(), report.summary.returns.returns_basis);
     let pane = |label: String, share, unit, ink, points| Pane {
         lines: vec![Line { name: label.clone(), ink, points, is_filled: true }],
         label,

@@ -16,7 +16,7 @@ const REGULAR: &[u8] = include_bytes!("fonts/Roboto-Regular.ttf");
 const MEDIUM: &[u8] = include_bytes!("fonts/Roboto-Medium.ttf");
 const FAMILY: &str = "levibot-roboto";
 /// Drawn this many times larger both ways, then four pixels averaged to one.
-const OVER: usize = 2;
+const OVER: u32 = 2;
 /// A line is drawn once at each of these places of the large canvas. Thick paths of plotters end corners in points that
 /// reach far beyond the values: a drawdown would seem to be over zero.
 const BRUSH: [(i32, i32); 4] = [(0, 0), (0, 1), (1, 0), (1, 1)];
@@ -204,14 +204,14 @@ impl Picture {
         if !(SIDE.contains(&width) && SIDE.contains(&height)) {
             return Err(PictureError::Size { width, height });
         }
-        let (wide, high) = (width as usize * OVER, height as usize * OVER);
+        let (wide, high) = ((width * OVER) as usize, (height * OVER) as usize);
         let mut pixels = vec![0; wide * high * 3];
         self.draw(&mut pixels)?;
         encode(&averaged(&pixels, wide), width, height)
     }
 
     fn draw(&self, pixels: &mut [u8]) -> Result<(), PictureError> {
-        let size = (self.width * OVER as u32, self.height * OVER as u32);
+        let size = (self.width * OVER, self.height * OVER);
         let backend = BitMapBackend::with_buffer_and_format(pixels, size).map_err(drawing)?;
         let mut canvas = Canvas { backend, colours: self.theme.colours() };
         let (width, height) = (f64::from(self.width), f64::from(self.height));
@@ -272,7 +272,7 @@ fn drawing(error: impl std::fmt::Display) -> PictureError {
 /// A place of the finished picture on the large canvas.
 #[expect(clippy::cast_possible_truncation, reason = "a canvas is 8000 pixels wide at most, and a cast saturates")]
 fn large((x, y): (f64, f64)) -> (i32, i32) {
-    ((x * OVER as f64).round() as i32, (y * OVER as f64).round() as i32)
+    ((x * f64::from(OVER)).round() as i32, (y * f64::from(OVER)).round() as i32)
 }
 
 impl Canvas<'_> {
@@ -287,7 +287,7 @@ impl Canvas<'_> {
         }
         let style = if words.is_bold { FontStyle::Bold } else { FontStyle::Normal };
         let colour = if words.is_soft { self.colours.soft } else { self.colours.ink };
-        let font = (FAMILY, words.size * OVER as f64, style).into_font();
+        let font = (FAMILY, words.size * f64::from(OVER), style).into_font();
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(words.at, VPos::Center));
         self.backend.draw_text(text, &style, large(at)).map_err(drawing)
     }
@@ -307,7 +307,7 @@ impl Canvas<'_> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels of a pane, zero or more")]
         let most = ((area.bottom - area.top) / 45.0).clamp(3.0, 7.0) as usize;
         let marks = axis.marks(most);
-        let rule = ShapeStyle::from(&self.colours.rule).stroke_width(OVER as u32);
+        let rule = ShapeStyle::from(&self.colours.rule).stroke_width(OVER);
         for value in &marks.values {
             let y = area.bottom - axis.place(*value) * (area.bottom - area.top);
             self.stroke((area.left, y), (area.right, y), rule)?;
@@ -356,7 +356,7 @@ impl Canvas<'_> {
         }
         let style = ShapeStyle::from(&colour);
         if let [only] = points[..] {
-            return self.backend.draw_circle(large(only), 4 * OVER as u32, &style.filled(), true).map_err(drawing);
+            return self.backend.draw_circle(large(only), 4 * OVER, &style.filled(), true).map_err(drawing);
         }
         let brush: &[(i32, i32)] = if line.ink == Ink::Guide { &BRUSH[..2] } else { &BRUSH };
         for (dx, dy) in brush {
@@ -370,9 +370,9 @@ impl Canvas<'_> {
         if !(span.0.is_finite() && span.1.is_finite()) {
             return Ok(());
         }
-        for (secs, text) in time_marks(span, 8) {
+        for (secs, text) in time_marks(span, 12) {
             let x = area.left + time.place(secs) * (area.right - area.left);
-            let style = ShapeStyle::from(&self.colours.rule).stroke_width(OVER as u32);
+            let style = ShapeStyle::from(&self.colours.rule).stroke_width(OVER);
             self.stroke((x, area.top), (x, area.top + 5.0), style)?;
             self.text(&text, Words::BELOW, (x.clamp(area.left, area.right - 16.0), area.top + 17.0))?;
         }
@@ -382,10 +382,10 @@ impl Canvas<'_> {
 
 /// Every square of pixels as one.
 fn averaged(pixels: &[u8], wide: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(pixels.len() / (OVER * OVER));
-    for rows in pixels.chunks_exact(wide * 3 * OVER) {
+    let mut out = Vec::with_capacity(pixels.len() / 4);
+    for rows in pixels.chunks_exact(wide * 6) {
         let (upper, lower) = rows.split_at(wide * 3);
-        for (upper, lower) in upper.chunks_exact(3 * OVER).zip(lower.chunks_exact(3 * OVER)) {
+        for (upper, lower) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
             let (Some((a, b)), Some((c, d))) = (upper.split_at_checked(3), lower.split_at_checked(3)) else { continue };
             let sums = a.iter().zip(b).zip(c.iter().zip(d));
             out.extend(sums.map(|((a, b), (c, d))| {

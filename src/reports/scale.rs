@@ -36,7 +36,11 @@ impl Axis {
     pub(super) fn linear((low, high): (f64, f64)) -> Self {
         let (low, high) = if low.is_finite() && high.is_finite() { (low.min(high), low.max(high)) } else { (0.0, 1.0) };
         let least = (low.abs().max(high.abs()) * 1e-9).max(1e-12);
-        let pad = if high - low > least { 0.0 } else { (low.abs() * 0.01).max(least) };
+        let pad = match high - low > least {
+            true => 0.0,
+            false if low.abs() > least => low.abs() * 0.01,
+            false => 0.01,
+        };
         Self { low: low - pad, high: high + pad, steps: Steps::Linear }
     }
 
@@ -188,12 +192,8 @@ pub(super) fn moment(secs: f64) -> Ts {
 
 #[expect(clippy::cast_possible_truncation, reason = "a cast from f64 saturates; a day outside the calendar is none")]
 fn civil(secs: f64) -> Option<Date> {
-    civil_of_day((secs / DAY_SECS).floor() as i64)
-}
-
-/// The date of a day counted from the epoch; `None` outside the calendar (years -9999 to 9999).
-pub(super) fn civil_of_day(day: i64) -> Option<Date> {
-    date(1970, 1, 1).checked_add(jiff::Span::new().try_days(day).ok()?).ok()
+    let days = jiff::Span::new().try_days((secs / DAY_SECS).floor() as i64).ok()?;
+    date(1970, 1, 1).checked_add(days).ok()
 }
 
 /// Days from the epoch to a date.

@@ -1,11 +1,6 @@
-//! What is drawn of a curve: fewer points with every spike, drawdowns, returns of days and months, histograms.
+//! What is drawn of a curve: fewer points with every spike, drawdowns, histograms.
 
-use std::collections::BTreeMap;
-
-use levibot_core::backtest::Point;
-use levibot_core::domain::Ts;
-
-use super::scale::civil_of_day;
+use levibot_core::backtest::{Point, ReturnsBasis};
 
 /// The same line with at most two points a column: the lowest and the highest of each, in their order, so that no spike is
 /// lost; the first and the last stay. Points are by time, oldest first; what is not finite is left out.
@@ -18,11 +13,12 @@ pub(super) fn thin(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     let width = (last - first) / columns.max(2) as f64;
     let mut out = Vec::with_capacity(2 * columns + 2);
     let mut column = Column::default();
-    let mut border = first + width;
+    let mut number = 0.0;
     for point in finite() {
-        if point.0 >= border {
+        let of_point = ((point.0 - first) / width).floor().min(columns.max(2) as f64 - 1.0);
+        if of_point > number {
             column.leave(&mut out);
-            border = first + (((point.0 - first) / width).floor() + 1.0) * width;
+            number = of_point;
         }
         column.take(point);
     }
@@ -74,49 +70,16 @@ pub(super) fn line(curve: &[Point], value: impl Fn(&Point) -> f64) -> Vec<(f64, 
     curve.iter().map(|point| (point.ts.secs_f64(), value(point))).collect()
 }
 
-/// How far equity was below its highest so far, a fraction, zero or less; `initial` counts as seen.
-pub(super) fn drawdown(curve: &[Point], initial: f64) -> Vec<(f64, f64)> {
+/// How far equity was below its highest so far, zero or less: a fraction of that, or of `initial` where returns are taken on
+/// the first equity. `initial` counts as seen.
+pub(super) fn drawdown(curve: &[Point], initial: f64, basis: ReturnsBasis) -> Vec<(f64, f64)> {
     let mut peak = initial;
     let below = |point: &Point| {
         peak = peak.max(point.equity);
-        (point.ts.secs_f64(), if peak > 0.0 { point.equity / peak - 1.0 } else { 0.0 })
+        let whole = if basis == ReturnsBasis::InitialEquity { initial } else { peak };
+        (point.ts.secs_f64(), if whole > 0.0 { (point.equity - peak) / whole } else { 0.0 })
     };
     curve.iter().map(below).collect()
-}
-
-/// Equity at the end of each UTC day that has a frame. A frame that closes at midnight belongs to the day before.
-fn day_ends(curve: &[Point]) -> Vec<(i64, f64)> {
-    let mut ends: Vec<(i64, f64)> = Vec::new();
-    for point in curve {
-        let day = Ts::from_nanos(point.ts.nanos().saturating_sub(1)).day();
-        match ends.last_mut() {
-            Some((last, equity)) if *last == day => *equity = point.equity,
-            _ => ends.push((day, point.equity)),
-        }
-    }
-    ends
-}
-
-/// Returns from one end to the next, the first from `initial`. What starts without worth has no return.
-fn returns<K>(ends: impl IntoIterator<Item = (K, f64)>, initial: f64) -> Vec<(K, f64)> {
-    let mut before = initial;
-    let of = |(key, equity): (K, f64)| {
-        let start = std::mem::replace(&mut before, equity);
-        (start > 0.0).then(|| (key, equity / start - 1.0))
-    };
-    ends.into_iter().filter_map(of).collect()
-}
-
-/// Returns of UTC days that have frames, oldest first.
-pub(super) fn daily_returns(curve: &[Point], initial: f64) -> Vec<f64> {
-    returns(day_ends(curve), initial).into_iter().map(|(_, value)| value).collect()
-}
-
-/// Returns of calendar months (year, month 1 to 12), UTC, oldest first.
-pub(super) fn monthly_returns(curve: &[Point], initial: f64) -> Vec<((i16, i8), f64)> {
-    let month = |(day, equity)| civil_of_day(day).map(|date| ((date.year(), date.month()), equity));
-    let months: BTreeMap<(i16, i8), f64> = day_ends(curve).into_iter().filter_map(month).collect();
-    returns(months, initial)
 }
 
 /// A histogram: bins of equal width, and what lay outside is in the first and the last one.

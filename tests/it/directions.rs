@@ -46,8 +46,10 @@ const CORE_ROOMS: [(&str, &[&str]); 20] = [
     ("driver", &["domain", "record", "alerts", "account", "engine", "features", "fills", "simulator"]),
 ];
 
-/// The rooms of the daemon that a face may name besides itself: people reach everything through `control`.
-const FACES: [(&str, &[&str]); 3] = [("http", &["control"]), ("cli", &["control", "backtest"]), ("control", &[])];
+/// The rooms of the daemon that a face may name besides itself: people reach everything through `control`. `reports` is
+/// shown figures of the core, and knows nothing of the daemon.
+const FACES: [(&str, &[&str]); 4] =
+    [("http", &["control"]), ("cli", &["control", "backtest"]), ("control", &[]), ("reports", &[])];
 
 /// A word that may stand in some files only.
 struct Word {
@@ -59,7 +61,7 @@ struct Word {
     why: &'static str,
 }
 
-const WORDS: [Word; 26] = [
+const WORDS: [Word; 27] = [
     core("std::time", &[], "time is an input of the core"),
     core("std::env", &[], "the core reads no environment"),
     core("std::fs", &["core/src/files/"], "only `files` opens files"),
@@ -79,6 +81,7 @@ const WORDS: [Word; 26] = [
     daemon("reqwest", &["src/telemetry/alerts/"], "only channels of alerts speak HTTP to others"),
     daemon("clap::", &["src/cli/", "src/main.rs"], "only the command line parses arguments"),
     daemon("prometheus::", &["src/telemetry/"], "only `telemetry` knows how metrics are kept"),
+    daemon("plotters", &["src/reports/"], "only `reports` draws"),
     daemon("do_send", &[], "it ignores the bound of the mailbox"),
     daemon("println!", &[], "output goes through a writer or the log"),
     model("tch::", &["model/src/tft/"], "only `tft` speaks to libtorch"),

@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_blocks_is_that_of_the_paper() {
-        // For an autoregression the best length is known: (2 a / (1 - a^2))^(2/3) * n^(1/3), in table 1 of Patton, Politis &
-        // White 2009 too. Estimates vary a lot; their median is near.
+    fn the_length_of_blocks_is_that_of_the_formula() {
+        // For an autoregression G and g(0) are known and with them the best length: (2 a / (1 - a^2))^(2/3) * n^(1/3).
+        // Estimates vary a lot; their median is near.
         for (slope, len) in [(0.7, 2_000), (0.5, 2_000), (-0.4, 2_000)] {
             let mut found: Vec<f64> = (0..41).map(|seed| block_length(&autoregression(slope, len, seed))).collect();
             found.sort_unstable_by(f64::total_cmp);

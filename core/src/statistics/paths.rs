@@ -35,6 +35,9 @@ pub struct Paths {
 /// Monte Carlo of the order of gains. It takes them as exchangeable: where gains and losses come in runs, the true
 /// drawdowns are deeper than these. `None` without gains or draws, or where a figure is not finite.
 pub fn paths(gains: &[f64], setup: &PathSetup) -> Option<Paths> {
+    if gains.is_empty() || setup.draws == 0 || !gains.iter().all(|gain| gain.is_finite()) {
+        return None;
+    }
     let mut order = gains.to_vec();
     let (mut depths, mut ends, mut ruined) = (Vec::new(), Vec::new(), 0_u32);
     for round in 0..setup.draws {
@@ -54,9 +57,6 @@ pub fn paths(gains: &[f64], setup: &PathSetup) -> Option<Paths> {
         depths.push(depth);
         ends.push(end);
         ruined += u32::from(lowest <= setup.ruin_level);
-    }
-    if gains.is_empty() || setup.draws == 0 {
-        return None;
     }
     Some(Paths {
         max_drawdown: Quantiles::of(depths)?,

@@ -55,7 +55,7 @@ pub struct Placement {
 }
 
 /// Most positions that are placed, over all draws; but no fewer draws than [`DRAWS_MIN`], if so many are asked for.
-const PLACED_MAX: usize = 5_000_000;
+const PLACED_MAX: usize = 2_000_000;
 /// See [`PLACED_MAX`].
 const DRAWS_MIN: usize = 200;
 
@@ -71,8 +71,8 @@ const DRAWS_MIN: usize = 200;
 /// Everything is valued by closes, what was observed too: fills inside a bar, costs and funding do not take part. Exits that follow
 /// the price (stops, targets) tie the length of a position to its gain; lengths being kept, the test is then approximate.
 ///
-/// Where all draws together would place more than five million positions, fewer are made, but 200 at least. `None` without positions or draws, or where a gain is not
-/// finite.
+/// Where all draws together would place more than two million positions, fewer are made, but 200 at least. `None` without
+/// positions or draws, or where a gain is not finite.
 pub fn placement_test(markets: &[Placed<'_>], seed: u64, draws: u32) -> Option<Placement> {
     let trips: usize = markets.iter().map(|market| market.held.len()).sum();
     let observed: f64 = markets.iter().map(Placed::observed).sum();

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::super::scale::{Axis, span_of};
 use super::super::words::{count, number, percent, signed, signed_percent};
 use super::super::{Figures, Report, Sweep, Window};
-use super::html::{Table, Width, bar, cell, coloured, note, section};
+use super::html::{Table, Width, cell, coloured, note, section};
 use super::plot::{Plot, Unit, key};
 use super::{day, or_none};
 
 /// Runs of a sweep that the page lists; all are in the JSON.
-const ROWS_MAX: usize = 40;
+const ROWS_MAX: usize = 25;
 /// Cells of a heat map; of more, none is drawn.
 const CELLS_MAX: usize = 10_000;
 /// Names along a side of a heat map.
@@ -133,7 +133,6 @@ pub(super) fn windows(report: &Report<'_>) -> String {
     if windows.is_empty() {
         return String::new();
     }
-    let most = windows.iter().map(|window| window.test.net_pnl.abs()).fold(0.0, f64::max);
     let heads = [
         "traded",
         "chosen on",
@@ -144,7 +143,6 @@ pub(super) fn windows(report: &Report<'_>) -> String {
         report.currency,
         "max drawdown",
         "trades",
-        "",
     ];
     let mut table = Table::new(&heads);
     for window in windows {
@@ -156,7 +154,6 @@ pub(super) fn windows(report: &Report<'_>) -> String {
             cell(or_none(window.train.sharpe, two)),
         ];
         cells.extend(figures(&window.test));
-        cells.push(bar(window.test.net_pnl, most));
         table.row(&cells);
     }
     let earned = windows.iter().filter(|window| window.test.net_pnl > 0.0).count();

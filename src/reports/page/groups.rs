@@ -38,7 +38,7 @@ pub(super) fn costs(report: &Report<'_>) -> String {
             Some(&signed(to - from, if span.1 - span.0 >= 1_000.0 { 0 } else { 2 })),
         );
     }
-    let shares = [("Fees", costs.fees_share), ("slippage", costs.slippage_share), ("funding", costs.funding_share)];
+    let shares = [("fees", costs.fees_share), ("slippage", costs.slippage_share), ("funding", costs.funding_share)];
     let words: Vec<String> =
         shares.iter().filter_map(|(name, share)| share.map(|share| format!("{name} {}", percent(share, 1)))).collect();
     let text = if words.is_empty() {
@@ -93,16 +93,18 @@ fn group(title: &str, groups: &[Group]) -> String {
         return String::new();
     }
     let most = groups.iter().map(|group| group.net.abs()).fold(0.0, f64::max);
-    let mut table = Table::new(&["", "trades", "win rate", "mean", "95 % of the mean", "net", ""]);
+    let digits = if most >= 1_000.0 { 0 } else { 2 };
+    let money = |value: f64| signed(value, digits);
+    let mut table = Table::new(&["", "trades", "wins", "mean", "its interval", "net", ""]);
     for one in groups {
-        let bounds = one.mean_bounds.map(|b| format!("{} to {}", signed(b.low, 2), signed(b.high, 2)));
+        let bounds = one.mean_bounds.map(|b| format!("{} to {}", money(b.low), money(b.high)));
         table.row(&[
             cell(one.key.replace('_', " ")),
             cell(count(one.trades as u64)),
             cell(or_none(one.win_rate, |rate| percent(rate, 1))),
-            cell(or_none(one.mean, |mean| signed(mean, 2))),
+            cell(or_none(one.mean, money)),
             cell(bounds.unwrap_or_default()),
-            coloured(&signed(one.net, 2), one.net),
+            coloured(&money(one.net), one.net),
             bar(one.net, most),
         ]);
     }

@@ -12,21 +12,17 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(heads: &[&str]) -> Self {
-        Self::with_class("", heads)
-    }
-
-    /// Names and what they are: words on both sides.
-    pub(super) fn of_words() -> Self {
-        Self { out: "<div class=\"scroll\"><table class=\"words\"><tbody>".to_owned() }
-    }
-
-    fn with_class(class: &str, heads: &[&str]) -> Self {
-        let mut out = format!("<div class=\"scroll\"><table{class}><thead><tr>");
+        let mut out = "<div class=\"scroll\"><table><thead><tr>".to_owned();
         for head in heads {
             let _ = write!(out, "<th scope=\"col\">{}</th>", escape(head));
         }
         out.push_str("</tr></thead><tbody>");
         Self { out }
+    }
+
+    /// Names and what they are: words on both sides.
+    pub(super) fn of_words() -> Self {
+        Self { out: "<div class=\"scroll\"><table class=\"words\"><tbody>".to_owned() }
     }
 
     /// A row of [`cell`]s.
@@ -50,6 +46,11 @@ impl Table {
 
 pub(super) fn cell(text: impl AsRef<str>) -> String {
     format!("<td>{}</td>", escape(text.as_ref()))
+}
+
+/// A cell with a sentence.
+pub(super) fn said(text: &str) -> String {
+    format!("<td class=\"said\">{}</td>", escape(text))
 }
 
 /// A cell whose colour says gain or loss.

@@ -6,7 +6,7 @@ use levibot_core::statistics::Quantiles;
 use super::super::Report;
 use super::super::scale::{Axis, span_of};
 use super::super::words::{count, number, percent, signed, signed_percent};
-use super::html::{Table, Width, cell, note, section};
+use super::html::{Table, Width, cell, note, said, section};
 use super::plot::{Plot, Unit};
 use super::{ends, or_none};
 
@@ -79,14 +79,9 @@ pub(super) fn chance(report: &Report<'_>) -> String {
     }
     let two = |value: f64| number(value, 2);
     let one_percent = |value: f64| percent(value, 1);
-    let mut table = Table::new(&["", "value", "interval", "what it says"]);
+    let mut table = Table::new(&["", "value", "interval", ""]);
     let mut row = |name: &str, value: String, interval: String, words: &str| {
-        table.row(&[
-            cell(name),
-            cell(value),
-            cell(interval),
-            format!("<td style=\"text-align:left;white-space:normal\">{}</td>", super::escape(words)),
-        ]);
+        table.row(&[cell(name), cell(value), cell(interval), said(words)]);
     };
     let intervals = summary.intervals;
     let within =

@@ -67,8 +67,13 @@ pub(super) fn one_line(report: &Report<'_>) -> String {
     )
 }
 
+/// The ends of an interval; a unit at the end is written once.
 fn ends(interval: Interval, write: impl Fn(f64) -> String) -> String {
-    format!("{} to {}", write(interval.low), write(interval.high))
+    between(&write(interval.low), &write(interval.high))
+}
+
+fn between(low: &str, high: &str) -> String {
+    format!("{} to {high}", low.strip_suffix(" %").unwrap_or(low))
 }
 
 /// The page.
@@ -99,29 +104,22 @@ pub(super) fn page(report: &Report<'_>) -> String {
         escape(&verdict.reasons)
     );
     out += &headline(report);
-    out += "<div class=\"grid\">\n";
-    let parts = [
-        over_time::equity,
-        luck::chance,
-        over_time::months,
-        over_time::exposure,
-        spread::distributions,
-        groups::costs,
-        luck::orders,
-        groups::trades,
-        over_time::drawdowns,
-        groups::breakdowns,
-        choice::windows,
-        choice::sweep,
-        trips::trips,
-        groups::account,
-        about::policy,
-        about::settings,
-        about::data,
-    ];
-    parts.iter().for_each(|part| out += &part(report));
+    let whole = [over_time::equity, luck::chance, over_time::months, over_time::exposure];
+    whole.iter().for_each(|part| out += &part(report));
+    out += &columns(&[
+        spread::distributions(report),
+        groups::costs(report),
+        luck::orders(report),
+        groups::trades(report),
+        over_time::drawdowns(report),
+        groups::breakdowns(report),
+    ]);
+    let whole = [choice::windows, choice::sweep, trips::trips, about::policy];
+    whole.iter().for_each(|part| out += &part(report));
+    out += &columns(&[groups::account(report), about::settings(report)]);
+    out += &about::data(report);
     out += &format!(
-        "</div>\n<footer>levibot {} · {} bars in {}, {} bars a second · times are UTC · a year has 365 days</footer>\n\
+        "<footer>levibot {} · {} bars in {}, {} bars a second · times are UTC · a year has 365 days</footer>\n\
          </main></body></html>\n",
         escape(report.build),
         count(outcome.bars),
@@ -129,6 +127,11 @@ pub(super) fn page(report: &Report<'_>) -> String {
         number(outcome.bars as f64 / report.seconds, 0),
     );
     out
+}
+
+/// Parts beside each other where there is room.
+fn columns(parts: &[String]) -> String {
+    format!("<div class=\"columns\">\n{}</div>\n", parts.concat())
 }
 
 fn figure(name: &str, value: &str, class: Option<&str>, more: &str) -> String {
@@ -144,7 +147,8 @@ fn figure(name: &str, value: &str, class: Option<&str>, more: &str) -> String {
 /// Figures that are looked at first, each with how sure it is.
 fn headline(report: &Report<'_>) -> String {
     let (summary, outcome) = (report.summary, report.outcome);
-    let level = summary.intervals.map(|all| percent(all.confidence, 0)).unwrap_or_default();
+    // Without a bootstrap the level is not told, and bounds of shares are there all the same.
+    let level = summary.intervals.map_or_else(|| "interval".to_owned(), |all| percent(all.confidence, 0));
     let within = |interval: Option<Interval>, write: &dyn Fn(f64) -> String| {
         interval
             .map_or_else(|| "no interval: too little data".to_owned(), |one| format!("{level}: {}", ends(one, write)))
@@ -179,19 +183,19 @@ fn headline(report: &Report<'_>) -> String {
             &within(intervals.and_then(|all| all.sharpe), &two),
         ),
         figure(
-            "true Sharpe over 0 (PSR)",
+            "PSR: Sharpe over 0",
             &or_none(chance.probabilistic_sharpe, one_percent),
             None,
-            "probability, if nothing else was tried",
+            "probability, one trial",
         ),
     ];
     if let Some(deflated) = chance.deflated {
         let more = format!("probability, of {} tried", count(u64::from(deflated.trials.count)));
-        out.push(figure("after all trials (DSR)", &or_none(deflated.probability, one_percent), None, &more));
+        out.push(figure("DSR: after all trials", &or_none(deflated.probability, one_percent), None, &more));
     }
     if let Some(overfitting) = report.sweep.and_then(|sweep| sweep.overfitting.as_ref()) {
-        let more = "that the best of the sweep is luck";
-        out.push(figure("overfitting (PBO)", &one_percent(overfitting.pbo), None, more));
+        let more = "probability, by the sweep";
+        out.push(figure("PBO: overfitting", &one_percent(overfitting.pbo), None, more));
     }
     out.extend([
         figure(
@@ -218,14 +222,14 @@ fn headline(report: &Report<'_>) -> String {
             None,
             &trades
                 .win_rate_bounds
-                .map(|b| format!("95 %: {} to {}", one_percent(b.low), one_percent(b.high)))
+                .map(|b| format!("{level}: {}", between(&one_percent(b.low), &one_percent(b.high))))
                 .unwrap_or_default(),
         ),
         figure(
             "profit factor",
             &or_none(trades.profit_factor, two),
             None,
-            &format!("wins / losses; payoff {}", or_none(trades.payoff, two)),
+            &format!("payoff {}", or_none(trades.payoff, two)),
         ),
         figure(
             &format!("costs, {}", report.currency),

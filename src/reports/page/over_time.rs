@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use levibot_core::backtest::ReturnsBasis;
+
 use super::super::scale::{Axis, Steps, span_of};
 use super::super::words::{duration, number, percent, signed};
 use super::super::{Report, shape};
 use super::html::{Table, Width, cell, note, section, tinted};
 use super::plot::{Plot, Unit, key};
-use super::{minute, range};
+use super::{day, range};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -20,20 +22,19 @@ pub(super) fn equity(report: &Report<'_>) -> String {
     let line = shape::line(&outcome.curve, |point| point.equity);
     let span = span_of(line.iter().map(|point| point.1).chain([initial]));
     let up = Axis::new(Steps::fitting(span), span).padded(0.03);
-    let below = shape::drawdown(&outcome.curve, initial);
+    let below = shape::drawdown(&outcome.curve, initial, report.summary.returns.returns_basis);
     let deepest = span_of(below.iter().map(|point| point.1));
     let ends = line.first().zip(line.last()).map(|(first, last)| (first.0, last.0)).unwrap_or_default();
     let label = format!("Equity, {}", range(outcome.from, outcome.to));
-    let body =
-        Plot::over_time(&line, up)
-            .rules(Unit::Plain, 6)
-            .stroke("guide", (ends.0, initial), (ends.1, initial))
-            .area("a", &line)
-            .finish(&label, &format!("equity at the close of each frame, {}", report.currency), "", 19.0)
-            + &Plot::over_time(&below, Axis::linear((deepest.0, 0.0)))
-                .rules(Unit::Percent, 4)
-                .area("bad", &below)
-                .finish("Drawdown over time", "drawdown from the highest equity so far", "time, UTC", 9.0);
+    let body = Plot::over_time(&line, up)
+        .rules(Unit::Plain, 6)
+        .stroke("guide", (ends.0, initial), (ends.1, initial))
+        .area("a", &line)
+        .finish(&label, &format!("equity at the close of each frame, {}", report.currency), "", 19.0)
+        + &Plot::over_time(&below, Axis::linear((deepest.0.min(-0.001), 0.0)))
+            .rules(Unit::Percent, 4)
+            .area("bad", &below)
+            .finish("Drawdown over time", "drawdown from the highest equity so far", "time, UTC", 9.0);
     section("Equity and drawdown", Width::Wide, &body)
 }
 
@@ -47,7 +48,7 @@ pub(super) fn months(report: &Report<'_>) -> String {
     for month in months {
         years.entry(month.year).or_default().insert(month.month, month.change);
     }
-    let compounds = report.summary.returns.returns_basis == levibot_core::backtest::ReturnsBasis::Equity;
+    let compounds = report.summary.returns.returns_basis == ReturnsBasis::Equity;
     let heads: Vec<&str> = [""].into_iter().chain(MONTHS).chain(["year"]).collect();
     let mut table = Table::new(&heads);
     for (year, of_year) in &years {
@@ -80,8 +81,8 @@ pub(super) fn exposure(report: &Report<'_>) -> String {
     }
     let body = Plot::over_time(&gross, Axis::linear(span).padded(0.03))
         .rules(Unit::Plain, 4)
+        .line("b thin", &net)
         .area("c", &gross)
-        .line("b", &net)
         .finish("Exposure over time", "exposure, multiples of equity", "time, UTC", 10.0)
         + &key(&[("c", "gross: all positions"), ("b", "net: long less short")]);
     section("Exposure", Width::Wide, &body)
@@ -94,10 +95,10 @@ pub(super) fn drawdowns(report: &Report<'_>) -> String {
     let mut table = Table::new(&["peak", "depth", "trough", "reached again", "length"]);
     for one in &drawdowns.deepest {
         table.row(&[
-            cell(minute(one.begin)),
+            cell(day(one.begin)),
             cell(percent(one.depth, 2)),
-            cell(minute(one.trough)),
-            cell(one.recovery.map_or_else(|| "never".to_owned(), minute)),
+            cell(day(one.trough)),
+            cell(one.recovery.map_or_else(|| "never".to_owned(), day)),
             cell(duration(one.seconds)),
         ]);
     }

@@ -19,7 +19,6 @@ const MANY: usize = 6;
 pub(super) enum Unit {
     Plain,
     Percent,
-    Seconds,
 }
 
 impl Unit {
@@ -27,7 +26,6 @@ impl Unit {
         match self {
             Self::Plain => words::mark(value, apart),
             Self::Percent => words::percent_mark(value, apart),
-            Self::Seconds => words::duration(value),
         }
     }
 }
@@ -55,7 +53,7 @@ impl Plot {
         let span = span_of(points.iter().map(|point| point.0));
         let mut plot = Self::new(Axis::linear(span), up);
         if span.0.is_finite() {
-            for (secs, text) in time_marks(span, 9) {
+            for (secs, text) in time_marks(span, 13) {
                 plot.mark_across(secs, &escape(&text));
             }
         }

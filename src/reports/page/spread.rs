@@ -1,8 +1,10 @@
 //! How results are spread.
 
+use levibot_core::backtest::{Extreme, Period, ReturnsBasis, periods};
+
 use super::super::Report;
 use super::super::scale::Axis;
-use super::super::shape::{Histogram, daily_returns, histogram};
+use super::super::shape::{Histogram, histogram};
 use super::super::words::{count, duration, percent, signed, signed_percent};
 use super::html::{Width, note, section};
 use super::plot::{Plot, Unit};
@@ -11,19 +13,31 @@ const BINS: usize = 41;
 
 pub(super) fn distributions(report: &Report<'_>) -> String {
     let outcome = report.outcome;
-    let days = daily_returns(&outcome.curve, outcome.initial_equity.to_f64());
+    let on_initial = report.summary.returns.returns_basis == ReturnsBasis::InitialEquity;
+    let returns = periods(outcome, on_initial);
+    let of_what = match returns.about.period {
+        Period::Day => "return of a UTC day",
+        Period::Bar => "return of a bar",
+    };
     let closed = || outcome.trips.iter().filter(|trip| trip.left.is_some());
     let results: Vec<f64> = closed().map(|trip| trip.net).collect();
     let held: Vec<f64> =
         closed().filter_map(|trip| Some((trip.left?.secs_f64() - trip.entered.secs_f64()).max(0.0))).collect();
+    // In the unit that the longest ones ask for, so that marks are round.
+    let longest = held.iter().copied().fold(0.0, f64::max);
+    let (unit, unit_name) = [(86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")]
+        .into_iter()
+        .find(|(unit, _)| longest >= 3.0 * unit)
+        .unwrap_or((1.0, "seconds"));
+    let held: Vec<f64> = held.iter().map(|secs| secs / unit).collect();
     let percent_of = |value: f64| signed_percent(value, 2);
     let money = |value: f64| signed(value, 2);
     let extremes = &report.summary.extremes;
-    let named = |name: &str, one: Option<levibot_core::backtest::Extreme>| {
+    let named = |name: &str, one: Option<Extreme>| {
         one.map(|one| format!("{name} {} ({})", signed_percent(one.change, 2), super::day(one.start)))
     };
     let of_days: Vec<String> =
-        [named("best", extremes.best_day), named("worst", extremes.worst_day)].into_iter().flatten().collect();
+        [named("best day", extremes.best_day), named("worst day", extremes.worst_day)].into_iter().flatten().collect();
     let about = report.summary.skewness.zip(report.summary.kurtosis).map(|(skewness, kurtosis)| {
         format!("skewness {}, kurtosis {} (normal: 3)", signed(skewness, 2), super::number(kurtosis, 2))
     });
@@ -39,15 +53,15 @@ pub(super) fn distributions(report: &Report<'_>) -> String {
     let of_held = trades.holding_seconds.as_ref().map(|held| {
         format!("median {}, nine of ten from {} to {}", duration(held.p50), duration(held.p05), duration(held.p95))
     });
-    chart("Days", &days, true, Unit::Percent, "return of a UTC day", &percent_of, &of_days)
+    chart("Returns", &returns.values, true, Unit::Percent, of_what, &percent_of, &of_days)
         + &chart("Trades", &results, true, Unit::Plain, "net result of a trade, quote currency", &money, &of_trades)
         + &chart(
             "Holding times",
             &held,
             false,
-            Unit::Seconds,
-            "time from the first fill to the last",
-            &duration,
+            Unit::Plain,
+            &format!("{unit_name} from the first fill to the last"),
+            &|value| duration(value * unit),
             &of_held.unwrap_or_default(),
         )
 }
@@ -92,11 +106,11 @@ fn chart(
         String::new()
     } else {
         format!(
-            "{} further out are counted in the outermost bars ({}). ",
+            ". {} further out in the outermost bars ({})",
             count(*beyond),
             percent(*beyond as f64 / values.len() as f64, 1)
         )
     };
     let label = format!("Histogram: {across}, {} values", values.len());
-    section(title, Width::Half, &(plot.finish(&label, "how many", across, 12.0) + &note(&(outside + text))))
+    section(title, Width::Half, &(plot.finish(&label, "how many", across, 12.0) + &note(&(text.to_owned() + &outside))))
 }

@@ -8,7 +8,7 @@ use super::html::{Table, Width, cell, coloured, note, section};
 use super::minute;
 
 /// Trades shown from the beginning and from the end.
-const SHOWN: usize = 50;
+const SHOWN: usize = 30;
 
 pub(super) fn trips(report: &Report<'_>) -> String {
     let trips = &report.outcome.trips;
