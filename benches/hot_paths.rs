@@ -13,7 +13,7 @@ use levibot_core::domain::hash::unit_draw;
 use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::*;
 use levibot_core::driver::{EngineInput, Input, Output, Pace, Sequencer, VenueCommand};
-use levibot_core::engine::{Core, EngineAction, EngineSetup, RawStrategy, Rule};
+use levibot_core::engine::{Core, EngineAction, EngineSetup, StrategyPolicy};
 use levibot_core::fills::{PaperAccount, PaperSetup, PaperVenue, RawPaperSetup};
 use levibot_core::record::Record;
 
@@ -75,21 +75,14 @@ fn venue() -> PaperVenue {
 }
 
 fn core(ix: Ix) -> Core {
-    let raw = RawStrategy {
-        name: "bench".to_owned(),
-        rule: Rule::EmaCross,
-        fast: Some(5),
-        slow: Some(20),
-        threshold: None,
-        exit_under: None,
-        atr: 14,
-        stop_atr: 2.0,
-        target_atr: Some(4.0),
-        trailing_atr: None,
-        time_exit_bars: Some(48),
-        sides: vec![Direction::Long, Direction::Short],
-    };
-    Core::new(EngineSetup::new(ix, Timeframe::MINUTE, raw.try_into().unwrap()))
+    let text = "
+policy:
+  name: bench
+  entry: {long: 'crosses_above(ema(close, 5), ema(close, 20))', short: 'crosses_below(ema(close, 5), ema(close, 20))'}
+  bracket: {stop: 2 * atr(14), target: 4 * atr(14), time: 48}
+  volatility: atr(14) / close
+";
+    Core::new(EngineSetup::new(ix, Timeframe::MINUTE, StrategyPolicy::from_yaml(text).unwrap()))
 }
 
 fn account(now: Ts) -> Account {

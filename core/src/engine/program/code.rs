@@ -28,11 +28,10 @@ pub(super) struct Values {
     pub(super) closed: Ts,
 }
 
-/// Equal bits are equal values.
+/// What was worked out last is no part of what a program is: it is worked out anew before it is read.
 impl PartialEq for Values {
-    fn eq(&self, other: &Self) -> bool {
-        let bits = |values: &Self| values.slots.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-        self.closed == other.closed && bits(self) == bits(other)
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 

@@ -192,8 +192,6 @@ fn draws(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Draw>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn a_program_wants_what_its_plan_means(
         numbers in draws(1..12),
