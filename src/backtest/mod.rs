@@ -92,10 +92,14 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let load_seconds = (clock::monotonic_now() - began).secs_f64();
 
     let policies = policies(request, config.as_ref(), &market)?;
+    if let Some(asking) = policies.iter().find(|policy| policy.asks_model()) {
+        let remedy = "take a policy of rules, or replay this one with `levibot run --config config/replay.toml`";
+        let reason = "it asks the fusion model, which backtests do not do";
+        return Err(BacktestError::value("--policy", asking.name(), reason, remedy));
+    }
     let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies)?;
     let on_initial = setup.unlimited && policies.iter().all(policy::has_fixed_size);
-    let ground =
-        Ground { market: &market, setup: &setup, paper: &paper, policies: &policies, forecasts: None, on_initial };
+    let ground = Ground { market: &market, setup: &setup, paper: &paper, policies: &policies, on_initial };
     let seed = paper.seed();
     let bar = progress(request.quiet);
     let how = How { threads, objective: request.objective, stop: &stop, bar: &bar };

@@ -48,6 +48,5 @@ pub(super) fn of(
             seed: paper.seed(),
         },
         instruments,
-        in_sample: false,
     }
 }

@@ -113,8 +113,6 @@ pub struct Settings {
     pub costs: CostView,
     /// Trading rules by symbol.
     pub instruments: BTreeMap<Symbol, RulesView>,
-    /// Whether the model was asked about bars that it has learnt from.
-    pub in_sample: bool,
 }
 
 /// A policy.

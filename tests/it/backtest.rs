@@ -298,6 +298,10 @@ fn what_is_wrong_is_told_with_what_to_do_about_it() {
     missing(&["backtest", "--data", "nowhere", "--policy", CROSS], &["nowhere"]);
     missing(&["backtest", "--data", "prices", "--policy", "nowhere.yaml"], &["nowhere.yaml", "--policy"]);
     missing(&["backtest", "--data", "prices"], &["--policy"]);
+    let asking = POLICY.replace("crosses_above(quick, steady)", "model.prob_up > 0.6");
+    bench.home.write("asking.yaml", &asking);
+    let args = ["backtest", "--data", "prices", "--policy", "asking.yaml"];
+    missing(&args, &["--policy", "fusion model", "levibot run"]);
 }
 
 #[test]
