@@ -92,16 +92,16 @@ impl<'a> Keys<'a> {
     /// Of a map with these keys.
     fn of(tree: &'a Tree, path: &str, known: &[&'static str]) -> Result<Self, Fault> {
         let keys = Self::any(tree, path)?;
-        for (key, _) in keys.pairs.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            let reason = format!("there is no key {}", quoted(&key.text));
-            let remedy = if key.text.contains([')', '(', ',']) {
-                "put an expression with a comma in quotes".to_owned()
-            } else {
-                suggestion(&key.text, known.iter().copied(), &format!("there are {}", known.join(", ")))
-            };
-            return Err(Fault::new(key.at.clone(), reason, remedy).under(path));
-        }
-        Ok(keys)
+        let Some((key, _)) = keys.pairs.iter().find(|(key, _)| !known.contains(&key.text.as_str())) else {
+            return Ok(keys);
+        };
+        let reason = format!("there is no key {}", quoted(&key.text));
+        let remedy = if key.text.contains([')', '(', ',']) {
+            "put an expression with a comma in quotes".to_owned()
+        } else {
+            suggestion(&key.text, known.iter().copied(), &format!("there are {}", known.join(", ")))
+        };
+        Err(Fault::new(key.at.clone(), reason, remedy).under(path))
     }
 
     fn path(&self, key: &str) -> String {

@@ -188,9 +188,11 @@ impl<'a> Parser<'a> {
     fn closed(&mut self, open: &Range<usize>) -> Parsed {
         match self.take() {
             (Token::Close, at) => Ok(at),
-            (Token::End, _) => {
-                Err(Fault::new(open.clone(), "this parenthesis is never closed", "write `)` where it ends"))
-            }
+            (Token::End, _) => Err(Fault::new(
+                open.clone(),
+                "this parenthesis is never closed",
+                "write `)` where it ends, and put an expression with a comma in quotes",
+            )),
             (_, at) => Err(Fault::new(at, "`)` is missing before this", "close the parenthesis, or write an operator")),
         }
     }

@@ -20,8 +20,6 @@ pub(super) struct TooMany;
 pub(super) struct Graph {
     nodes: Vec<Node>,
     known: BTreeMap<Key, NodeIx>,
-    /// Whether a node is made of what no history holds: the model's word or the position.
-    passing: Vec<bool>,
 }
 
 /// What makes two nodes one: kind, part and operands or bits.
@@ -75,10 +73,7 @@ impl Graph {
             return Ok(*ix);
         }
         let ix = NodeIx::try_from(self.nodes.len()).ok().filter(|ix| usize::from(*ix) < NODES_MAX).ok_or(TooMany)?;
-        let leaf = matches!(node, Node::Model(_) | Node::Position(_));
-        let passing = leaf || operands(&node).into_iter().flatten().any(|ix| self.is_passing(ix));
         self.nodes.push(node);
-        self.passing.push(passing);
         self.known.insert(key, ix);
         Ok(ix)
     }
@@ -86,11 +81,6 @@ impl Graph {
     /// The place of the ensemble's threshold.
     pub(super) fn threshold(&mut self) -> Result<NodeIx, TooMany> {
         self.put(Node::Number(THRESHOLD))
-    }
-
-    /// Whether a node depends on what no history holds.
-    pub(super) fn is_passing(&self, ix: NodeIx) -> bool {
-        self.passing.get(usize::from(ix)).copied().unwrap_or(false)
     }
 
     /// The number that a node always is.
@@ -136,6 +126,30 @@ impl Graph {
     /// The nodes that the roots need, numbered by the roots alone: the same values give the same list, in whatever order
     /// and under whatever names they were put in. `roots` are renumbered.
     pub(super) fn finish(&self, threshold: f64, roots: &mut [&mut NodeIx]) -> Vec<Node> {
+        self.with_threshold(threshold, roots).numbered(roots)
+    }
+
+    /// The same with the ensemble's threshold where it stood; values that are equal now are merged.
+    fn with_threshold(&self, threshold: f64, roots: &mut [&mut NodeIx]) -> Self {
+        let mut graph = Self::default();
+        let mut to: Vec<NodeIx> = Vec::with_capacity(self.nodes.len());
+        let at = |to: &[NodeIx], ix: NodeIx| to.get(usize::from(ix)).copied().unwrap_or(0);
+        for node in &self.nodes {
+            let [a, b] = operands(node).map(|ix| ix.map_or(0, |ix| at(&to, ix)));
+            let node = match *node {
+                Node::Number(x) if x.is_nan() => Node::Number(threshold),
+                node => moved(node, a, b),
+            };
+            // There are no more of them than there were.
+            to.push(graph.put(node).unwrap_or(0));
+        }
+        for root in roots {
+            **root = at(&to, **root);
+        }
+        graph
+    }
+
+    fn numbered(&self, roots: &mut [&mut NodeIx]) -> Vec<Node> {
         let mut list = Vec::new();
         let mut moved_to: Vec<Option<NodeIx>> = vec![None; self.nodes.len()];
         let place = |moved_to: &[Option<NodeIx>], ix: NodeIx| moved_to.get(usize::from(ix)).copied().flatten();
@@ -155,16 +169,12 @@ impl Graph {
                     continue;
                 }
                 let [a, b] = operands(&node).map(|ix| ix.and_then(|ix| place(&moved_to, ix)).unwrap_or(0));
-                let node = match node {
-                    Node::Number(x) if x.is_nan() => Node::Number(threshold),
-                    node => moved(node, a, b),
-                };
                 // The list is no longer than that of the graph, whose places fit.
                 let to = NodeIx::try_from(list.len()).unwrap_or(NodeIx::MAX);
                 if let Some(slot) = moved_to.get_mut(usize::from(ix)) {
                     *slot = Some(to);
                 }
-                list.push(node);
+                list.push(moved(node, a, b));
             }
             **root = place(&moved_to, **root).unwrap_or(0);
         }

@@ -16,6 +16,7 @@ pub mod names;
 mod parameter;
 pub mod plan;
 mod resolve;
+mod schema;
 mod strategy;
 mod tree;
 mod warm_up;
@@ -23,4 +24,12 @@ mod warm_up;
 pub use error::{Mistake, StrategyError};
 pub use parameter::Parameter;
 pub use plan::Plan;
+pub use schema::schema;
 pub use strategy::StrategyPolicy;
+
+#[cfg(test)]
+mod mistakes_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;

@@ -311,10 +311,6 @@ fn of_two(graph: &mut Graph, binary: Binary, left: &Value, right: &Value, at: &R
     if binary == Binary::Divide && graph.constant(right.ix) == Some(0.0) {
         return Err(Fault::new(right.at.clone(), "this is 0, and nothing is divided by it", "write another divisor"));
     }
-    if matches!(binary, Binary::CrossesAbove | Binary::CrossesBelow) {
-        remembered(graph, left)?;
-        remembered(graph, right)?;
-    }
     let ix = graph.binary(binary, left.ix, right.ix).map_err(too_many(at))?;
     // Both were finite: what is not now overflowed.
     if graph.constant(left.ix).is_some() && graph.constant(right.ix).is_some() {
@@ -326,21 +322,11 @@ fn of_two(graph: &mut Graph, binary: Binary, left: &Value, right: &Value, at: &R
     Ok((ix, gives))
 }
 
-/// Memories are filled from history, which knows no positions and no words of the model.
-fn remembered(graph: &Graph, value: &Value) -> Result<(), Fault> {
-    if !graph.is_passing(value.ix) {
-        return Ok(());
-    }
-    let reason = "values of the model and of the position have no past that could be looked back on";
-    Err(Fault::new(value.at.clone(), reason, "compare the value of this bar alone"))
-}
-
 fn call(graph: &mut Graph, function: &Function, arguments: &[Value], at: &Range<usize>) -> Stepped {
     let put = |graph: &mut Graph, node| graph.put(node).map_err(too_many(at));
     match (function.action, arguments) {
         (Action::Rolling(rolling), [source, length]) => {
             wanted(source, Kind::Number)?;
-            remembered(graph, source)?;
             let bars = length_of(graph, length)?;
             Ok((put(graph, Node::Rolling(rolling, source.ix, bars))?, function.kind))
         }

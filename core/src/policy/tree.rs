@@ -72,7 +72,7 @@ impl Scalar {
             return Some(start + at..start + last + c.len_utf8());
         }
         // Behind the last character.
-        let (at, c) = inked().last()?;
+        let (at, c) = inked().next_back()?;
         Some(start + at + c.len_utf8()..start + at + c.len_utf8())
     }
 }

@@ -20,7 +20,6 @@ pub(super) fn warm_up_bars(plan: &Plan) -> usize {
                 of(source).max(1) + length as usize - usize::from(!looks_back(rolling))
             }
             Node::Indicator(Indicator::Atr, length) => length as usize + 1,
-            // Two bars at least: the first one has no predecessor.
             Node::Indicator(Indicator::Adx, length) => 2 * length as usize,
             Node::Unary(_, a) => of(a),
             Node::Binary(Binary::CrossesAbove | Binary::CrossesBelow, a, b) => of(a).max(of(b)).max(1) + 1,
