@@ -110,8 +110,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn drawn_points_are_different_and_follow_the_seed(points in 1_u64..500, share in 0.0..1.0_f64, seed: u64) {
-            let count = ((points as f64 * share) as u64).clamp(1, points);
+        fn drawn_points_are_different_and_follow_the_seed(points in 1_u64..500, share in 0_u64..=100, seed: u64) {
+            let count = (points * share / 100).clamp(1, points);
             let drawn = draw(points, count, seed);
             prop_assert_eq!(drawn.len() as u64, count);
             prop_assert!(drawn.is_sorted_by(|a, b| a < b) && drawn.iter().all(|n| *n < points));
