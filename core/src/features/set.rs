@@ -41,10 +41,14 @@ impl FeatureSet {
     }
 
     /// Takes the next closed bar, which has passed [`Bar::check`], and the context of its frame.
+    #[inline]
     pub fn update(&mut self, bar: &Bar, context: &Context) {
-        if self.ids.is_empty() {
-            return;
+        if !self.ids.is_empty() {
+            self.compute(bar, context);
         }
+    }
+
+    fn compute(&mut self, bar: &Bar, context: &Context) {
         self.parts.update(bar);
         self.seen = self.seen.saturating_add(1);
         let warm = self.is_warm();

@@ -40,12 +40,12 @@ impl Values {
         Self { slots: slots.into_boxed_slice(), closed: Ts::EPOCH }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, slot: Slot) -> f64 {
         self.slots.get(slot as usize).copied().unwrap_or(f64::NAN)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&mut self, slot: Slot, x: f64) {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = x;
@@ -53,7 +53,7 @@ impl Values {
     }
 
     /// The values of the bar, in the order of their slots.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_bar(&mut self, bar: [f64; 5]) {
         if let Some(head) = self.slots.first_chunk_mut() {
             *head = bar;
@@ -156,6 +156,10 @@ pub(super) struct Code {
     pub(super) volatility: Slot,
     pub(super) asks_model: bool,
     pub(super) reads_position: bool,
+    /// Whether the model, the position or a memory over them must be seen to first.
+    pub(super) is_late: bool,
+    /// Whether it leaves anything by itself.
+    pub(super) has_exits: bool,
     /// Bars after which all that is required is warm.
     pub(super) ready_bars: u32,
     /// Bars after which all is.

@@ -367,6 +367,8 @@ impl Compiler<'_> {
             volatility: self.known(plan.volatility).early,
             asks_model: plan.asks_model(),
             reads_position: self.reads_position,
+            has_exits: plan.long.exit.is_some() || plan.short.exit.is_some(),
+            is_late: plan.asks_model() || self.reads_position || !self.late.wires.is_empty(),
             ready_bars: self.known.iter().enumerate().map(ready).max().unwrap_or(0),
             warm_bars: self.known.iter().map(|known| known.ready).max().unwrap_or(0),
             bar: self.bar.wires.into(),
@@ -430,14 +432,12 @@ const fn rolling_kind(rolling: Rolling, bars: u32) -> (Kind, usize, u32) {
     }
 }
 
-const fn regime_ready(value: RegimeValue) -> u32 {
+fn regime_ready(value: RegimeValue) -> u32 {
     let bars = match value {
         RegimeValue::Up | RegimeValue::Down | RegimeValue::Range => Classifier::TREND_WARM_UP,
         RegimeValue::Calm | RegimeValue::Wild => Classifier::ACTIVITY_WARM_UP,
     };
-    #[expect(clippy::cast_possible_truncation, reason = "some hundreds of bars")]
-    let bars = bars as u32;
-    bars
+    u32::try_from(bars).unwrap_or(u32::MAX)
 }
 
 // The slots of these values stand side by side, in the order of their variants.

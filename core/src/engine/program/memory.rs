@@ -50,56 +50,49 @@ pub(super) struct Delay {
 /// How two values stood at the last two bars.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Cross {
-    before: Standing,
-    now: Standing,
+    before: u8,
+    now: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-enum Standing {
-    #[default]
-    Unknown,
-    Under,
-    Equal,
-    Over,
-}
-
-impl Standing {
-    #[inline]
-    fn of(a: f64, b: f64) -> Self {
-        if !(a.is_finite() && b.is_finite()) {
-            Self::Unknown
-        } else if a > b {
-            Self::Over
-        } else if a < b {
-            Self::Under
-        } else {
-            Self::Equal
-        }
-    }
-}
+/// The one was not known, or the other, or their difference is not finite; then under, equal and over follow.
+const UNKNOWN_STANDING: u8 = 0;
 
 impl Cross {
-    #[inline]
+    #[inline(always)]
     fn update(&mut self, a: f64, b: f64) {
+        let apart = a - b;
+        let standing = 1 + u8::from(apart >= 0.0) + u8::from(apart > 0.0);
         self.before = self.now;
-        self.now = Standing::of(a, b);
+        self.now = if apart.is_finite() { standing } else { UNKNOWN_STANDING };
     }
 
     const fn is_known(self) -> bool {
-        !matches!((self.before, self.now), (Standing::Unknown, _) | (_, Standing::Unknown))
+        self.before != UNKNOWN_STANDING && self.now != UNKNOWN_STANDING
     }
 
-    #[inline]
-    const fn above(self) -> f64 {
-        let crossed = matches!((self.before, self.now), (Standing::Under | Standing::Equal, Standing::Over));
-        if crossed { 1.0 } else { 0.0 }
+    /// Whether the one was at or under the other before and is over it now; NaN where that is not known.
+    #[inline(always)]
+    fn above(self) -> f64 {
+        known(&ABOVE, self)
     }
 
-    #[inline]
-    const fn below(self) -> f64 {
-        let crossed = matches!((self.before, self.now), (Standing::Over | Standing::Equal, Standing::Under));
-        if crossed { 1.0 } else { 0.0 }
+    /// Whether the one was at or over the other before and is under it now; NaN where that is not known.
+    #[inline(always)]
+    fn below(self) -> f64 {
+        known(&BELOW, self)
     }
+}
+
+const NAN: f64 = f64::NAN;
+/// By how it stood before, then by how it stands now.
+static ABOVE: [[f64; 4]; 4] = [[NAN; 4], [NAN, 0.0, 0.0, 1.0], [NAN, 0.0, 0.0, 1.0], [NAN, 0.0, 0.0, 0.0]];
+static BELOW: [[f64; 4]; 4] = [[NAN; 4], [NAN, 0.0, 0.0, 0.0], [NAN, 1.0, 0.0, 0.0], [NAN, 1.0, 0.0, 0.0]];
+
+/// Numbers are looked up instead of told apart: a cross comes by surprise, and a branch that is guessed wrong costs more
+/// than all else here.
+#[inline(always)]
+fn known(table: &[[f64; 4]; 4], Cross { before, now }: Cross) -> f64 {
+    table[usize::from(before & 3)][usize::from(now & 3)]
 }
 
 impl Memories {
@@ -134,11 +127,14 @@ impl Delay {
 }
 
 impl Values {
-    #[inline]
+    /// Writes the `nth` answer of a wire.
+    #[inline(always)]
     fn put(&mut self, wire: &Wire, nth: usize, is_warm: bool, x: f64) {
         let (Some(out), Some(early)) = (wire.out.get(nth), wire.early.get(nth)) else { return };
         self.set(*out, if is_warm { x } else { f64::NAN });
-        self.set(*early, x);
+        if *early != NOWHERE {
+            self.set(*early, x);
+        }
     }
 }
 
@@ -151,7 +147,7 @@ impl Wire {
 impl Memory {
     /// Takes the values of this bar. One that is not finite is left out of averages, extremes and indices, which then
     /// stay as they were.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&mut self, wire: &Wire, values: &mut Values) {
         let x = values.get(wire.a);
         match self {
@@ -167,17 +163,23 @@ impl Memory {
             }
             Self::Cross(cross) => {
                 cross.update(x, values.get(wire.b));
-                values.put(wire, 0, cross.is_known(), cross.above());
-                values.put(wire, 1, cross.is_known(), cross.below());
+                let [above, below, _] = wire.out;
+                values.set(above, cross.above());
+                values.set(below, cross.below());
+            }
+            Self::Atr(atr) => {
+                atr.update(&bar_of(values));
+                values.put(wire, 0, atr.is_warm(), atr.value());
             }
             _ => self.step_further(x, wire, values),
         }
     }
 
     /// The less common ones.
+    #[inline(never)]
     fn step_further(&mut self, x: f64, wire: &Wire, values: &mut Values) {
         match self {
-            Self::Plain | Self::Ema(_) | Self::Cross(_) => {}
+            Self::Plain | Self::Ema(_) | Self::Cross(_) | Self::Atr(_) => {}
             Self::Window(window) => spread(window, x, wire, values),
             Self::Highest(max) => {
                 if x.is_finite() {
@@ -201,10 +203,6 @@ impl Memory {
                     rsi.update(x);
                 }
                 values.put(wire, 0, rsi.is_warm(), rsi.value());
-            }
-            Self::Atr(atr) => {
-                atr.update(&bar_of(values));
-                values.put(wire, 0, atr.is_warm(), atr.value());
             }
             Self::Adx(adx) => {
                 adx.update(&bar_of(values));

@@ -117,22 +117,10 @@ impl Program {
     /// A plan that asks the model wants nothing without a sound forecast.
     #[inline]
     pub fn decide(&mut self, scene: &Scene<'_>) -> Option<Intent> {
-        if self.code.asks_model {
-            let forecast = scene.forecast.filter(|forecast| forecast.is_sound())?;
-            self.values.set(MODEL, forecast.prob_up);
-            self.values.set(MODEL + 1, forecast.confidence());
-        }
-        if self.code.reads_position {
-            self.see(scene);
-        }
-        let Self { code, memories, values } = self;
-        for (memory, wire) in memories.late.iter_mut().zip(&code.late) {
-            memory.step(wire, values);
-        }
-        let mut late = memories.late.iter().zip(&code.late);
-        if !memories.is_warm || !late.all(|(memory, wire)| !wire.is_required || memory.is_warm()) {
+        if self.code.is_late && !self.see(scene) || !self.memories.is_warm {
             return None;
         }
+        let Self { code, values, .. } = self;
         run(&code.conditions, values);
         let (long, short) = (values.holds(code.long.entry), values.holds(code.short.entry));
         if long != short {
@@ -142,7 +130,7 @@ impl Program {
                 return Some(intent);
             }
         }
-        self.leaves(scene.position).then_some(Intent::Exit)
+        (self.code.has_exits && self.leaves(scene.position)).then_some(Intent::Exit)
     }
 
     fn leaves(&self, position: Option<&PositionView>) -> bool {
@@ -196,14 +184,30 @@ impl Program {
         })
     }
 
-    /// Takes over what the account says; nothing is known before it has spoken.
-    fn see(&mut self, scene: &Scene<'_>) {
-        let seen = scene.position.map_or([f64::NAN; 4], |position| {
-            let is = |direction| if position.direction == direction { 1.0 } else { 0.0 };
-            let gain = position.direction.map_or(0.0, |side| side.sign() * (scene.close / position.entry_price - 1.0));
-            [is(Some(Direction::Long)), is(Some(Direction::Short)), is(None), gain]
-        });
-        (POSITION..).zip(seen).for_each(|(slot, x)| self.values.set(slot, x));
+    /// Takes over what the model and the account say, and tells whether all is known that must be. Nothing is known of the
+    /// position before the account has spoken.
+    fn see(&mut self, scene: &Scene<'_>) -> bool {
+        let Self { code, memories, values } = self;
+        if code.asks_model {
+            let Some(forecast) = scene.forecast.filter(|forecast| forecast.is_sound()) else { return false };
+            values.set(MODEL, forecast.prob_up);
+            values.set(MODEL + 1, forecast.confidence());
+        }
+        if code.reads_position {
+            let seen = scene.position.map_or([f64::NAN; 4], |position| {
+                let is = |direction| if position.direction == direction { 1.0 } else { 0.0 };
+                let gain = |side: Direction| side.sign() * (scene.close / position.entry_price - 1.0);
+                let gain = position.direction.map_or(0.0, gain);
+                [is(Some(Direction::Long)), is(Some(Direction::Short)), is(None), gain]
+            });
+            (POSITION..).zip(seen).for_each(|(slot, x)| values.set(slot, x));
+        }
+        let mut all = true;
+        for (memory, wire) in memories.late.iter_mut().zip(&code.late) {
+            memory.step(wire, values);
+            all &= !wire.is_required || memory.is_warm();
+        }
+        all
     }
 
     /// The number of bars to prime it with, so that all its values are known on the next one, the volatility among them.
