@@ -208,7 +208,7 @@ impl<'a> House<'a> {
             prob_up,
             quantiles: None,
         };
-        let forecast = (question.features % 7 != 0).then_some(forecast);
+        let forecast = (!question.features.is_multiple_of(7)).then_some(forecast);
         if let Some(forecast) = forecast {
             self.left.forecasts.symbols[question.instrument.at()].push((question.bar, forecast));
         }

@@ -1,5 +1,7 @@
 //! The crossing of two averages, reckoned without any core: decimals, a loop, and nothing else.
 
+use std::cmp::Ordering;
+
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
@@ -64,14 +66,14 @@ fn reckon(bars: &[Bar], fast: usize, slow: usize) -> (Vec<Plain>, Decimal) {
     let mut above: Option<bool> = None;
     for (at, next) in bars.iter().enumerate().skip(1) {
         let (Some(quick), Some(steady)) = (quick[at - 1], steady[at - 1]) else { continue };
-        if quick == steady {
+        let Some(over) = quick.partial_cmp(&steady).filter(|order| order.is_ne()).map(Ordering::is_gt) else {
             continue;
-        }
-        let turned = above.replace(quick > steady).is_some_and(|before| before != (quick > steady));
+        };
+        let turned = above.replace(over).is_some_and(|before| before != over);
         if !turned {
             continue;
         }
-        let side = if quick > steady { Side::Buy } else { Side::Sell };
+        let side = if over { Side::Buy } else { Side::Sell };
         let sign = if side == Side::Buy { 1 } else { -1 };
         let price = filled(next.open, side);
         // The position is closed, and another one opened.
@@ -147,5 +149,5 @@ fn one_position_follows_the_other() {
         assert_eq!(pair[0].left, Some(pair[1].entered));
         assert_ne!(pair[0].direction, pair[1].direction);
     }
-    assert_eq!(outcome.fills as usize, 2 * outcome.trips.len() - 1);
+    assert_eq!(outcome.fills, 2 * outcome.trips.len() as u64 - 1);
 }
