@@ -53,6 +53,7 @@ const fn length(what: &'static str, found: usize, instruments: usize) -> Result<
 }
 
 /// A bar as the cores rely on it: sound, and over before the `next` one begins.
+#[inline]
 pub(super) fn bar(
     series: &[SymbolBars],
     at: usize,
@@ -60,14 +61,13 @@ pub(super) fn bar(
     next: Option<&Bar>,
     timeframe: Timeframe,
 ) -> Result<(), BacktestError> {
+    let in_order = next.is_none_or(|next| next.open_ts >= bar.close_ts(timeframe));
+    if in_order && bar.is_sound() {
+        return Ok(());
+    }
     let Some(symbol) = series.get(at).map(|one| one.symbol) else { return Ok(()) };
-    if let Err(source) = bar.check() {
-        return Err(BacktestError::Unsound { symbol, open: bar.open_ts, source });
-    }
-    match next.filter(|next| next.open_ts < bar.close_ts(timeframe)) {
-        Some(next) => Err(BacktestError::BarOrder { symbol, open: next.open_ts }),
-        None => Ok(()),
-    }
+    bar.check().map_err(|source| BacktestError::Unsound { symbol, open: bar.open_ts, source })?;
+    next.map_or(Ok(()), |next| Err(BacktestError::BarOrder { symbol, open: next.open_ts }))
 }
 
 /// The bars of a frame as they come from elsewhere.

@@ -71,11 +71,12 @@ pub(super) struct Floor<'a, S> {
     now: Ts,
     needs_context: bool,
     actions: Actions<Action>,
+    /// Reports that the account has not been told of, and where each batch of them ends.
     reports: Actions<Report>,
-    commands: VecDeque<Command>,
-    /// Reports that the account has not been told of, and how many belong together.
-    told: VecDeque<Report>,
-    batches: VecDeque<usize>,
+    ends: VecDeque<usize>,
+    /// The memory of reports that were told.
+    spare: Actions<Report>,
+    commands: Vec<Command>,
     asked: Vec<(usize, Ts, Option<Forecast>)>,
     decisions: Vec<Decision>,
 }
@@ -97,9 +98,9 @@ impl<'a, S: Sink> Floor<'a, S> {
             needs_context,
             actions: asked,
             reports: Actions::new(),
-            commands: VecDeque::new(),
-            told: VecDeque::new(),
-            batches: VecDeque::new(),
+            ends: VecDeque::new(),
+            spare: Actions::new(),
+            commands: Vec::new(),
             asked: Vec::new(),
             decisions: Vec::new(),
         };
@@ -110,6 +111,11 @@ impl<'a, S: Sink> Floor<'a, S> {
     /// Whether the view across symbols is of any use.
     pub(super) const fn needs_context(&self) -> bool {
         self.needs_context
+    }
+
+    /// Makes room for so many frames.
+    pub(super) fn expect(&mut self, frames: usize) {
+        self.tally.expect(frames);
     }
 
     /// Begins: `history` is what engines and account know of the past, by instrument, oldest first; `notes` are put on
@@ -240,10 +246,10 @@ impl<'a, S: Sink> Floor<'a, S> {
             self.tally.on_action(&action, self.now, |at| self.seats.get(at).map(Seat::regime).unwrap_or_default());
             match action {
                 Action::Record(record) => self.sink.take(self.now, record),
-                Action::Submit(order) => self.commands.push_back(Command::Submit(order)),
-                Action::Cancel(id) => self.commands.push_back(Command::Cancel(id)),
-                Action::Query(id) => self.commands.push_back(Command::Query(id)),
-                Action::Reconcile => self.commands.push_back(Command::Reconcile),
+                Action::Submit(order) => self.commands.push(Command::Submit(order)),
+                Action::Cancel(id) => self.commands.push(Command::Cancel(id)),
+                Action::Query(id) => self.commands.push(Command::Query(id)),
+                Action::Reconcile => self.commands.push(Command::Reconcile),
                 Action::Position(view) => {
                     if let Some(seat) = self.seats.get_mut(view.instrument.at()) {
                         seat.tell_position(&view);
@@ -266,39 +272,60 @@ impl<'a, S: Sink> Floor<'a, S> {
     }
 
     fn work_off(&mut self, mut met: Met<'_>) {
-        self.collect();
+        self.end_batch();
         loop {
-            while let Some(command) = self.commands.pop_front() {
-                self.command(command);
-                self.collect();
+            self.carry_to_venue();
+            if self.reports.is_empty() {
+                return;
             }
-            let Some(count) = self.batches.pop_front() else { return };
-            for _ in 0..count {
-                let Some(report) = self.told.pop_front() else { return };
-                self.count(&report, met);
-                self.account.report(&report, self.now, &mut self.actions);
-                self.carry_out();
-            }
+            let told = std::mem::replace(&mut self.reports, std::mem::take(&mut self.spare));
+            let told = self.tell(told, met);
+            self.spare = told;
             met = Met::AsReported;
         }
     }
 
-    fn command(&mut self, command: Command) {
-        let Self { venue, reports, now, .. } = self;
-        match command {
-            Command::Submit(order) => venue.submit(order, *now, reports),
-            Command::Cancel(id) => venue.cancel(id, *now, reports),
-            Command::Query(id) => venue.tell_of(id, *now, reports),
-            Command::Reconcile => venue.tell_all(*now, reports),
+    /// Tells the account batch by batch. What a batch makes it ask for is carried out behind it, and answered after all that
+    /// is here already.
+    fn tell(&mut self, mut told: Actions<Report>, mut met: Met<'_>) -> Actions<Report> {
+        let (mut at, mut left) = (0, self.ends.len());
+        while let Some(end) = (left > 0).then(|| self.ends.pop_front()).flatten() {
+            left -= 1;
+            for report in told.as_slice().get(at..end).unwrap_or_default() {
+                self.count(report, met);
+                self.account.report(report, self.now, &mut self.actions);
+                self.carry_out();
+            }
+            (at, met) = (end, Met::AsReported);
+            self.carry_to_venue();
+        }
+        told.drain();
+        told
+    }
+
+    /// Carries out what the account asks of the venue: the reports of each command are one batch.
+    fn carry_to_venue(&mut self) {
+        let Self { commands, venue, reports, ends, now, .. } = self;
+        for command in commands.drain(..) {
+            let before = reports.as_slice().len();
+            match command {
+                Command::Submit(order) => venue.submit(order, *now, reports),
+                Command::Cancel(id) => venue.cancel(id, *now, reports),
+                Command::Query(id) => venue.tell_of(id, *now, reports),
+                Command::Reconcile => venue.tell_all(*now, reports),
+            }
+            let end = reports.as_slice().len();
+            if end > before {
+                ends.push_back(end);
+            }
         }
     }
 
-    /// What the venue has just said is one batch.
-    fn collect(&mut self) {
-        let before = self.told.len();
-        self.told.extend(self.reports.drain());
-        if self.told.len() > before {
-            self.batches.push_back(self.told.len() - before);
+    /// What the venue has said by itself is one batch.
+    fn end_batch(&mut self) {
+        let end = self.reports.as_slice().len();
+        if end > 0 {
+            self.ends.push_back(end);
         }
     }
 

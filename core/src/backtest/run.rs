@@ -57,13 +57,21 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
     let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts), job.keep, sink);
     floor.begin(&history(series, start), &[]);
+    // As many as of the symbol that has most; of several there may be more.
+    let inside = |one: &SymbolBars| {
+        let end = job.to.map_or(one.bars.len(), |to| one.bars.partition_point(|bar| bar.close_ts(timeframe) <= to));
+        end.saturating_sub(one.bars.partition_point(|bar| bar.open_ts < start))
+    };
+    floor.expect(series.iter().map(inside).max().unwrap_or(0));
     let mut bars: Vec<(Ix, Bar)> = Vec::with_capacity(series.len());
     while let Some(open) = walk.peek(series).filter(is_inside) {
         walk.advance(series, open);
         bars.clear();
         for (at, bar) in walk.bars(series) {
             checks::bar(series, at, bar, walk.upcoming(series, at), timeframe)?;
-            bars.extend(Ix::from_usize(at).map(|ix| (ix, *bar)));
+            if let Some(ix) = Ix::from_usize(at) {
+                bars.push((ix, *bar));
+            }
         }
         let context = if floor.needs_context() { walk.context() } else { Context::default() };
         floor.frame(open + timeframe.span(), &bars, &context);

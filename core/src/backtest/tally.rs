@@ -113,6 +113,13 @@ impl Tally {
         }
     }
 
+    /// Makes room for so many frames.
+    pub(super) fn expect(&mut self, frames: usize) {
+        if self.keep.curve {
+            self.curve.reserve_exact(frames);
+        }
+    }
+
     /// Whether this symbol stands at this place.
     pub(super) fn is(&self, ix: Ix, symbol: Symbol) -> bool {
         self.rows.get(ix.at()).is_some_and(|row| row.symbol == symbol)

@@ -1,5 +1,7 @@
 //! The crossing of two averages, reckoned without any core: decimals, a loop, and nothing else.
 
+use std::cmp::Ordering;
+
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
@@ -10,7 +12,7 @@ use crate::domain::{Bar, Side, Span, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::fills::{PaperSetup, RawPaperSetup};
 
-const SHIPPED: &str = include_str!("../../../../policies/strategies/ema_cross.yaml");
+const SHIPPED: &str = include_str!("../../../../policies/strategies/next/ema_cross.yaml");
 const RISK: &str = "
 risk_policy:
   max_daily_loss_pct: 3.0
@@ -64,12 +66,14 @@ fn reckon(bars: &[Bar], fast: usize, slow: usize) -> (Vec<Plain>, Decimal) {
     let mut above: Option<bool> = None;
     for (at, next) in bars.iter().enumerate().skip(1) {
         let (Some(quick), Some(steady)) = (quick[at - 1], steady[at - 1]) else { continue };
-        let Some(side) = quick.partial_cmp(&steady).filter(|order| order.is_ne()) else { continue };
-        let turned = above.replace(side.is_gt()).is_some_and(|before| before != side.is_gt());
+        let Some(over) = quick.partial_cmp(&steady).filter(|order| order.is_ne()).map(Ordering::is_gt) else {
+            continue;
+        };
+        let turned = above.replace(over).is_some_and(|before| before != over);
         if !turned {
             continue;
         }
-        let side = if quick > steady { Side::Buy } else { Side::Sell };
+        let side = if over { Side::Buy } else { Side::Sell };
         let sign = if side == Side::Buy { 1 } else { -1 };
         let price = filled(next.open, side);
         // The position is closed, and another one opened.
