@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use levibot_core::backtest::{Outcome, Summary};
 use levibot_core::domain::{Money, Symbol, Timeframe, Ts};
 use levibot_core::statistics::Overfitting;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::sweep::Window;
 use super::trial::Score;
@@ -62,6 +62,7 @@ pub struct View {
     /// Entries refused, by the check that said no.
     pub refused: BTreeMap<String, u64>,
     /// Halts that the account latched.
+    #[serde(serialize_with = "halts_as_text")]
     pub halts: Vec<(Ts, String)>,
     /// The grid, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,8 +103,10 @@ pub struct Settings {
     /// Length of a bar.
     pub timeframe: Timeframe,
     /// First bar, as asked for.
+    #[serde(serialize_with = "bound_as_text")]
     pub from: Option<Ts>,
     /// Last bar, as asked for.
+    #[serde(serialize_with = "bound_as_text")]
     pub to: Option<Ts>,
     /// Policies by name, each with its hash and what its parameters stand at.
     pub policies: BTreeMap<String, PolicyView>,
@@ -245,12 +248,16 @@ pub struct WalkView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WindowView {
     /// Begin of what was chosen on.
+    #[serde(serialize_with = "time_as_text")]
     pub train_from: Ts,
     /// Its end.
+    #[serde(serialize_with = "time_as_text")]
     pub train_to: Ts,
     /// Begin of what was run on.
+    #[serde(serialize_with = "time_as_text")]
     pub test_from: Ts,
     /// Its end.
+    #[serde(serialize_with = "time_as_text")]
     pub test_to: Ts,
     /// What was chosen, in the order of the names.
     pub values: Vec<f64>,
@@ -272,6 +279,19 @@ impl WindowView {
             test: test.figures(),
         }
     }
+}
+
+/// Times are for people too: as text in UTC.
+fn time_as_text<S: Serializer>(ts: &Ts, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(ts)
+}
+
+fn bound_as_text<S: Serializer>(ts: &Option<Ts>, to: S) -> Result<S::Ok, S::Error> {
+    ts.map(|ts| ts.to_string()).serialize(to)
+}
+
+fn halts_as_text<S: Serializer>(halts: &[(Ts, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(halts.iter().map(|(ts, words)| (ts.to_string(), words)))
 }
 
 /// What of the result is known beside outcome and summary.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use levibot_core::domain::{Span, Ts};
 use serde_json::Value;
 
 use crate::prices;
@@ -249,12 +250,11 @@ fn a_walk_forward_test_chooses_before_it_runs_and_leaves_no_gap() {
     assert_eq!(walked("3"), result);
     let windows = result["walk_forward"]["windows"].as_array().unwrap();
     assert_eq!(windows.len(), 4);
-    let time = |window: &Value, key: &str| window[key].as_i64().unwrap();
+    let time = |window: &Value, key: &str| window[key].as_str().unwrap().parse::<Ts>().unwrap();
     for pair in windows.windows(2) {
         assert_eq!(time(&pair[0], "test_to"), time(&pair[1], "test_from"));
     }
-    let day = 86_400_000_000_000;
-    assert!(windows.iter().all(|w| time(w, "test_from") - time(w, "train_to") == day));
+    assert!(windows.iter().all(|w| time(w, "test_from") - time(w, "train_to") == Span::DAY));
     assert_eq!(result["bars"], (60 - 21) * 24, "the tests alone");
     let sum: f64 = windows.iter().map(|w| w["test"]["net_pnl"].as_f64().unwrap()).sum();
     assert!((sum - result["net_pnl"].as_f64().unwrap()).abs() < 1e-6);
