@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use levibot_core::backtest::{Summary, SymbolSums};
-use levibot_core::domain::{Symbol, Timeframe, Ts};
+use levibot_core::domain::{Money, Symbol, Timeframe, Ts};
 use levibot_core::statistics::Overfitting;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -48,12 +48,23 @@ struct ResultFile<'a> {
     data: &'a [String],
     notes: &'a [String],
     build: &'a str,
+    exact: ExactPart,
     account: AccountPart<'a>,
     summary: &'a Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<SweepPart<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     walk_forward: Vec<WindowPart<'a>>,
+}
+
+/// Money without rounding, as text.
+#[derive(Debug, Serialize)]
+struct ExactPart {
+    fees: Money,
+    funding: Money,
+    net_pnl: Money,
+    initial_equity: Money,
+    final_equity: Money,
 }
 
 /// What the account did.
@@ -151,6 +162,13 @@ pub fn result_json(report: &Report<'_>) -> Result<Vec<u8>, ReportError> {
         data: report.data,
         notes: report.notes,
         build: report.build,
+        exact: ExactPart {
+            fees: outcome.fees,
+            funding: outcome.funding,
+            net_pnl: outcome.net_pnl,
+            initial_equity: outcome.initial_equity,
+            final_equity: outcome.final_equity,
+        },
         account: AccountPart {
             frames: outcome.frames,
             orders: outcome.orders,

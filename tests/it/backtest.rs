@@ -188,6 +188,7 @@ fn the_result_is_written_only_where_it_is_asked_for() {
     for key in ["bars", "fills", "fees", "net_pnl", "final_equity", "sharpe", "max_drawdown"] {
         assert_eq!(written[key], printed[key], "{key}");
     }
+    assert_eq!(written["exact"], printed["exact"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::domain::{Bar, Side, Span, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::fills::{PaperSetup, RawPaperSetup};
 
-const SHIPPED: &str = include_str!("../../../../policies/strategies/next/ema_cross.yaml");
+const SHIPPED: &str = include_str!("../../../../policies/strategies/ema_cross.yaml");
 const RISK: &str = "
 risk_policy:
   max_daily_loss_pct: 3.0
