@@ -348,11 +348,7 @@ fn entries_at_the_right_time_are_told_from_others() {
         Bar { open_ts: start + Span::HOUR.times(n), open, high, low, close, volume: 1.0 }
     });
     let symbols = vec![SymbolBars { symbol: "AAAUSDT".parse().unwrap(), bars: bars.collect() }];
-<<<<<<< HEAD
-    let market = MarketPast { funding: Vec::new(), timeframe: Timeframe::HOUR, symbols };
-=======
     let market = MarketPast { timeframe: Timeframe::HOUR, symbols, funding: Vec::new() };
->>>>>>> w-C
     let mut run = outcome("2024-01-20", Timeframe::HOUR, &[1_000.0; 1_200]);
     let entry = |n: i64, hour: i64| start.secs() + (n * 20 + hour) * 3_600;
     let trips = |hour| (0..30).map(|n| trip(entry(n, hour), Some(entry(n, hour + 2)), Direction::Long, 1.0)).collect();
