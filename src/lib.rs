@@ -17,6 +17,7 @@ pub mod journal;
 pub mod last_words;
 pub mod latch;
 pub mod market;
+pub mod model_versions;
 pub mod nights;
 pub mod registry;
 pub mod reports;

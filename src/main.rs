@@ -57,6 +57,9 @@ enum Command {
     /// Ask the model about the last bars of a symbol and compare with what came
     #[command(disable_help_flag = true)]
     FusionTest(ModelArgs),
+    /// Write what the model says of every bar of a range to a file, as `backtest` does by itself
+    #[command(disable_help_flag = true)]
+    Forecasts(ModelArgs),
     /// Look at versions of the model and choose one
     #[command(disable_help_flag = true)]
     Model(ModelArgs),
@@ -214,6 +217,7 @@ fn main() -> ExitCode {
         | Command::Retrain(ModelArgs { args })
         | Command::Predict(ModelArgs { args })
         | Command::FusionTest(ModelArgs { args })
+        | Command::Forecasts(ModelArgs { args })
         | Command::Model(ModelArgs { args }) => {
             let options = args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
             let _ = writeln!(

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod dataset;
 pub mod ensemble;
+pub mod forecasts;
 pub mod lightgbm;
 pub mod nightly;
 pub mod progress;

@@ -8,18 +8,14 @@ use levibot_core::domain::{ModelVersion, Timeframe, Ts};
 use levibot_core::forecast::schema_hash;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::AppError;
 use super::data::{Source, progress};
 use super::history;
 use crate::config::{Config, ModelConfig, SLACK_WEBHOOK, environment, model_binary};
+use crate::model_versions::{self, FindFault, METADATA, Metadata};
 
-/// The link to the version in use.
-const CURRENT: &str = "current";
-/// What a version is, in its folder.
-const METADATA: &str = "model_metadata.json";
 /// Fewer bars of a symbol before the start teach nothing.
 const BARS_MIN: usize = 1_000;
 /// How long a training may take to end when asked.
@@ -119,24 +115,6 @@ impl ModelError {
     }
 }
 
-/// What is needed to know of a version.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Metadata {
-    /// Which. A replay asks this one and no other.
-    pub(super) version: ModelVersion,
-    /// Close of the last bar that it has learnt from.
-    #[serde(deserialize_with = "time_of_text")]
-    pub(super) trained_through: Ts,
-    schema: String,
-    timeframe: Timeframe,
-    /// SHA-256 over its files, hexadecimal: a part of a replay's name.
-    pub(super) digest: String,
-}
-
-fn time_of_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Ts, D::Error> {
-    String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-}
-
 /// Finds the version that the strategies ask, and trains one where there is none and that is wanted. Nothing where no
 /// strategy asks.
 pub(super) fn ensure(config: &Config, source: &Source) -> Result<Option<Metadata>, AppError> {
@@ -172,30 +150,14 @@ pub(super) fn check_in_sample(
 
 /// The version that is named, or the one in use.
 fn find(model: &ModelConfig) -> Result<Option<Metadata>, ModelError> {
-    let folder = match model.version {
-        Some(version) => model.dir.join(format!("ensemble_{version}")),
-        None => model.dir.join(CURRENT),
-    };
-    let file = folder.join(METADATA);
-    let text = match std::fs::read(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // A link without its folder is damage, not the lack of a version.
-            return match model.version {
-                Some(version) => Err(ModelError::NoVersion { dir: model.dir.clone(), version }),
-                None if folder.is_symlink() || folder.exists() => {
-                    Err(ModelError::Io { doing: "read", path: file, source: error })
-                }
-                None => Ok(None),
-            };
-        }
-        Err(source) => return Err(ModelError::Io { doing: "read", path: file, source }),
-    };
-    let refuse = |error: serde_json::Error| ModelError::Metadata {
-        file: file.clone(),
-        reason: format!("{error}; restore the folder, or train a version anew with `levibot train`"),
-    };
-    serde_json::from_slice(&text).map(Some).map_err(refuse)
+    model_versions::find(&model.dir, model.version).map_err(|fault| match fault {
+        FindFault::NoVersion(version) => ModelError::NoVersion { dir: model.dir.clone(), version },
+        FindFault::Read(path, source) => ModelError::Io { doing: "read", path, source },
+        FindFault::Text(file, error) => ModelError::Metadata {
+            file,
+            reason: format!("{error}; restore the folder, or train a version anew with `levibot train`"),
+        },
+    })
 }
 
 /// What the model server would refuse later is told before anything starts.

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Overrides;
+use crate::model_versions::CURRENT;
 
 fn config(dir: &Path) -> Config {
     let mut config = Config::load_default(&Overrides::default(), &std::collections::BTreeMap::new()).unwrap();

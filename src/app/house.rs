@@ -12,7 +12,6 @@ use levibot_core::fills::{PaperAccount, PaperVenue};
 use levibot_core::record::{Envelope, Record};
 
 use super::data::Source;
-use super::first_model::Metadata;
 use super::{AppError, RunRequest, model, projection};
 use crate::config::{Config, PaceKey};
 use crate::forecaster::Known;
@@ -20,6 +19,7 @@ use crate::house_link::HouseLink;
 use crate::journal::{
     Durability, JOURNAL_FILE, Journal, Notify, Options, Recovery, TapeOptions, TapeReader, TapeWriter, WhenFull, scan,
 };
+use crate::model_versions::Metadata;
 use crate::risk_manager::{Counts, Tell, opening_records};
 use crate::telemetry::chain;
 use crate::telemetry::clock::wall_now;

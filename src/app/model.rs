@@ -10,10 +10,10 @@ use levibot_core::driver::{Input, Pace};
 use levibot_core::record::{Envelope, Record};
 
 use super::AppError;
-use super::first_model::Metadata;
 use crate::config::{Config, environment, model_binary};
 use crate::forecaster::{self, Answers, Forecaster, Known, ModelProcess, Pinned, Words};
 use crate::journal::{JOURNAL_FILE, scan};
+use crate::model_versions::Metadata;
 use crate::risk_manager::Tell;
 
 /// What a forecaster shares with everybody.

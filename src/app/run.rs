@@ -11,7 +11,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::data::{Source, progress};
-use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::latch_watch::LatchGuard;
 use super::open_files::Need;
@@ -23,6 +22,7 @@ use crate::control::{Board, server};
 use crate::forecaster::{Forecaster, StopModel};
 use crate::house_link::HouseLink;
 use crate::latch::LatchFile;
+use crate::model_versions::Metadata;
 use crate::risk_manager::{HouseEvent, RiskManager, Tell};
 use crate::supervisor::{Begun, StopAll, Supervisor};
 use crate::telemetry::alerts::SlowGuard;

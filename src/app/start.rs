@@ -14,7 +14,6 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use super::data::Source;
-use super::first_model::Metadata;
 use super::house::{House, pace};
 use super::latch_watch::{self, LatchGuard};
 use super::orders::Clerk;
@@ -32,6 +31,7 @@ use crate::house_link::HouseLink;
 use crate::journal::JournalWatch;
 use crate::latch::LatchFile;
 use crate::market::{Market, Speed};
+use crate::model_versions::Metadata;
 use crate::nights::Nights;
 use crate::registry::Registry;
 use crate::risk_manager::{self, HouseEvent, RiskManager, Tell};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use levibot_core::domain::{Symbol, Timeframe};
+use levibot_core::domain::{ModelVersion, Symbol, Timeframe, Ts};
 use levibot_core::files::FileError;
 
 use crate::config::ConfigError;
@@ -69,6 +69,48 @@ pub enum BacktestError {
         /// What the policy says.
         text: String,
     },
+    /// The folder of versions holds none that can be asked.
+    #[error("{} (named by {key}): {reason}; {remedy}", path.display())]
+    Version {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// What names it.
+        key: &'static str,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The version has learnt from what would be decided on.
+    #[error(
+        "version {version} has learnt from bars through {through}, and the first decision is on the bar after {start}: what it \
+         earned would mean nothing; begin later with --from, train one with `levibot train --to {start}`, or ask it all the \
+         same with --in-sample"
+    )]
+    InSample {
+        /// Which.
+        version: ModelVersion,
+        /// Close of the last bar that it has learnt from.
+        through: Ts,
+        /// Open of the first bar that is traded.
+        start: Ts,
+    },
+    /// The program of the model failed; it has said why.
+    #[error("the model was not asked ({how}), its own words stand above: `{command}` does it again")]
+    Ask {
+        /// How it ended.
+        how: String,
+        /// The command.
+        command: String,
+    },
+    /// What the program of the model has just written cannot be read.
+    #[error("{} was just written and cannot be used: {reason}; check the disk, and that both programs are of one build", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The account or the venue came to something that cannot go on.
     #[error("the backtest cannot go on: {0}")]
     Run(String),
@@ -93,7 +135,8 @@ impl BacktestError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Files(_) | Self::NoPriceFile { .. } | Self::Timeframes { .. } => 2,
-            Self::Value { .. } | Self::Parameters { .. } => 2,
+            Self::Value { .. } | Self::Parameters { .. } | Self::Version { .. } | Self::InSample { .. } => 2,
+            Self::Ask { .. } | Self::Kept { .. } => 1,
             Self::Run(_) | Self::Interrupted | Self::Report(_) | Self::Write { .. } => 1,
         }
     }

@@ -6,10 +6,9 @@ use std::sync::atomic::AtomicBool;
 use levibot_core::backtest::{MarketPast, SymbolBars};
 use levibot_core::domain::{Bar, FundingRates, Symbol, Timeframe, Ts};
 use levibot_core::features::mix_words;
-use levibot_core::files::{self, FileError, Loaded, Series};
+use levibot_core::files::{self, FileError, Loaded, Resampled, Series, resample};
 
 use super::request::FundingRequest;
-use super::resample::{Resampled, resample};
 use super::{BacktestError, Request, pool};
 
 /// A market, and what its files were like.

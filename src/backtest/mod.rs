@@ -10,11 +10,11 @@ mod grid;
 mod instruments;
 mod interrupt;
 mod load;
+mod model;
 mod output;
 mod policy;
 mod pool;
 mod request;
-mod resample;
 mod settings;
 mod stitch;
 mod sweep;
@@ -31,10 +31,10 @@ use levibot_core::engine::StrategyPolicy;
 
 pub use error::BacktestError;
 pub use request::{
-    AccountRequest, Axis, CostRequest, FundingRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set,
+    AccountRequest, Axis, CostRequest, FundingRequest, ModelRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set,
 };
 pub use view::{
-    AccountView, CostView, Exact, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView, WindowView,
+    AccountView, CostView, Exact, ModelView, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView, WindowView,
 };
 
 use crate::config::{self, Config, Overrides, environment};
@@ -78,7 +78,6 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     };
     let is_search = !request.sweep.is_empty();
     check(request)?;
-    let stop = if is_search { interrupt::flag() } else { AtomicBool::new(false).into() };
     let threads = request.threads.unwrap_or_else(pool::cores);
     let config = match &request.config {
         Some(file) => Some(Config::load(file, &Overrides::default(), &environment())?),
@@ -92,14 +91,13 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let load_seconds = (clock::monotonic_now() - began).secs_f64();
 
     let policies = policies(request, config.as_ref(), &market)?;
-    if let Some(asking) = policies.iter().find(|policy| policy.asks_model()) {
-        let remedy = "take a policy of rules, or replay this one with `levibot run --config config/replay.toml`";
-        let reason = "it asks the fusion model, which backtests do not do";
-        return Err(BacktestError::value("--policy", asking.name(), reason, remedy));
-    }
+    let asked = model::ask(request, config.as_ref(), &market, policies, threads, &tell)?;
+    let policies = asked.policies;
+    let (forecasts, model) = asked.said.map_or((None, None), |said| (Some(said.forecasts), Some(said.view)));
+    let stop = if is_search { interrupt::flag() } else { AtomicBool::new(false).into() };
     let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies)?;
     let on_initial = setup.unlimited && policies.iter().all(policy::has_fixed_size);
-    let ground = Ground { market: &market, setup: &setup, paper: &paper, policies: &policies, on_initial };
+    let ground = Ground { market: &market, setup: &setup, paper: &paper, policies: &policies, forecasts: forecasts.as_ref(), on_initial };
     let seed = paper.seed();
     let bar = progress(request.quiet);
     let how = How { threads, objective: request.objective, stop: &stop, bar: &bar };
@@ -112,7 +110,10 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let options = SummaryOptions { seed, resamples, trials, on_initial, market: past, ..SummaryOptions::default() };
     let summary = summarise(&found.outcome, &options);
     let chosen = found.chosen(&policies)?;
-    let settings = settings::of(request, &ground, &chosen, digest, &told);
+    if found.outcome.unanswered > 0 {
+        tell(&format!("of {} bars on which the model was asked there is no forecast", found.outcome.unanswered));
+    }
+    let settings = settings::of(request, &ground, &chosen, digest, &told, model);
     let interrupted = found.sweep.as_ref().is_some_and(|sweep| sweep.interrupted)
         || found.walk_forward.as_ref().is_some_and(|walk| walk.interrupted);
     let Found { outcome, seconds, sweep, walk_forward, .. } = found;

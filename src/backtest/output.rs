@@ -75,6 +75,11 @@ fn asked(settings: &Settings) -> Vec<(String, String)> {
     let mut pairs = vec![pair("timeframe", settings.timeframe)];
     pairs.extend(settings.from.map(|from| pair("from", from)));
     pairs.extend(settings.to.map(|to| pair("to", to)));
+    if let Some(model) = &settings.model {
+        let sample = if model.in_sample { ", IN SAMPLE" } else { "" };
+        pairs.push(pair("model", format!("{}, learnt through {}{sample}", model.version, model.trained_through)));
+        pairs.push(pair("threshold of the ensemble", model.threshold));
+    }
     pairs.extend([
         pair("account", kind),
         pair("cash", format!("{} {}", account.cash, account.currency)),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use levibot_core::domain::{AccountKind, Money, Span, Symbol, Timeframe, Ts};
+use levibot_core::domain::{AccountKind, ModelVersion, Money, Span, Symbol, Timeframe, Ts};
 
 /// The most points of a grid.
 pub const POINTS_MAX: u64 = 1_000_000;
@@ -31,6 +31,8 @@ pub struct Request {
     pub set: Vec<(String, f64)>,
     /// A configuration, from which account, limits, costs and trading rules come.
     pub config: Option<PathBuf>,
+    /// The model, for policies that ask it.
+    pub model: ModelRequest,
     /// The account.
     pub account: AccountRequest,
     /// What trading costs.
@@ -55,6 +57,17 @@ pub struct Request {
     pub report: bool,
     /// Whether nothing but the result is told.
     pub quiet: bool,
+}
+
+/// The model of a backtest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelRequest {
+    /// The folder of versions; absent: that of the configuration.
+    pub dir: Option<PathBuf>,
+    /// The version; absent: that of the configuration, or the one in use.
+    pub version: Option<ModelVersion>,
+    /// Whether it may be asked about bars that it has learnt from.
+    pub in_sample: bool,
 }
 
 /// The account of a backtest.

@@ -6,7 +6,7 @@ use levibot_core::domain::Symbol;
 use levibot_core::engine::StrategyPolicy;
 
 use super::trial::Ground;
-use super::view::{AccountView, CostView, PolicyView, RulesView, Settings};
+use super::view::{AccountView, CostView, ModelView, PolicyView, RulesView, Settings};
 use super::{Request, policy};
 
 pub(super) fn of(
@@ -15,6 +15,7 @@ pub(super) fn of(
     policies: &[StrategyPolicy],
     digest: u64,
     told: &[Symbol],
+    model: Option<ModelView>,
 ) -> Settings {
     let (setup, paper) = (ground.setup, ground.paper);
     let shown = |one: &StrategyPolicy| {
@@ -32,6 +33,7 @@ pub(super) fn of(
         from: request.from,
         to: request.to,
         policies: policies.iter().map(shown).collect(),
+        model,
         account: AccountView {
             kind: setup.kind,
             currency: setup.currency.clone(),

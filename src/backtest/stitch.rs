@@ -20,6 +20,7 @@ fn join(mut whole: Outcome, next: Outcome) -> Outcome {
     whole.orders += next.orders;
     whole.fills += next.fills;
     whole.decisions += next.decisions;
+    whole.unanswered += next.unanswered;
     for (check, count) in next.refused {
         *whole.refused.entry(check).or_default() += count;
     }

@@ -1,7 +1,7 @@
 //! One run of a policy over the market, and what of it is compared with others.
 
 use levibot_core::account::AccountSetup;
-use levibot_core::backtest::{self, Job, Keep, MarketPast, Outcome, periods};
+use levibot_core::backtest::{self, Forecasts, Job, Keep, MarketPast, Outcome, periods};
 use levibot_core::domain::{Money, Ts};
 use levibot_core::engine::StrategyPolicy;
 use levibot_core::fills::PaperSetup;
@@ -18,6 +18,8 @@ pub(super) struct Ground<'a> {
     pub(super) setup: &'a AccountSetup,
     pub(super) paper: &'a PaperSetup,
     pub(super) policies: &'a [StrategyPolicy],
+    /// What the model said, where a policy asks it.
+    pub(super) forecasts: Option<&'a Forecasts>,
     /// Whether returns are fractions of the first equity.
     pub(super) on_initial: bool,
 }
@@ -63,8 +65,8 @@ impl Ground<'_> {
             changed = self.policies.iter().map(with).collect::<Result<_, _>>()?;
             &changed
         };
-        let Self { market, setup, paper, .. } = *self;
-        backtest::run(&Job { market, from, to, setup, paper, policies, forecasts: None, keep })
+        let Self { market, setup, paper, forecasts, .. } = *self;
+        backtest::run(&Job { market, from, to, setup, paper, policies, forecasts, keep })
             .map_err(|error| TrialError::Failed(error.to_string()))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use levibot_core::backtest::{Outcome, Summary};
-use levibot_core::domain::{Money, Symbol, Timeframe, Ts};
+use levibot_core::domain::{ModelVersion, Money, Symbol, Timeframe, Ts};
 use levibot_core::statistics::Overfitting;
 use serde::{Serialize, Serializer};
 
@@ -110,6 +110,9 @@ pub struct Settings {
     pub to: Option<Ts>,
     /// Policies by name, each with its hash and what its parameters stand at.
     pub policies: BTreeMap<String, PolicyView>,
+    /// The model, where a policy asks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelView>,
     /// The account.
     pub account: AccountView,
     /// What trading costs.
@@ -125,6 +128,25 @@ pub struct PolicyView {
     pub hash: String,
     /// Parameters.
     pub parameters: BTreeMap<String, f64>,
+}
+
+/// The model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelView {
+    /// Which version.
+    pub version: ModelVersion,
+    /// SHA-256 over its files, hexadecimal.
+    pub digest: String,
+    /// Close of the last bar that it has learnt from.
+    pub trained_through: Ts,
+    /// Whether it was asked about bars that it has learnt from: then the result means nothing.
+    pub in_sample: bool,
+    /// The confidence from which the ensemble speaks, 0.5 to 1.
+    pub threshold: f64,
+    /// Forecasts over all symbols.
+    pub forecasts: u64,
+    /// Hash of what was asked about: that in the name of the file that keeps it.
+    pub kept: String,
 }
 
 /// The account.

@@ -71,6 +71,14 @@ fn number(value: Option<f64>) -> String {
 fn show(done: &Done, look: Look) -> String {
     let view = &done.view;
     let mut text = headline(view) + "\n\n";
+    if let Some(model) = &view.settings.model {
+        let (version, through) = (model.version, format::time(model.trained_through));
+        text += &format!("asked: {} times version {version}, which has learnt from bars through {through}\n", model.forecasts);
+        if model.in_sample {
+            text += "IN SAMPLE: it has learnt from bars that it was asked about; what it earned there means nothing\n";
+        }
+        text += "\n";
+    }
     let count = |n: u64| format::count(n);
     let money = |amount: f64| format::pnl_f64(amount);
     let rows = [

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use levibot_core::domain::{AccountKind, Money, Span, Symbol, Timeframe, Ts};
+use levibot_core::domain::{AccountKind, ModelVersion, Money, Span, Symbol, Timeframe, Ts};
 
-use crate::backtest::{AccountRequest, Axis, CostRequest, FundingRequest, Objective, Request, Walk, parse_set};
+use crate::backtest::{
+    AccountRequest, Axis, CostRequest, FundingRequest, ModelRequest, Objective, Request, Walk, parse_set,
+};
 
 /// Runs a policy over prices of the past.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -35,6 +37,15 @@ pub struct BacktestArgs {
     /// Take account, limits, costs, trading rules and policies from this configuration; options override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Folder of versions of the fusion model, for a policy that asks it; without it that of the configuration
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Ask this version; without it that of the configuration, or the one in use
+    #[arg(long, value_name = "VERSION")]
+    version: Option<ModelVersion>,
+    /// Ask the model also about bars that it has learnt from; the result says so
+    #[arg(long)]
+    in_sample: bool,
     /// Limits of the account; without it and without a configuration, none bind a policy that states its own sizes
     #[arg(long, value_name = "FILE")]
     risk: Option<PathBuf>,
@@ -126,6 +137,7 @@ impl BacktestArgs {
             policy: args.policy,
             set: args.set,
             config: args.config,
+            model: ModelRequest { dir: args.model, version: args.version, in_sample: args.in_sample },
             account: AccountRequest { risk: args.risk, kind: args.kind.map(kind), cash: args.cash },
             costs: CostRequest {
                 fee: args.fee,

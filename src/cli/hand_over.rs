@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The commands that are handed over.
-pub const MODEL_COMMANDS: [&str; 5] = ["train", "retrain", "predict", "fusion-test", "model"];
+pub const MODEL_COMMANDS: [&str; 6] = ["train", "retrain", "predict", "fusion-test", "forecasts", "model"];
 
 /// Whether these arguments (without the program's name) begin with a command of the model.
 pub fn is_for_model(args: &[OsString]) -> bool {

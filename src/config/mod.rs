@@ -33,8 +33,8 @@ pub use alerts::{AlertsConfig, Webhook};
 pub use entries::{Change, Effect};
 pub use error::ConfigError;
 pub use model::{ModelConfig, model_binary};
-pub use overrides::{Overrides, SLACK_WEBHOOK, arguments, environment};
-pub use parts::{limits, policy, shipped_rules};
+pub use overrides::{Overrides, SLACK_WEBHOOK, arguments, cache_dir, environment};
+pub use parts::{ensemble, limits, policy, shipped_rules};
 pub use text::parse_to;
 
 /// A file that is built into the binary, by its place in the repository.

@@ -127,7 +127,7 @@ pub(super) fn model(
     }))
 }
 
-fn read_ensemble(shelf: Shelf, file: &Path) -> Result<(Ensemble, String), ConfigError> {
+pub(super) fn read_ensemble(shelf: Shelf, file: &Path) -> Result<(Ensemble, String), ConfigError> {
     let key = "`model.ensemble`";
     let text = shelf.read(file, key)?;
     let ensemble = Ensemble::from_yaml(&text).map_err(|error| ConfigError::Policy {

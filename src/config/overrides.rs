@@ -57,6 +57,14 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The folder of what can be made again: `levibot` in `XDG_CACHE_HOME`, or in `.cache` of the home folder. `None` where the
+/// environment names neither. A relative `XDG_CACHE_HOME` counts as not set (XDG Base Directory Specification).
+pub fn cache_dir() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+    base.map(|base| base.join("levibot"))
+}
+
 /// The arguments of this process, without its own name.
 pub fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use levibot_core::account::RiskPolicy;
 use levibot_core::domain::{Instrument, Symbol};
+use levibot_core::fusion::Ensemble;
 
 use super::text::Shelf;
-use super::{ConfigError, StrategyFile, account, market};
+use super::{ConfigError, StrategyFile, account, market, model};
 
 /// The trading rules that are shipped, by symbol; a file in the folder in which the program was started comes first.
 ///
@@ -43,4 +44,12 @@ pub fn limits(file: Option<&Path>) -> Result<RiskPolicy, ConfigError> {
 /// [`ConfigError`] when it cannot be read or is refused.
 pub fn policy(file: &Path) -> Result<StrategyFile, ConfigError> {
     account::strategy(Shelf::DiskThenEmbedded, file.to_owned(), "--policy")
+}
+
+/// The ensemble's configuration that is shipped; a file in the folder in which the program was started comes first.
+///
+/// # Errors
+/// [`ConfigError`] when it cannot be read or is refused.
+pub fn ensemble() -> Result<Ensemble, ConfigError> {
+    model::read_ensemble(Shelf::DiskThenEmbedded, Path::new("config/ensemble.yaml")).map(|(ensemble, _)| ensemble)
 }

@@ -120,6 +120,7 @@ pub(super) fn outcome(bars: usize, trades: bool, drift: f64) -> Outcome {
         orders: fills,
         fills,
         decisions: fills,
+        unanswered: 0,
         refused: BTreeMap::from([("leverage".to_owned(), 3)]),
         turnover,
         slippage: 0.0,

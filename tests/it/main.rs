@@ -12,6 +12,7 @@ mod control;
 mod directions;
 mod engines;
 mod explain;
+mod forecasts;
 mod http;
 mod limits;
 mod mirror;

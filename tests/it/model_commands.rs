@@ -41,7 +41,7 @@ fn a_program_that_is_not_there_is_told_with_the_remedy() {
     outcome.refused_with(2, &["no program of the fusion model", "none", "scripts/setup.sh", "unset the variable"]);
     home.levibot(&["--json", "train"]).refused_with(2, &["a command of the model stands first"]);
     let help = home.levibot(&["--help"]);
-    for command in ["train", "retrain", "predict", "fusion-test", "model"] {
+    for command in ["train", "retrain", "predict", "fusion-test", "forecasts", "model"] {
         assert!(help.ended_with(0).contains(command), "{command}: {}", help.out);
     }
 }

@@ -197,7 +197,11 @@ impl<'a, S: Sink> Floor<'a, S> {
             match seat.take(bar, context, || self.account.position_view(*ix)) {
                 Answer::Nothing => {}
                 Answer::Decision(decision) => self.decisions.push(decision),
-                Answer::Ask(bar) => self.asked.push((ix.at(), bar, self.forecasts.find(ix.at(), bar))),
+                Answer::Ask(bar, features) => {
+                    let forecast = self.forecasts.find(ix.at(), bar, features);
+                    self.tally.on_question(forecast.is_some());
+                    self.asked.push((ix.at(), bar, forecast));
+                }
             }
         }
         if !self.asked.is_empty() {

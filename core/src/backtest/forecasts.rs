@@ -8,21 +8,26 @@ use crate::domain::{Forecast, Ts};
 pub(super) struct Cursors<'a> {
     lists: &'a [Vec<(Ts, Forecast)>],
     next: Vec<usize>,
+    /// Whether engines are shown what was asked about, to the bit.
+    same_windows: bool,
 }
 
 impl<'a> Cursors<'a> {
-    pub(super) fn new(forecasts: Option<&'a Forecasts>) -> Self {
+    /// Of a backtest that begins to trade at `start`, where that is known.
+    pub(super) fn new(forecasts: Option<&'a Forecasts>, start: Option<Ts>) -> Self {
         let lists = forecasts.map_or(&[][..], |forecasts| forecasts.symbols.as_slice());
-        Self { lists, next: vec![0; lists.len()] }
+        let same_windows = start.is_some() && forecasts.is_some_and(|forecasts| forecasts.start == start);
+        Self { lists, next: vec![0; lists.len()], same_windows }
     }
 
-    /// What was said of the bar of instrument `at` that closed at `bar`. What cannot be meant is no forecast.
-    pub(super) fn find(&mut self, at: usize, bar: Ts) -> Option<Forecast> {
+    /// What was said of the bar of instrument `at` that closed at `bar`, and whose window has the hash `features`. What
+    /// cannot be meant is no forecast.
+    pub(super) fn find(&mut self, at: usize, bar: Ts, features: u64) -> Option<Forecast> {
         let (list, next) = (self.lists.get(at)?, self.next.get_mut(at)?);
         while list.get(*next).is_some_and(|(close, _)| *close < bar) {
             *next += 1;
         }
         let (_, forecast) = list.get(*next).filter(|(close, forecast)| *close == bar && forecast.is_sound())?;
-        Some(*forecast)
+        Some(*forecast).filter(|forecast| !self.same_windows || forecast.features == features)
     }
 }

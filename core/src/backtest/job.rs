@@ -32,6 +32,10 @@ pub struct MarketPast {
 pub struct Forecasts {
     /// By instrument.
     pub symbols: Vec<Vec<(Ts, Forecast)>>,
+    /// Where trading began in the run that asked. Engines that begin there too are shown the same windows to the bit, and
+    /// what was said of another window is no forecast. The averages of engines that begin elsewhere began elsewhere too:
+    /// they are told what was said of the bar. `None`: nobody knows.
+    pub start: Option<Ts>,
 }
 
 /// What of a backtest is kept beside its sums.

@@ -120,6 +120,8 @@ pub struct Outcome {
     pub fills: u64,
     /// Decisions that wanted something.
     pub decisions: u64,
+    /// Bars on which an engine asked the model and there was no forecast of what it was shown.
+    pub unanswered: u64,
     /// Entries refused, by the check that said no.
     pub refused: BTreeMap<String, u64>,
     /// Notional traded, account currency.

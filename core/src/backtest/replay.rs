@@ -78,7 +78,7 @@ pub fn replay(
     let symbols: Vec<_> = state.books().iter().map(Book::symbol).collect();
     checks::policies(&symbols, replay.policies, replay.forecasts)?;
     let seats = seats(replay.policies, replay.features, state.timeframe(), replay.keep.trips);
-    let mut floor = Floor::new(opening, seats, Cursors::new(replay.forecasts), replay.keep, sink);
+    let mut floor = Floor::new(opening, seats, Cursors::new(replay.forecasts, None), replay.keep, sink);
     let mut past = vec![Vec::new(); symbols.len()];
     for frame in replay.history {
         for (ix, bar) in &frame.bars {

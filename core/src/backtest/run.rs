@@ -55,7 +55,7 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         opening.venue = opening.venue.without_memory();
     }
     let seats = seats(job.policies, &[], timeframe, job.keep.trips);
-    let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts), job.keep, sink);
+    let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts, Some(start)), job.keep, sink);
     floor.begin(&history(series, start), &[]);
     // As many as of the symbol that has most; of several there may be more.
     let inside = |one: &SymbolBars| {

@@ -18,8 +18,8 @@ pub(super) enum Answer {
     Nothing,
     /// A decision that wants something.
     Decision(Decision),
-    /// It must know what the model says of the bar that closed then.
-    Ask(Ts),
+    /// It must know what the model says of the bar that closed then, whose window has that hash.
+    Ask(Ts, u64),
 }
 
 /// Whether an engine takes part.
@@ -95,7 +95,7 @@ impl Seat {
         self.answered = bar.close_ts(self.setup.timeframe);
         match self.core.answer(bar, context) {
             engine::Answer::Decided(decision) if decision.intent.is_some() => Answer::Decision(decision),
-            engine::Answer::Asks(question) => Answer::Ask(question.bar),
+            engine::Answer::Asks(question) => Answer::Ask(question.bar, question.features),
             engine::Answer::Decided(_) | engine::Answer::NotTaken => Answer::Nothing,
         }
     }

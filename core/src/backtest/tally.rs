@@ -63,6 +63,7 @@ pub(super) struct Tally {
     orders: u64,
     fills: u64,
     decisions: u64,
+    unanswered: u64,
     slippage: f64,
     leverage_max: f64,
     halts: Vec<(Ts, String)>,
@@ -104,6 +105,7 @@ impl Tally {
             orders: 0,
             fills: 0,
             decisions: 0,
+            unanswered: 0,
             slippage: 0.0,
             leverage_max: 0.0,
             halts: Vec::new(),
@@ -138,6 +140,13 @@ impl Tally {
             if let Some(row) = self.rows.get_mut(ix.at()) {
                 (row.mark, row.bars) = (bar.close, row.bars + 1);
             }
+        }
+    }
+
+    /// An engine has asked the model.
+    pub(super) const fn on_question(&mut self, is_answered: bool) {
+        if !is_answered {
+            self.unanswered += 1;
         }
     }
 
@@ -277,6 +286,7 @@ impl Tally {
             orders: self.orders,
             fills: self.fills,
             decisions: self.decisions,
+            unanswered: self.unanswered,
             refused: account.refusals().map(|(check, count)| (check.to_owned(), count)).collect(),
             turnover: self.rows.iter().map(|row| row.turnover).sum(),
             slippage: self.slippage,

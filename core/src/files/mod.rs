@@ -10,6 +10,7 @@ mod funding;
 mod number;
 mod reader;
 mod report;
+mod resample;
 mod stamp;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use error::FileError;
 pub use feed::FileFeed;
 pub use funding::funding;
 pub use report::{FaultCount, FileReport, RowFault};
+pub use resample::{Resampled, resample};
 
 use crate::domain::{Bar, Symbol, Timeframe, Ts};
 use reader::RawFile;

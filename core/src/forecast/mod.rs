@@ -4,9 +4,11 @@
 //! formulas and the length of the window, and a model of another hash is refused when it is loaded.
 
 mod inputs;
+mod kept;
 mod protocol;
 
 pub use inputs::{INPUTS, WINDOW, Window, groups, input_ids, schema_hash, window_hash};
+pub use kept::{KeptFault, KeptKey, KeptWriter, bars_digest, read_kept};
 pub use protocol::{
     Answer, Asked, Batch, FromModel, PROTOCOL_VERSION, QUESTIONS_MAX, Ready, Refusal, ToModel, decode, encode,
 };

@@ -9,6 +9,7 @@ use levibot_core::fusion::EnsembleError;
 
 use crate::dataset::DatasetError;
 use crate::ensemble::LoadError;
+use crate::forecasts::ForecastsError;
 use crate::server::ServeError;
 use crate::versions::VersionError;
 
@@ -27,6 +28,9 @@ pub enum CliError {
     /// The prices.
     #[error(transparent)]
     Data(#[from] DatasetError),
+    /// Forecasts of a range.
+    #[error(transparent)]
+    Forecasts(#[from] ForecastsError),
     /// A file that cannot be read.
     #[error("{}: cannot be read", path.display())]
     Read {
@@ -122,6 +126,7 @@ impl CliError {
             Self::Load(LoadError::Version(VersionError::Unknown { .. } | VersionError::NoCurrent { .. })) => 2,
             Self::Data(_) | Self::Read { .. } | Self::Ensemble { .. } => 2,
             Self::NoBar { .. } | Self::Cold { .. } | Self::InSample { .. } | Self::NothingToJudge { .. } => 2,
+            Self::Forecasts(error) => if error.is_setup() { 2 } else { 1 },
             Self::Serve(error) => error.exit_code(),
             Self::Version(_) | Self::Load(_) | Self::Refused { .. } | Self::Write(_) => 1,
         }

@@ -2,6 +2,7 @@
 
 mod data;
 mod error;
+mod forecasts;
 mod fusion_test;
 mod judge;
 mod model;
@@ -46,6 +47,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Hold the last decisions of a version against what happened
     FusionTest(fusion_test::FusionTestArgs),
+    /// Write what a version says of every bar of a range to a file, for backtests
+    Forecasts(forecasts::ForecastsArgs),
     /// List, compare, check and choose versions
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -107,6 +110,7 @@ impl Cli {
             Command::Serve(args) => args.run().map_err(CliError::from),
             Command::Predict(args) => args.run(out),
             Command::FusionTest(args) => args.run(out),
+            Command::Forecasts(args) => args.run(out),
             Command::Model(command) => command.run(out),
         };
         match done {

@@ -30,6 +30,7 @@ fn outcome(start: &str, timeframe: Timeframe, equities: &[f64]) -> Outcome {
         orders: 0,
         fills: 0,
         decisions: 0,
+        unanswered: 0,
         refused: BTreeMap::new(),
         turnover: 10_000.0,
         slippage: 2.0,

@@ -76,7 +76,7 @@ impl<'a> House<'a> {
             stopped: false,
             left: Left {
                 records: vec![(start, started)],
-                forecasts: Forecasts { symbols: vec![Vec::new(); symbols] },
+                forecasts: Forecasts { symbols: vec![Vec::new(); symbols], start: Some(start) },
                 halts: Vec::new(),
                 cold: 0,
             },

@@ -193,9 +193,9 @@ fn forecasts_must_be_there_and_in_order() {
         quantiles: None,
     };
     let at = |secs| (Ts::from_secs(secs), forecast);
-    let forecasts = Forecasts { symbols: vec![Vec::new(), vec![at(20), at(10)]] };
+    let forecasts = Forecasts { symbols: vec![Vec::new(), vec![at(20), at(10)]], start: None };
     let error = refused(&Job { policies: &policies, forecasts: Some(&forecasts), ..parts.job() });
     assert!(matches!(error, BacktestError::ForecastOrder { bar, .. } if bar == Ts::from_secs(10)), "{error}");
-    let forecasts = Forecasts { symbols: vec![vec![at(10), at(20)], Vec::new()] };
+    let forecasts = Forecasts { symbols: vec![vec![at(10), at(20)], Vec::new()], start: None };
     assert!(run(&Job { policies: &policies, forecasts: Some(&forecasts), ..parts.job() }).is_ok());
 }

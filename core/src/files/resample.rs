@@ -1,19 +1,20 @@
 //! Longer bars out of shorter ones.
 
-use levibot_core::domain::{Bar, Timeframe};
+use crate::domain::{Bar, Timeframe};
 
 /// Bars of a longer timeframe, and how many were left out.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Resampled {
-    pub(super) bars: Vec<Bar>,
+pub struct Resampled {
+    /// Strictly ascending in time.
+    pub bars: Vec<Bar>,
     /// Bars of the longer timeframe of which a part is absent.
-    pub(super) incomplete: u64,
+    pub incomplete: u64,
 }
 
 /// Puts bars of length `from`, strictly ascending in time, together to bars of length `to`, which begin at multiples of it
 /// since the epoch. A bar of which not every part is there is left out: its high, low and volume would be those of another
 /// length. `None` where `to` is not a multiple of `from`.
-pub(super) fn resample(bars: &[Bar], from: Timeframe, to: Timeframe) -> Option<Resampled> {
+pub fn resample(bars: &[Bar], from: Timeframe, to: Timeframe) -> Option<Resampled> {
     if !to.secs().is_multiple_of(from.secs()) {
         return None;
     }
@@ -39,10 +40,10 @@ pub(super) fn resample(bars: &[Bar], from: Timeframe, to: Timeframe) -> Option<R
 
 #[cfg(test)]
 mod tests {
-    use levibot_core::domain::Ts;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::Ts;
 
     fn minutes(which: impl IntoIterator<Item = i64>) -> Vec<Bar> {
         let bar = |n: i64| {
