@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use levibot::app::offline::{TradesFilter, TradesForm, audit, collect, replay_record, simulate, trades, why};
+use levibot::app::offline::{
+    ParityRequest, TradesFilter, TradesForm, audit, collect, parity, replay_record, simulate, trades, why,
+};
 use levibot::app::{AppError, Purpose, RunRequest, run};
 use levibot::cli::{self, CliError, ClientArgs, ClientCommand, RiskCommand, SimulateArgs};
 use levibot::config::{Config, Overrides, PaceKey, StoreConfig, arguments, environment, model_binary, parse_to};
@@ -42,6 +44,8 @@ enum Command {
     Trades(TradesArgs),
     /// Run a record again from its tape and compare every decision and record; 0 when nothing differs, 1 when something does
     ReplayRecord(ReplayArgs),
+    /// Run a recorded day through the backtester and show what differs, and why; 0 when nothing does, 1 when something does
+    Parity(ParityArgs),
     /// Run a policy over prices of the past, once or with many parameters
     #[command(after_help = cli::AFTER_HELP)]
     Backtest(Box<cli::BacktestArgs>),
@@ -122,6 +126,25 @@ struct RunArgs {
 struct ReplayArgs {
     #[command(flatten)]
     source: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+struct ParityArgs {
+    /// The day (UTC), such as 2024-06-14
+    #[arg(long, value_name = "DAY")]
+    day: Ts,
+    /// The configuration, whose `paper` says how the backtest fills orders; without it the embedded default
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Another taker fee than `paper.fee`, a fraction of notional
+    #[arg(long, value_name = "FRACTION")]
+    fee: Option<f64>,
+    /// Another spread than `paper.spread`, a fraction of price
+    #[arg(long, value_name = "FRACTION")]
+    spread: Option<f64>,
+    /// Another mean slippage than `paper.slippage`, a fraction of price
+    #[arg(long, value_name = "FRACTION")]
+    slippage: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -211,6 +234,7 @@ fn main() -> ExitCode {
         Command::Why(args) => run_why(args, &cli.client),
         Command::Trades(args) => run_trades(args, &cli.client),
         Command::ReplayRecord(args) => run_again(args, &cli.client),
+        Command::Parity(args) => run_parity(args, &cli.client),
         Command::Collect(args) => run_collect(args, &cli.client),
         Command::Backtest(args) => run_backtest(args, &cli.client),
         Command::Train(ModelArgs { args })
@@ -338,6 +362,20 @@ fn run_again(args: &ReplayArgs, client: &ClientArgs) -> u8 {
             let json = serde_json::to_string_pretty(&outcome).unwrap_or_default();
             say(&if client.json { json } else { outcome.to_string() });
             u8::from(outcome.different > 0)
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run_parity(args: &ParityArgs, client: &ClientArgs) -> u8 {
+    let ParityArgs { day, fee, spread, slippage, .. } = *args;
+    let request = ParityRequest { day, fee, spread, slippage };
+    let config = load(args.config.as_deref(), &Overrides::default());
+    match config.and_then(|config| parity(&config, &client.folder(), &request)) {
+        Ok(outcome) => {
+            let json = serde_json::to_string_pretty(&outcome).unwrap_or_default();
+            say(&if client.json { json } else { outcome.to_string() });
+            outcome.exit_code()
         }
         Err(error) => fail(&error),
     }

@@ -118,6 +118,9 @@ pub enum AppError {
     /// Made-up positions that cannot be.
     #[error(transparent)]
     Simulate(#[from] levibot_core::account::simulate::SimulateError),
+    /// Settings of the paper venue.
+    #[error(transparent)]
+    Paper(levibot_core::fills::PaperSetupError),
     /// The fusion model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -213,6 +216,20 @@ pub enum AppError {
     NothingToRepeat {
         /// The data folder.
         dir: PathBuf,
+    },
+    /// A day that the tape does not hold.
+    #[error(
+        "there is no day {day} to run again in {}: its tape can repeat {days} (it begins with the first start of a daemon that \
+         is kept, and days are deleted after `journal.tape_keep_days`)",
+        dir.display()
+    )]
+    NoSuchDay {
+        /// The data folder.
+        dir: PathBuf,
+        /// What was asked for.
+        day: String,
+        /// The days that are there, in words.
+        days: String,
     },
     /// No journal where one was looked for.
     #[error("there is no record in {dir}: name the data folder of a run with --data-dir")]
@@ -322,9 +339,13 @@ impl AppError {
             Self::NoPriceFile { .. } | Self::NoPricesAhead { .. } | Self::NoStartPrice { .. } => 2,
             Self::OtherConfiguration { .. } | Self::OtherAccount { .. } => 2,
             Self::OfReplay { .. } | Self::NotItsConfiguration { .. } => 2,
-            Self::OpenFiles(_) | Self::Simulate(_) => 2,
+            Self::OpenFiles(_) | Self::Simulate(_) | Self::Paper(_) => 2,
             Self::NotOnRecord { .. } | Self::SeveralOnRecord { .. } | Self::Subject(_) => 2,
-            Self::Abandoned { .. } | Self::NothingToRepeat { .. } | Self::NoRun { .. } | Self::ManyRuns { .. } => 2,
+            Self::Abandoned { .. }
+            | Self::NothingToRepeat { .. }
+            | Self::NoSuchDay { .. }
+            | Self::NoRun { .. }
+            | Self::ManyRuns { .. } => 2,
             Self::Model(error) if error.is_setup() => 2,
             Self::Journal(JournalError::Locked { .. }) => 4,
             Self::Journal(JournalError::Damaged { .. }) | Self::Fold { .. } | Self::Cut { .. } => 5,

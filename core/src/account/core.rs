@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::record::Record;
 
 /// The account. Its truth is [`State`]; beside it stand only things that market data brings back by itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Account {
     pub(super) state: State,
     pub(super) live: Vec<Live>,

@@ -56,7 +56,7 @@ impl Book {
 }
 
 /// The end of the last frame, where it was not put on record.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Closing {
     /// How many frames have ended so.
     frame: u64,

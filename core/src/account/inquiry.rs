@@ -17,7 +17,7 @@ const COMPARISON_WAITS: (Span, Span) = (Span::from_secs(5), Span::from_secs(30))
 const TOLD_MAX: usize = 1_024;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Inquiry {
     /// The comparison asked for last, until it is answered.
     asked: Option<Touch>,
@@ -63,7 +63,7 @@ impl Repeat {
 }
 
 /// Names of what people were told of once, a bounded number of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     known: BTreeSet<String>,
     oldest_first: VecDeque<String>,

@@ -23,7 +23,7 @@ pub enum Recording {
 }
 
 /// How often each check has refused an entry.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Refusals {
     counts: Vec<(&'static str, u64)>,
 }

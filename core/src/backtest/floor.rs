@@ -10,7 +10,7 @@ use super::forecasts::Cursors;
 use super::seat::{Answer, Seat};
 use super::tally::Tally;
 use super::{Keep, Opening};
-use crate::account::{Account, Action, Approved};
+use crate::account::{Account, AccountSetup, Action, ApplyError, Approved, Book};
 use crate::domain::{
     Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report, Ts,
 };
@@ -346,6 +346,83 @@ impl<'a, S: Sink> Floor<'a, S> {
             Report::Funding(funding) => self.tally.on_funding(funding),
             _ => {}
         }
+    }
+
+    /// The account.
+    pub(super) const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Who takes the records.
+    pub(super) const fn sink(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
+    /// A bar of the past, which the account measures with.
+    pub(super) fn remember(&mut self, ix: Ix, bar: &Bar) {
+        self.account.remember(ix, bar);
+    }
+
+    /// What people and supervisors ask of the account, between two instants.
+    pub(super) fn control(&mut self, ts: Ts, event: &Event) {
+        self.now = ts;
+        self.account.step(event, ts, &mut self.actions);
+        self.carry_out();
+        self.settle(Met::AsReported);
+    }
+
+    /// Changed limits or instruments; `seat` makes a place for an instrument that has come.
+    pub(super) fn reconfigure(
+        &mut self,
+        ts: Ts,
+        setup: AccountSetup,
+        seat: impl Fn(Ix) -> Seat,
+    ) -> Result<(), ApplyError> {
+        self.now = ts;
+        let before: Vec<_> = self.account.state().books().iter().map(Book::symbol).collect();
+        self.account.reconfigure(setup, ts, &mut self.actions)?;
+        self.carry_out();
+        self.venue.set_instruments(&self.account.state().setup().instruments);
+        let after = self.account.state().books().iter().map(Book::symbol);
+        for (at, symbol) in after.enumerate() {
+            let Some(ix) = Ix::from_usize(at) else { break };
+            match self.seats.get_mut(at) {
+                Some(_) if before.get(at) == Some(&symbol) => {}
+                Some(place) => *place = seat(ix),
+                None => self.seats.push(seat(ix)),
+            }
+        }
+        self.settle(Met::AsReported);
+        Ok(())
+    }
+
+    /// An engine takes its place, and is told the position. Where the account is halted it is stopped.
+    pub(super) fn place(&mut self, ix: Ix, mut seat: Seat) {
+        seat.tell_position(&self.account.position_view(ix));
+        if self.account.halt_level() >= HaltLevel::ReduceOnly {
+            seat.stop();
+        }
+        if let Some(place) = self.seats.get_mut(ix.at()) {
+            *place = seat;
+        }
+    }
+
+    /// Everybody begins anew. `told` is what the venue says of orders that were on their way.
+    pub(super) fn begin_anew(&mut self, opening: Opening, seats: Vec<Seat>, told: &[Report]) {
+        let Opening { account, asked, venue } = opening;
+        self.now = account.state().ts();
+        self.tally = Tally::new(&account, self.tally.keep());
+        (self.account, self.venue, self.seats, self.actions) = (account, venue, seats, asked);
+        self.reports = Actions::new();
+        self.commands.clear();
+        self.told.clear();
+        self.batches.clear();
+        self.carry_out();
+        for report in told {
+            self.account.report(report, self.now, &mut self.actions);
+            self.carry_out();
+        }
+        self.settle(Met::AsReported);
     }
 
     /// What it came to.

@@ -10,6 +10,7 @@ mod forecasts;
 mod job;
 mod outcome;
 mod replay;
+mod rerun;
 mod run;
 mod seat;
 mod summary;
@@ -20,6 +21,7 @@ pub use error::BacktestError;
 pub use job::{Forecasts, Job, Keep, MarketPast, SymbolBars};
 pub use outcome::{FillRow, Outcome, Point, SymbolSums, Trip};
 pub use replay::{Opening, Replay, replay};
+pub use rerun::Rerun;
 pub use run::{run, run_recorded};
 pub use summary::{
     Breakdowns, Chance, Costs, Deflated, Drawdown, Drawdowns, EntryTest, Exposure, Extreme, Extremes, Group, Interval,

@@ -30,6 +30,8 @@ enum Presence {
     Halted,
     /// The halt is lifted: it goes on with the next bar.
     Expected,
+    /// Nobody sits here yet: bars pass by.
+    Empty,
 }
 
 /// See the module.
@@ -60,6 +62,17 @@ impl Seat {
             lost: false,
             classifier: classifies.then(Classifier::new),
         }
+    }
+
+    /// A place that is kept for an engine.
+    pub(super) fn empty(setup: EngineSetup) -> Self {
+        Self { presence: Presence::Empty, ..Self::new(setup, false) }
+    }
+
+    /// An engine that has a past: it goes on from there.
+    pub(super) fn with(setup: EngineSetup, core: Core) -> Self {
+        let answered = core.last_bar().unwrap_or(Ts::from_nanos(i64::MIN));
+        Self { core, answered, ..Self::new(setup, false) }
     }
 
     /// Whether it is there: only then positions are told and decisions are taken.
@@ -102,11 +115,14 @@ impl Seat {
 
     /// Whether an engine that was stopped is there for this bar; else it misses it.
     fn comes_back(&mut self, bar: &Bar, context: &Context, view: impl FnOnce() -> PositionView) -> bool {
-        if self.presence == Presence::Halted {
-            self.miss(*bar, *context);
-            return false;
+        match self.presence {
+            Presence::Empty => return false,
+            Presence::Halted => {
+                self.miss(*bar, *context);
+                return false;
+            }
+            Presence::Up | Presence::Expected => self.catch_up(),
         }
-        self.catch_up();
         self.presence = Presence::Up;
         self.tell_position(&view());
         true
@@ -125,8 +141,10 @@ impl Seat {
     }
 
     /// A halt of the account stops it.
-    pub(super) const fn stop(&mut self) {
-        self.presence = Presence::Halted;
+    pub(super) fn stop(&mut self) {
+        if self.presence != Presence::Empty {
+            self.presence = Presence::Halted;
+        }
     }
 
     /// The halt is lifted.

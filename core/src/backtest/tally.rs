@@ -122,6 +122,11 @@ impl Tally {
         }
     }
 
+    /// What is kept.
+    pub(super) const fn keep(&self) -> Keep {
+        self.keep
+    }
+
     /// Whether this symbol stands at this place.
     pub(super) fn is(&self, ix: Ix, symbol: Symbol) -> bool {
         self.rows.get(ix.at()).is_some_and(|row| row.symbol == symbol)

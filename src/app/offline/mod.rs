@@ -1,7 +1,8 @@
-//! What needs no running daemon: recompute a record, run it again, collect the market's bars, stop an account.
+//! What needs no running daemon: recompute a record, run it again, compare a day of it with a backtest, collect the market's bars, stop an account.
 
 mod audit;
 mod collect;
+mod parity;
 mod replay_record;
 mod seats;
 mod simulate;
@@ -72,6 +73,7 @@ fn read(
 
 pub use audit::{AuditOutcome, audit};
 pub use collect::{Collected, collect};
+pub use parity::{ParityOutcome, ParityRequest, parity};
 pub use replay_record::{ReplayOutcome, replay_record};
 pub use simulate::simulate;
 pub use stopping::{CloseRequest, StopRequest, Stopped, Stuck, close, stop};

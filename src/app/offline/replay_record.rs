@@ -128,7 +128,7 @@ pub fn replay_record(config: &Config, dir: &Path) -> Result<ReplayOutcome, AppEr
 }
 
 /// The cores, made anew.
-struct Again<'a> {
+pub(super) struct Again<'a> {
     config: &'a Config,
     /// What was put on record and has not been met yet.
     journal: VecDeque<(Ts, Record)>,
@@ -144,9 +144,47 @@ struct Again<'a> {
     /// The strategies of each symbol on record by their hashes, as far as it was read.
     strategies: BTreeMap<Symbol, BTreeMap<u64, StrategyPolicy>>,
     seats: Seats,
+    /// The records that were read, until somebody takes them; `None` where nobody wants them.
+    passed: Option<Vec<(Ts, Record)>>,
 }
 
 impl<'a> Again<'a> {
+    /// The same, and what is read of the journal is kept for [`Self::passed`].
+    pub(super) fn keeping(config: &'a Config, journal: VecDeque<(Ts, Record)>) -> Self {
+        Self { passed: Some(Vec::new()), ..Self::new(config, journal) }
+    }
+
+    /// The records that were read since it was asked last.
+    pub(super) fn passed(&mut self) -> Vec<(Ts, Record)> {
+        self.passed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The account as the daemon had it, once a start was met.
+    pub(super) const fn account_now(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    /// What stands on record and has not been met.
+    pub(super) const fn ahead(&self) -> &VecDeque<(Ts, Record)> {
+        &self.journal
+    }
+
+    /// The engines.
+    pub(super) const fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    /// The strategy of a symbol with this hash, as far as the record was read; any of the symbol where no hash is known; the
+    /// configured one where the record has none.
+    pub(super) fn strategy(&self, symbol: Symbol, hash: Option<u64>) -> &StrategyPolicy {
+        let on_record = self.strategies.get(&symbol);
+        let found = on_record.and_then(|all| match hash {
+            Some(hash) => all.get(&hash),
+            None => all.values().next_back(),
+        });
+        found.unwrap_or_else(|| self.config.strategies.of(symbol))
+    }
+
     fn new(config: &'a Config, journal: VecDeque<(Ts, Record)>) -> Self {
         Self {
             config,
@@ -158,13 +196,14 @@ impl<'a> Again<'a> {
             holds_strategies: false,
             strategies: BTreeMap::new(),
             seats: Seats::default(),
+            passed: None,
         }
     }
 
     /// Looks for the first start of a daemon. What the tape holds before it belongs to a life whose beginning is gone: nobody
     /// knows what its engines remembered, nor the prices that the account had seen. What was put on record before is taken as
     /// it stands.
-    fn begin(&mut self, entry: &TapeEntry, outcome: &mut ReplayOutcome) {
+    pub(super) fn begin(&mut self, entry: &TapeEntry, outcome: &mut ReplayOutcome) {
         let is_started = |record: &Record| matches!(record, Record::Started { .. });
         let mut records = (1..).zip(&self.journal);
         let place = match entry.to {
@@ -195,7 +234,7 @@ impl<'a> Again<'a> {
     }
 
     /// The tape has ended.
-    fn end(&mut self, outcome: &mut ReplayOutcome) {
+    pub(super) fn end(&mut self, outcome: &mut ReplayOutcome) {
         self.notes(outcome);
         while self.is_setup_next() {
             self.setup(outcome);
@@ -203,7 +242,7 @@ impl<'a> Again<'a> {
         outcome.beyond += self.journal.len() as u64;
     }
 
-    fn take(&mut self, entry: TapeEntry, outcome: &mut ReplayOutcome) {
+    pub(super) fn take(&mut self, entry: TapeEntry, outcome: &mut ReplayOutcome) {
         outcome.inputs += 1;
         let TapeEntry { ts, to, event, .. } = entry;
         match to {
@@ -255,6 +294,9 @@ impl<'a> Again<'a> {
             self.holds_strategies = false;
         }
         self.ended = matches!(record, Record::Ended { .. });
+        if let Some(passed) = &mut self.passed {
+            passed.push((ts, record.clone()));
+        }
         Some((ts, record))
     }
 

@@ -105,6 +105,16 @@ impl Seats {
         self.seated(ix, timeframe, strategy)?.core.as_ref().map(Core::features)
     }
 
+    /// The engine of an instrument as it is now, and what waits for one that has said nothing yet.
+    pub(super) fn seen(&self, ix: Ix) -> (Option<&Core>, Vec<(Bar, Context)>) {
+        let Some(seat) = self.0.get(&ix) else { return (None, Vec::new()) };
+        let bar = |given: &Given| match given {
+            Given::Past(bar, context) | Given::Now(_, Event::Bar { bar, context, .. }) => Some((*bar, *context)),
+            Given::Now(..) => None,
+        };
+        (seat.core.as_ref(), seat.waiting.iter().filter_map(bar).collect())
+    }
+
     /// A seat whose engine is there.
     fn seated(&mut self, ix: Ix, timeframe: Timeframe, strategy: Option<&StrategyPolicy>) -> Option<&mut Seat> {
         let seat = self.0.entry(ix).or_default();
