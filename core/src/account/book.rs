@@ -12,7 +12,7 @@ use super::wanted::Wanted;
 use crate::domain::money::quotient_to_f64;
 use crate::domain::{
     BracketSpec, Cause, Decision, Direction, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
-    PositionView, Price, Qty, Symbol, Ts,
+    PositionView, Price, Qty, Side, Symbol, Ts,
 };
 use crate::record::{Bracket, Verdict};
 
@@ -42,6 +42,7 @@ impl OrderState {
     }
 
     /// Base units not filled yet.
+    #[inline]
     pub fn remaining(&self) -> Qty {
         self.order.qty.less(self.filled)
     }
@@ -145,21 +146,25 @@ impl Book {
         (self.bracket, self.failed, self.wanted) = (None, None, None);
     }
 
+    #[inline]
     pub(super) const fn holding(&self) -> Holding {
         self.holding
     }
 
     /// The instrument.
+    #[inline]
     pub const fn instrument(&self) -> &Instrument {
         &self.instrument
     }
 
     /// The symbol.
+    #[inline]
     pub const fn symbol(&self) -> Symbol {
         self.instrument.id().symbol
     }
 
     /// Base units, negative when short.
+    #[inline]
     pub const fn net(&self) -> Decimal {
         self.holding.net
     }
@@ -206,6 +211,7 @@ impl Book {
     }
 
     /// The protection in force.
+    #[inline]
     pub const fn bracket(&self) -> Option<&Bracket> {
         self.bracket.as_ref()
     }
@@ -216,26 +222,31 @@ impl Book {
     }
 
     /// Orders that are not done.
+    #[inline]
     pub fn live(&self) -> &[OrderId] {
         &self.live
     }
 
     /// Whether nothing at all is held: no dust either.
+    #[inline]
     pub const fn is_flat(&self) -> bool {
         self.holding.net.is_zero()
     }
 
     /// Whether what is held is too small to be closed: it counts as no position, and is valued like one.
+    #[inline]
     pub const fn is_dust(&self) -> bool {
         self.dust
     }
 
     /// The position's direction; `None` for dust too.
+    #[inline]
     pub const fn direction(&self) -> Option<Direction> {
         if self.dust { None } else { self.held() }
     }
 
     /// The direction of what is held, dust too.
+    #[inline]
     pub const fn held(&self) -> Option<Direction> {
         if self.holding.net.is_zero() {
             None
@@ -247,6 +258,7 @@ impl Book {
     }
 
     /// Size of the position without its sign.
+    #[inline]
     pub fn size(&self) -> Qty {
         Qty::new(self.holding.net.abs()).unwrap_or(Qty::ZERO)
     }
@@ -257,6 +269,7 @@ impl Book {
     }
 
     /// Mean entry price; 0 when flat.
+    #[inline]
     pub const fn entry_price(&self) -> f64 {
         self.entry_price
     }
@@ -283,40 +296,54 @@ impl Book {
         }
     }
 
-    /// When the position runs out of time, while nothing closes it or is to close it; else the end of time.
-    pub(super) fn due(&self, orders: &OpenOrders) -> Ts {
-        self.guarding(orders).and_then(|(_, bracket)| bracket.expires).unwrap_or(Ts::MAX)
+    /// When the position runs out of time, while its bracket guards it; else the end of time.
+    pub(super) fn due(&self, is_closing: bool) -> Ts {
+        self.guarding(is_closing).and_then(|(_, bracket)| bracket.expires).unwrap_or(Ts::MAX)
     }
 
     /// The bracket that guards what is held, unless that is to be closed already.
-    pub(super) fn guarding(&self, orders: &OpenOrders) -> Option<(Direction, &Bracket)> {
+    #[inline]
+    pub(super) fn guarding(&self, is_closing: bool) -> Option<(Direction, &Bracket)> {
         let guarded = self.direction().zip(self.bracket())?;
-        (self.wanted().is_none() && !self.is_closing(orders)).then_some(guarded)
+        (!is_closing && self.wanted().is_none()).then_some(guarded)
     }
 
     /// Whether an exit is on its way that is meant to close the position, and not only to make it smaller. One of which
     /// nobody knows whether it is on its way does not count.
+    #[inline]
     pub(super) fn is_closing(&self, orders: &OpenOrders) -> bool {
-        if self.live.is_empty() {
-            return false;
-        }
-        let closes = |o: &OrderState| o.order.leg == Leg::Exit && Some(o.order.side) == self.closing_side();
+        let closing_side = self.closing_side();
         let mut live = self.live.iter().filter_map(|id| orders.get(id));
-        live.any(|o| closes(o) && !o.order.cause.is_rebalance() && !o.stage.is_unknown())
+        live.any(|open| open.order.leg == Leg::Exit && Self::closes(open, closing_side))
+    }
+
+    /// Whether an entry is on its way, and whether an exit is that [closes](Self::is_closing).
+    pub(super) fn under_way(&self, orders: &OpenOrders) -> (bool, bool) {
+        let closing_side = self.closing_side();
+        let live = self.live.iter().filter_map(|id| orders.get(id));
+        live.fold((false, false), |(enters, closes), open| match open.order.leg {
+            Leg::Entry => (true, closes),
+            Leg::Exit => (enters, closes || Self::closes(open, closing_side)),
+        })
+    }
+
+    fn closes(exit: &OrderState, closing_side: Option<Side>) -> bool {
+        Some(exit.order.side) == closing_side && !exit.order.cause.is_rebalance() && !exit.stage.is_unknown()
     }
 
     /// What the engine at `ix` may know.
-    pub(super) fn view(&self, ix: Ix, orders: &OpenOrders) -> PositionView {
+    pub(super) fn view(&self, ix: Ix, entry_pending: bool) -> PositionView {
         PositionView {
             instrument: ix,
             direction: self.direction(),
             entry_price: self.direction().map_or(0.0, |_| self.entry_price()),
             stop: self.bracket().and_then(|b| b.stop).unwrap_or(0.0),
-            entry_pending: self.has_live(Leg::Entry, orders),
+            entry_pending,
         }
     }
 
     /// Whether an order of this leg is live.
+    #[inline]
     pub(super) fn has_live(&self, leg: Leg, orders: &OpenOrders) -> bool {
         self.live.iter().filter_map(|id| orders.get(id)).any(|o| o.order.leg == leg)
     }

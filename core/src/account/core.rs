@@ -12,8 +12,8 @@ use super::state::{ApplyError, State};
 use super::{Action, Alert, Protection, Severity};
 use crate::alerts::Topic;
 use crate::domain::{
-    Actions, BracketSpec, Cause, Decision, Event, FreezeCause, HaltLevel, Ix, Leg, Money, Order, OrderId, PositionView,
-    Price, Qty, Reason, Report, Side, Symbol, Ts, order::OrderKey,
+    Actions, BracketSpec, Cause, Decision, Event, Fill, FreezeCause, HaltLevel, Ix, Leg, Money, Order, OrderId,
+    PositionView, Price, Qty, Reason, Report, Side, Symbol, Ts, order::OrderKey,
 };
 use crate::record::Record;
 
@@ -42,6 +42,8 @@ pub struct Account {
     pub(super) inquiry: Inquiry,
     /// Whether nothing waits for time to go on, as far as that was looked for.
     pub(super) resting: bool,
+    /// Up to when ends of frames are nothing but that.
+    pub(super) quiet_until: Ts,
     pub(super) closing: Closing,
     pub(super) recording: Recording,
     pub(super) refusals: Refusals,
@@ -99,6 +101,7 @@ impl Account {
             warned: 0,
             fault: None,
             resting: false,
+            quiet_until: Ts::EPOCH,
             closing: Closing::default(),
             recording: Recording::On,
             refusals: Refusals::default(),
@@ -157,6 +160,14 @@ impl Account {
         self.finish(Follow::Nothing, begun, now, out);
     }
 
+    /// Takes a fill, as [`Report::Fill`]: an order that is filled was accepted, and one that is wholly filled is done, whether
+    /// or not the venue says so. A host that fills orders itself need say no more than this.
+    pub fn fill(&mut self, fill: &Fill, now: Ts, out: &mut Actions<Action>) {
+        let begun = self.state.protections.begun();
+        self.take_fill(fill, now, out);
+        self.finish(Follow::Report, begun, now, out);
+    }
+
     /// Takes a venue's report: [`Event::Report`] without the event.
     pub fn report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
         let begun = self.state.protections.begun();
@@ -167,7 +178,7 @@ impl Account {
 
     /// What every step ends with; `begun` pauses of entries there were before it.
     pub(super) fn finish(&mut self, follow: Follow, begun: u64, now: Ts, out: &mut Actions<Action>) {
-        self.resting = false;
+        (self.resting, self.quiet_until) = (false, Ts::EPOCH);
         self.follow_up(follow, now, out);
         self.tell_of_pauses(begun, out);
         self.watch_rate(now, out);
@@ -190,7 +201,7 @@ impl Account {
         let (risk, cost) = (self.state.setup.risk.clone(), self.state.setup.cost_per_side);
         self.state.apply(now, &record)?;
         out.push(Action::Record(record));
-        self.resting = false;
+        (self.resting, self.quiet_until) = (false, Ts::EPOCH);
         self.live = Self::derive_live(&self.state);
         let symbols: Vec<Symbol> = marks.iter().map(|(symbol, _)| *symbol).collect();
         self.returns = Self::returns_of(&self.state, self.returns.as_ref().map(|old| (old, symbols.as_slice())));

@@ -71,6 +71,7 @@ impl FailedExit {
 
 impl Book {
     /// The side of an order that closes what is held.
+    #[inline]
     pub(super) fn closing_side(&self) -> Option<Side> {
         self.direction().map(|direction| direction.entry_side().opposite())
     }
@@ -81,11 +82,13 @@ impl Book {
     }
 
     /// Whether an exit has failed or is wanted.
+    #[inline]
     pub(super) const fn waits(&self) -> bool {
         self.failed.is_some() || self.wanted.is_some()
     }
 
     /// Exits that failed, of the position that is there.
+    #[inline]
     pub(super) fn failed(&self) -> Option<FailedExit> {
         self.failed.filter(|failed| Some(failed.side) == self.closing_side())
     }
@@ -107,6 +110,7 @@ impl State {
 
     /// Exits that are not over and would close what is held. One of the other side is left over from a position that has
     /// been turned: it is surplus, and holds up nothing.
+    #[inline]
     fn exits<'a>(&'a self, book: &'a Book) -> impl Iterator<Item = &'a OrderState> {
         let closes = |open: &&OrderState| open.order.leg == Leg::Exit && Some(open.order.side) == book.closing_side();
         book.live().iter().filter_map(|id| self.orders.get(id)).filter(closes)

@@ -47,6 +47,13 @@ impl State {
 
     /// [`Record::Fill`].
     pub(super) fn take_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
+        self.check_fill(fill)?;
+        self.check_trade(fill)?;
+        self.take_checked_fill(ts, fill)
+    }
+
+    /// The same of one that was held against its order and is not booked yet.
+    fn take_checked_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         self.apply_fill(ts, fill)?;
         if !self.setup.unlimited {
             self.protections.on_fill(ts, fill, self.setup.risk.protections(), &self.books, &self.orders);
@@ -110,12 +117,13 @@ impl Account {
         self.is_taken(taken)
     }
 
+    /// A fill that [`State::check_fill`] has let through and that is not booked yet.
     pub(super) fn note_fill(&mut self, fill: &Fill, now: Ts, out: &mut Actions<Action>) -> bool {
         if self.is_recording() {
             return self.commit(Record::Fill { fill: fill.clone() }, now, out);
         }
         self.keep_holdings();
-        let taken = self.state.take_fill(now, fill);
+        let taken = self.state.take_checked_fill(now, fill);
         self.is_taken(taken)
     }
 

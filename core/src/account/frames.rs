@@ -14,7 +14,6 @@ use super::Action;
 use super::book::Book;
 use super::core::{Account, Follow};
 use super::live::Live;
-use super::open_orders::OpenOrders;
 use super::state::State;
 use crate::domain::instrument::Rounding;
 use crate::domain::{Actions, Bar, Direction, HaltLevel, Ix, Money, Price, Span, Ts};
@@ -32,6 +31,7 @@ impl Band {
     /// Nothing is watched.
     const ALL: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY };
 
+    #[inline]
     fn holds(&self, bar: &Bar) -> bool {
         self.low < bar.low && bar.high < self.high
     }
@@ -39,8 +39,8 @@ impl Band {
 
 impl Book {
     /// What a bar must leave before the bracket has anything to do with it.
-    pub(super) fn band(&self, orders: &OpenOrders) -> Band {
-        let Some((direction, bracket)) = self.guarding(orders) else { return Band::ALL };
+    pub(super) fn band(&self, is_closing: bool) -> Band {
+        let Some((direction, bracket)) = self.guarding(is_closing) else { return Band::ALL };
         let best = bracket.trailing.map(|_| bracket.best);
         match direction {
             Direction::Long => Band {
@@ -68,6 +68,15 @@ pub(super) struct Closing {
     kept: Option<(u64, Decimal)>,
 }
 
+impl Closing {
+    /// A frame has ended. Its mark counts as a record all the same: what is numbered is numbered alike.
+    #[inline]
+    const fn end(&mut self, state: &mut State, now: Ts) {
+        (self.frame, self.at, self.pending) = (self.frame + 1, now, true);
+        state.count(now);
+    }
+}
+
 /// What of a symbol stood at the end of the last frame, kept aside when it changes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
@@ -85,6 +94,7 @@ impl Kept {
 
 impl Live {
     /// To be called before a price is taken.
+    #[inline]
     pub(super) const fn keep(&mut self, closing: &Closing) {
         if self.kept.frame != closing.frame {
             (self.kept.frame, self.kept.mark) = (closing.frame, self.mark);
@@ -92,6 +102,7 @@ impl Live {
     }
 
     /// The price at the end of the last frame.
+    #[inline]
     const fn closing_mark(&self, closing: &Closing) -> f64 {
         if self.kept.frame == closing.frame { self.kept.mark } else { self.mark }
     }
@@ -99,17 +110,31 @@ impl Live {
 
 impl Account {
     /// Takes a closed bar: [`crate::domain::Event::Bar`] without the event.
+    #[inline]
     pub fn bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {
         if self.rests() && self.hear_quietly(ix, bar, now) {
             return;
         }
+        self.take_bar(ix, bar, now, out);
+    }
+
+    fn take_bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {
         let begun = self.state.protections.begun();
         self.on_bar(ix, bar, now, out);
         self.finish(Follow::Market, begun, now, out);
     }
 
     /// All bars of an instant have been given: [`crate::domain::Event::FrameEnd`] without the event.
+    #[inline]
     pub fn frame_end(&mut self, now: Ts, out: &mut Actions<Action>) {
+        if now < self.quiet_until {
+            self.closing.end(&mut self.state, now);
+        } else {
+            self.end_frame(now, out);
+        }
+    }
+
+    fn end_frame(&mut self, now: Ts, out: &mut Actions<Action>) {
         let begun = self.state.protections.begun();
         if self.is_quiet_frame(now) {
             let seq = self.state.seq;
@@ -128,6 +153,7 @@ impl Account {
     }
 
     /// Whether no order, question, halt or plan waits for time to go on. Found once, until something happens.
+    #[inline]
     fn rests(&mut self) -> bool {
         self.resting = self.resting || self.is_at_rest();
         self.resting
@@ -143,6 +169,7 @@ impl Account {
     }
 
     /// Takes a bar that changes nothing but the price; `false` where it may be more than that, and nothing was taken.
+    #[inline]
     fn hear_quietly(&mut self, ix: Ix, bar: &Bar, now: Ts) -> bool {
         let Some(live) = self.live.get_mut(ix.at()) else { return false };
         let is_quiet = live.net == 0.0 || (live.band.holds(bar) && now < live.expires);
@@ -160,21 +187,22 @@ impl Account {
     /// Whether the end of a frame is nothing but that. Never so with records: then a mark is made.
     fn is_quiet_frame(&mut self, now: Ts) -> bool {
         let setup = &self.state.setup;
-        let is_same_day = self.state.day.is_some_and(|day| now < Ts::EPOCH + Span::DAY.times(day.day + 1));
-        !self.is_recording()
-            && is_same_day
-            && now < self.due
-            && (setup.unlimited || !setup.risk.is_rebalanced())
-            && self.rests()
+        let Some(day) = self.state.day.filter(|_| !self.is_recording()) else { return false };
+        let until = self.due.min(Ts::EPOCH.saturating_add(Span::DAY.times(day.day + 1)));
+        let unlimited = setup.unlimited;
+        let is_quiet = now < until && (unlimited || !setup.risk.is_rebalanced()) && self.rests();
+        if is_quiet && unlimited {
+            // There is no loss of the day to be watched: so are all until then.
+            self.quiet_until = until;
+        }
+        is_quiet
     }
 
     /// Ends a frame without a mark on record.
     pub(super) fn close_frame(&mut self, now: Ts) {
-        let Self { state, closing, .. } = self;
-        (closing.frame, closing.at, closing.pending) = (closing.frame + 1, now, true);
-        // The mark counts as a record all the same: what is numbered is numbered alike.
-        (state.seq, state.ts) = (state.seq + 1, now);
-        if !state.setup.unlimited && state.protections.mind_marks(state.setup.risk.protections()) {
+        self.closing.end(&mut self.state, now);
+        let setup = &self.state.setup;
+        if !setup.unlimited && self.state.protections.mind_marks(setup.risk.protections()) {
             let equity = self.equity_at_marks();
             let State { protections, setup, .. } = &mut self.state;
             protections.on_mark(now, equity.to_f64(), setup.risk.protections());

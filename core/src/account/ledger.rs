@@ -77,15 +77,13 @@ impl Trade {
     fn of(fill: &Fill) -> Option<Self> {
         let (price, qty, fee) = (fill.price.get(), fill.qty.get(), fill.fee.get());
         let signed = if fill.side == Side::Buy { qty } else { -qty };
-        let taken = match fill.commission {
-            Some(Commission::Base { amount }) => amount,
-            _ => Decimal::ZERO,
-        };
-        Some(Self {
-            price,
-            units: signed.checked_sub(taken)?,
-            paid: (-signed).checked_mul(price)?.checked_sub(fee)?,
-            fees: taken.checked_mul(price)?.checked_add(fee)?,
+        let paid = (-signed).checked_mul(price)?.checked_sub(fee)?;
+        Some(match fill.commission {
+            Some(Commission::Base { amount }) => {
+                let fees = amount.checked_mul(price)?.checked_add(fee)?;
+                Self { price, units: signed.checked_sub(amount)?, paid, fees }
+            }
+            _ => Self { price, units: signed, paid, fees: fee },
         })
     }
 }

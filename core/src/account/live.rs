@@ -97,6 +97,7 @@ pub(super) enum Heard {
 }
 
 impl Level {
+    #[inline]
     const fn at(price: f64) -> Self {
         Self { bid: price, ask: price }
     }
@@ -113,6 +114,7 @@ impl Level {
 impl Live {
     /// What the records say of a symbol before market data come.
     pub(super) fn of(book: &Book, ix: Ix, orders: &OpenOrders) -> Self {
+        let (enters, closes) = book.under_way(orders);
         let mark = book.marked.map_or_else(|| book.entry_price(), Price::to_f64);
         let near = book.marked.map(|mark| Level::at(mark.to_f64()));
         Self {
@@ -122,10 +124,10 @@ impl Live {
             priced_at: Ts::EPOCH,
             witness: Witness::sure(mark, Ts::EPOCH),
             net: decimal_to_f64(book.net()),
-            expires: book.due(orders),
-            band: book.band(orders),
+            expires: book.due(closes),
+            band: book.band(closes),
             kept: Kept::NOTHING,
-            view: book.view(ix, orders),
+            view: book.view(ix, enters),
             published: 0,
             bare_told: false,
             valid: Ts::EPOCH,
@@ -176,12 +178,14 @@ impl Live {
     }
 
     /// Whether market data have come since the start, so that the mark is one of today.
+    #[inline]
     pub(super) fn is_heard(&self) -> bool {
         self.near_until == Ts::MAX
     }
 
     /// Takes a bar's last price, unless the bar's own quotes have told as much. Where they have ended long before its
     /// close, its close is one more price; what else it saw they have told.
+    #[inline]
     pub(super) fn hear_bar(&mut self, bar: &Bar, now: Ts) -> BarHeard {
         let is_told = self.quoted && self.quoted_at >= bar.open_ts;
         if is_told && now - self.quoted_at <= QUIET_AFTER {
@@ -222,7 +226,8 @@ impl Account {
             live.witness = Witness::sure(live.mark, Ts::EPOCH);
         }
         live.net = net;
-        let view = book.view(ix, &self.state.orders);
+        let (enters, closes) = book.under_way(&self.state.orders);
+        let view = book.view(ix, enters);
         if view.direction != live.view.direction {
             live.bare_told = false;
         }
@@ -230,11 +235,20 @@ impl Account {
             live.view = view;
             out.push(Action::Position(view));
         }
-        live.band = book.band(&self.state.orders);
-        let due = book.due(&self.state.orders);
+        live.band = book.band(closes);
+        let due = book.due(closes);
         if due != live.expires {
             live.expires = due;
             self.refresh_due();
+        }
+    }
+
+    /// A record was folded that changes nothing of what is told of `ix`.
+    pub(super) fn pass_over(&mut self, ix: Ix) {
+        if let Some(live) = self.live.get_mut(ix.at())
+            && live.published + 1 == self.state.seq
+        {
+            live.published = self.state.seq;
         }
     }
 

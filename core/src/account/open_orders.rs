@@ -4,7 +4,7 @@
 use super::book::OrderState;
 use crate::domain::OrderId;
 
-/// Up to so many are looked through one after the other, which is faster than a search.
+/// Up to so many places are looked through one after the other, which is faster than a search.
 const FEW: usize = 8;
 
 /// See the module.
@@ -25,17 +25,19 @@ impl PartialEq for OpenOrders {
 }
 
 impl OpenOrders {
+    #[inline]
     fn at(&self, place: usize) -> Option<&OrderState> {
         self.places.get(place)?.as_ref()
     }
 
     /// The place of an order.
+    #[inline]
     fn find(&self, id: &OrderId) -> Option<usize> {
-        let is = |place: &usize| self.at(*place).is_some_and(|open| open.order.id == *id);
-        if self.sorted.len() <= FEW {
-            return self.sorted.iter().copied().find(is);
+        let is = |open: &Option<OrderState>| open.as_ref().is_some_and(|open| open.order.id == *id);
+        if self.places.len() <= FEW {
+            return self.places.iter().position(is);
         }
-        self.sorted.get(self.rank(id)).copied().filter(is)
+        self.sorted.get(self.rank(id)).copied().filter(|place| self.places.get(*place).is_some_and(is))
     }
 
     /// How many ids are lower.
@@ -43,14 +45,17 @@ impl OpenOrders {
         self.sorted.partition_point(|place| self.at(*place).is_some_and(|open| open.order.id < *id))
     }
 
+    #[inline]
     pub(super) fn contains_key(&self, id: &OrderId) -> bool {
         self.find(id).is_some()
     }
 
+    #[inline]
     pub(super) fn get(&self, id: &OrderId) -> Option<&OrderState> {
         self.at(self.find(id)?)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, id: &OrderId) -> Option<&mut OrderState> {
         let place = self.find(id)?;
         self.places.get_mut(place)?.as_mut()

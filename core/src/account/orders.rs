@@ -92,6 +92,7 @@ pub enum OrderStep {
 
 impl OrderStage {
     /// The stage after a step at trading time `ts`; `None` where that cannot be.
+    #[inline]
     pub fn after(self, step: OrderStep, ts: Ts) -> Option<Self> {
         use OrderStep::{Absent, Accepted, Done, Fill, Unknown};
         let doubt = |since, acceptable_until| Doubt { since, acceptable_until, absences: 0, absent_at: None };
@@ -126,6 +127,7 @@ impl OrderStage {
     }
 
     /// Whether it may be at the venue or not.
+    #[inline]
     pub const fn is_unknown(self) -> bool {
         matches!(self, Self::Unknown(_))
     }
@@ -219,6 +221,7 @@ impl State {
     }
 
     /// Whether an id was ever used, as far as is remembered: it is not used again.
+    #[inline]
     pub(super) fn is_known(&self, id: OrderId) -> bool {
         self.orders.contains_key(&id) || self.finished.get(id).is_some()
     }
@@ -239,6 +242,7 @@ impl State {
         self.knows_trade(fill.symbol, fill.trade_id)
     }
 
+    #[inline]
     fn next_touch(&self, ts: Ts) -> Touch {
         Touch { ts, seq: self.seq + 1 }
     }

@@ -146,7 +146,8 @@ impl Account {
 
     /// The bracket that guards a position, unless that is to be closed already.
     fn protected(&self, ix: Ix) -> Option<(Direction, &Bracket)> {
-        self.state.book(ix)?.guarding(&self.state.orders)
+        let book = self.state.book(ix)?;
+        book.guarding(book.is_closing(&self.state.orders))
     }
 
     /// Triggers what is reached; else the stop may follow.

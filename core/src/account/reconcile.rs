@@ -123,6 +123,7 @@ impl Account {
             if ours.stage != OrderStage::Live {
                 comparison.found.push(format!("order {id} is at the venue: it was {} here", ours.stage.as_str()));
                 self.on_accepted(id, now, out);
+                self.publish_order(id, out);
             }
             return;
         }

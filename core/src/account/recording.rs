@@ -7,7 +7,7 @@
 
 use super::core::Account;
 use super::{Action, Alert};
-use crate::domain::{Actions, Money, OrderId};
+use crate::domain::{Actions, Money, OrderId, Ts};
 
 /// Whether records and alerts are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,9 +41,10 @@ impl Account {
     /// Makes records and alerts from here on, or none. To be called before the first event: a record with a hole in it is
     /// none.
     pub const fn set_recording(&mut self, recording: Recording) {
-        self.recording = recording;
+        (self.recording, self.quiet_until) = (recording, Ts::EPOCH);
     }
 
+    #[inline]
     pub(super) const fn is_recording(&self) -> bool {
         matches!(self.recording, Recording::On)
     }

@@ -12,12 +12,7 @@ impl Account {
     pub(super) fn on_report(&mut self, report: &Report, now: Ts, out: &mut Actions<Action>) {
         match report {
             Report::Accepted { order } => self.on_accepted(*order, now, out),
-            // A fill that was booked has settled its symbol already.
-            Report::Fill(fill) => {
-                if self.on_fill(fill, now, out) {
-                    return;
-                }
-            }
+            Report::Fill(fill) => return self.take_fill(fill, now, out),
             Report::Done { order, reason, text } => self.on_done(*order, *reason, text.clone(), now, out),
             Report::Unknown { order, acceptable_until, text } => {
                 self.on_unknown(*order, *acceptable_until, text, now, out);
@@ -28,8 +23,20 @@ impl Account {
             Report::Funding(funding) => self.on_funding(funding, now, out),
             Report::State(venue) => self.on_venue_state(venue, now, out),
         }
-        let symbol = report.order().and_then(|id| self.symbol_of(id));
-        if let Some(ix) = symbol.and_then(|symbol| self.ix(symbol)) {
+        if let Some(id) = report.order() {
+            self.settle_order(id, now, out);
+        }
+    }
+
+    pub(super) fn take_fill(&mut self, fill: &Fill, now: Ts, out: &mut Actions<Action>) {
+        // One that was booked has settled its symbol.
+        if !self.on_fill(fill, now, out) {
+            self.settle_order(fill.order, now, out);
+        }
+    }
+
+    fn settle_order(&mut self, id: OrderId, now: Ts, out: &mut Actions<Action>) {
+        if let Some(ix) = self.symbol_of(id).and_then(|symbol| self.ix(symbol)) {
             self.settle(ix, now, out);
             self.publish(ix, out);
         }
@@ -45,20 +52,29 @@ impl Account {
         self.state.orders.get(&id).map(|open| open.order.symbol).or_else(over)
     }
 
-    fn publish_order(&mut self, id: OrderId, out: &mut Actions<Action>) {
+    pub(super) fn publish_order(&mut self, id: OrderId, out: &mut Actions<Action>) {
         if let Some(ix) = self.symbol_of(id).and_then(|symbol| self.ix(symbol)) {
             self.publish(ix, out);
         }
     }
 
+    /// Who calls this publishes the order.
     pub(super) fn on_accepted(&mut self, id: OrderId, now: Ts, out: &mut Actions<Action>) {
         match self.stage(id) {
-            Some(OrderStage::Unsent | OrderStage::Unknown(_)) => {
+            Some(OrderStage::Unsent) => self.accept(id, now, out),
+            Some(OrderStage::Unknown(_)) => {
                 self.note_accepted(id, now, out);
-                self.publish_order(id, out);
             }
             Some(OrderStage::Live | OrderStage::Done) => self.inquiry.is_there(id),
             None => self.orphan(id, None, out),
+        }
+    }
+
+    /// That nobody doubted an order that was accepted changes nothing of what engines know.
+    fn accept(&mut self, id: OrderId, now: Ts, out: &mut Actions<Action>) {
+        self.note_accepted(id, now, out);
+        if let Some(ix) = self.symbol_of(id).and_then(|symbol| self.ix(symbol)) {
+            self.pass_over(ix);
         }
     }
 

@@ -73,6 +73,7 @@ impl<K: RingKey, V> Ring<K, V> {
     }
 
     /// The place in `items` of a key.
+    #[inline]
     fn find(&self, key: &K) -> Option<usize> {
         let mut slot = self.home(key)?;
         loop {
@@ -85,12 +86,14 @@ impl<K: RingKey, V> Ring<K, V> {
         }
     }
 
+    #[inline]
     const fn place(&self, number: u32) -> usize {
         (number.wrapping_sub(self.first) % NUMBERS) as usize
     }
 
     /// Where the search for a key begins; `None` without a table. Neighbours stay neighbours, so that what is counted
     /// upwards stays near to what was used last.
+    #[inline]
     fn home(&self, key: &K) -> Option<usize> {
         /// 2^64 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
         const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -101,6 +104,7 @@ impl<K: RingKey, V> Ring<K, V> {
         usize::try_from((block << 3) | (bits & 7)).ok()
     }
 
+    #[inline]
     const fn after(&self, slot: usize) -> usize {
         (slot + 1) & (self.slots.len() - 1)
     }

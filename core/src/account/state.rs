@@ -292,14 +292,13 @@ impl State {
     }
 
     /// One more record was folded.
+    #[inline]
     pub(super) const fn count(&mut self, ts: Ts) {
         self.seq += 1;
         self.ts = ts;
     }
 
     pub(super) fn apply_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
-        self.check_fill(fill)?;
-        self.check_trade(fill)?;
         // What has left the setup with an order on its way still has its book.
         self.book_mut(fill.symbol)?;
         let posting = ledger::fill(self, fill);
@@ -344,6 +343,7 @@ impl State {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn book_mut(&mut self, symbol: Symbol) -> Result<&mut Book, ApplyError> {
         self.books.iter_mut().find(|b| b.symbol() == symbol).ok_or(ApplyError::UnknownSymbol(symbol))
     }
@@ -403,6 +403,7 @@ impl State {
     }
 
     /// The book at a place of the table.
+    #[inline]
     pub fn book(&self, ix: Ix) -> Option<&Book> {
         self.books.get(ix.at())
     }

@@ -26,6 +26,7 @@ pub(super) struct Wanted {
 
 impl Book {
     /// Why what is held is to be closed.
+    #[inline]
     pub(super) fn wanted(&self) -> Option<Wanted> {
         self.wanted.filter(|wanted| Some(wanted.side) == self.closing_side())
     }

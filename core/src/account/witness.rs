@@ -13,6 +13,7 @@ struct Range {
 }
 
 impl Range {
+    #[inline]
     const fn at(price: f64) -> Self {
         Self { low: price, high: price }
     }
@@ -35,6 +36,7 @@ pub(super) struct Witness {
 
 impl Witness {
     /// A price that needs no second one: of a closed bar, or of the record.
+    #[inline]
     pub(super) const fn sure(price: f64, at: Ts) -> Self {
         Self { since: at, before: Range::at(price), present: Range::at(price) }
     }

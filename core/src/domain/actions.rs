@@ -31,6 +31,11 @@ impl<A> Actions<A> {
         self.items.drain(..)
     }
 
+    /// Forgets everything, keeping the memory: after looking, where taking out would only move things.
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+
     /// Looks without taking.
     pub fn as_slice(&self) -> &[A] {
         &self.items

@@ -48,6 +48,7 @@ impl Bar {
     }
 
     /// Whether [`Self::check`] finds nothing wrong.
+    #[inline]
     pub fn is_sound(&self) -> bool {
         let inside = |price: f64| self.low <= price && price <= self.high;
         // What is not a number is not inside anything.
@@ -55,7 +56,8 @@ impl Bar {
             && inside(self.open)
             && inside(self.close)
             && self.high < f64::INFINITY
-            && (0.0..f64::INFINITY).contains(&self.volume)
+            && self.volume >= 0.0
+            && self.volume < f64::INFINITY
     }
 
     /// Checks numbers and their order.

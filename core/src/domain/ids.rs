@@ -111,6 +111,7 @@ name!(
 impl OrderId {
     /// The id of an order that is counted and not named: `lb-` and the number in hexadecimal, so that they sort as they
     /// were counted. For backtests, where one number is one order for good.
+    #[inline]
     pub fn counted(number: u64) -> Self {
         let mut bytes = *b"lb-00000000000000000000000000000";
         for (place, shift) in bytes.iter_mut().rev().zip((0..u64::BITS).step_by(4)) {
@@ -121,6 +122,7 @@ impl OrderId {
     }
 
     /// The last eight characters, as a number: bits that differ where ids do.
+    #[inline]
     pub(crate) fn last_bits(&self) -> u64 {
         let text = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
         text.last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
@@ -151,11 +153,13 @@ pub struct Ix(pub u16);
 
 impl Ix {
     /// As an index into a vector.
+    #[inline]
     pub const fn at(self) -> usize {
         self.0 as usize
     }
 
     /// From a position in a table; `None` beyond 65,535 instruments.
+    #[inline]
     pub fn from_usize(at: usize) -> Option<Self> {
         u16::try_from(at).ok().map(Self)
     }

@@ -145,6 +145,7 @@ impl Qty {
     }
 
     /// Whether there is nothing.
+    #[inline]
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
@@ -184,6 +185,7 @@ impl Money {
     }
 
     /// Whether a decimal is in the range of money.
+    #[inline]
     pub(crate) fn holds(value: Decimal) -> bool {
         is_at_most(value, LARGEST_MONEY, 10 * LARGEST_DIGITS)
     }
@@ -296,11 +298,13 @@ macro_rules! decimal_face {
     ($name:ident) => {
         impl $name {
             /// The decimal inside.
+            #[inline]
             pub const fn get(self) -> Decimal {
                 self.0
             }
 
             /// As `f64`, for marks and reports.
+            #[inline]
             pub fn to_f64(self) -> f64 {
                 decimal_to_f64(self.0)
             }

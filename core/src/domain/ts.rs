@@ -30,6 +30,7 @@ impl Ts {
     pub const MAX: Self = Self(i64::MAX);
 
     /// From nanoseconds since the epoch.
+    #[inline]
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
@@ -45,6 +46,7 @@ impl Ts {
     }
 
     /// Nanoseconds since the epoch.
+    #[inline]
     pub const fn nanos(self) -> i64 {
         self.0
     }
@@ -60,6 +62,7 @@ impl Ts {
     }
 
     /// Whole UTC days since the epoch: the number that changes at midnight.
+    #[inline]
     pub const fn day(self) -> i64 {
         self.0.div_euclid(Span::DAY.0)
     }
@@ -80,6 +83,7 @@ impl Ts {
     }
 
     /// The instant `span` later, staying inside the range.
+    #[inline]
     pub const fn saturating_add(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -100,6 +104,7 @@ impl Span {
     pub const DAY: Self = Self(24 * Self::HOUR.0);
 
     /// From nanoseconds.
+    #[inline]
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
@@ -115,6 +120,7 @@ impl Span {
     }
 
     /// Nanoseconds.
+    #[inline]
     pub const fn nanos(self) -> i64 {
         self.0
     }
@@ -125,6 +131,7 @@ impl Span {
     }
 
     /// This span `n` times, saturating.
+    #[inline]
     pub const fn times(self, n: i64) -> Self {
         Self(self.0.saturating_mul(n))
     }
@@ -132,6 +139,7 @@ impl Span {
 
 impl Add<Span> for Ts {
     type Output = Self;
+    #[inline]
     fn add(self, rhs: Span) -> Self {
         self.saturating_add(rhs)
     }
@@ -139,6 +147,7 @@ impl Add<Span> for Ts {
 
 impl Sub<Span> for Ts {
     type Output = Self;
+    #[inline]
     fn sub(self, rhs: Span) -> Self {
         Self(self.0.saturating_sub(rhs.0))
     }
@@ -146,6 +155,7 @@ impl Sub<Span> for Ts {
 
 impl Sub for Ts {
     type Output = Span;
+    #[inline]
     fn sub(self, rhs: Self) -> Span {
         Span(self.0.saturating_sub(rhs.0))
     }

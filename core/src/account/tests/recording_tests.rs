@@ -90,13 +90,19 @@ impl Run {
         let fee = Money::new((price.notional(qty).get() * rate).round_dp(8)).unwrap();
         let Order { id, symbol, side, .. } = *order;
         let (order, trade_id, ts) = (id, self.trades, self.now);
-        self.report(Report::Fill(Fill { order, trade_id, symbol, side, price, qty, fee, commission: None, ts }));
+        let fill = Fill { order, trade_id, symbol, side, price, qty, fee, commission: None, ts };
+        self.account.fill(&fill, self.now, &mut self.out);
+        self.carry_out();
     }
 
-    /// Fills what waits; an odd draw fills entries in two parts, and one of seven refuses them.
+    /// Fills what waits; an odd draw fills entries in two parts, one of seven refuses them, and one of four says no more than
+    /// what was filled.
     fn trade(&mut self, draw: u8) {
         for order in std::mem::take(&mut self.waiting) {
-            self.report(Report::Accepted { order: order.id });
+            let is_brief = draw % 4 == 1;
+            if !is_brief {
+                self.report(Report::Accepted { order: order.id });
+            }
             let ix = self.account.ix(order.symbol).unwrap();
             let price = Price::new(Decimal::try_from(self.prices[ix.at()]).unwrap().round_dp(2)).unwrap();
             if draw % 7 == 6 && order.leg == Leg::Entry {
@@ -110,7 +116,9 @@ impl Run {
                 left = left.less(half);
             }
             self.fill(&order, left, price);
-            self.report(Report::Done { order: order.id, reason: DoneReason::Filled, text: None });
+            if !is_brief {
+                self.report(Report::Done { order: order.id, reason: DoneReason::Filled, text: None });
+            }
         }
     }
 
