@@ -415,8 +415,8 @@ impl<'a, S: Sink> Floor<'a, S> {
         (self.account, self.venue, self.seats, self.actions) = (account, venue, seats, asked);
         self.reports = Actions::new();
         self.commands.clear();
-        self.told.clear();
-        self.batches.clear();
+        self.spare = Actions::new();
+        self.ends.clear();
         self.carry_out();
         for report in told {
             self.account.report(report, self.now, &mut self.actions);

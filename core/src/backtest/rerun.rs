@@ -39,7 +39,7 @@ impl<'a> Rerun<'a> {
     pub fn new(opening: Opening, forecasts: &'a Forecasts, spare: StrategyPolicy) -> Self {
         let seats = empty(&opening.account, &spare);
         let keep = Keep { curve: false, trips: false, executions: false };
-        let floor = Floor::new(opening, seats, Cursors::new(Some(forecasts)), keep, Log::default());
+        let floor = Floor::new(opening, seats, Cursors::new(Some(forecasts), None), keep, Log::default());
         Self { floor, spare }
     }
 
