@@ -54,7 +54,7 @@ enum Command {
 #[derive(Debug, Clone, Copy)]
 enum Met<'a> {
     /// At the open of these bars.
-    Bars(&'a [(Ix, Bar)]),
+    Bars(&'a [(Ix, &'a Bar)]),
     /// When the report says.
     AsReported,
 }
@@ -147,7 +147,10 @@ impl<'a, S: Sink> Floor<'a, S> {
     pub(super) fn market(&mut self, event: &MarketEvent) {
         match event {
             MarketEvent::Quotes { ts, quotes } => self.quotes(*ts, quotes),
-            MarketEvent::Frame(frame) => self.frame(frame.ts, &frame.bars, &frame.context),
+            MarketEvent::Frame(frame) => {
+                let bars: Vec<(Ix, &Bar)> = frame.bars.iter().map(|(ix, bar)| (*ix, bar)).collect();
+                self.frame(frame.ts, &bars, &frame.context);
+            }
         }
     }
 
@@ -170,7 +173,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     }
 
     /// All bars that close at `ts`.
-    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, Bar)], context: &Context) {
+    pub(super) fn frame(&mut self, ts: Ts, bars: &[(Ix, &Bar)], context: &Context) {
         self.now = ts;
         for (instrument, bar) in bars {
             self.venue.bar(*instrument, bar, ts, &mut self.reports);
@@ -191,7 +194,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     }
 
     /// The engines answer, and the account takes what they want in instrument order.
-    fn engines(&mut self, bars: &[(Ix, Bar)], context: &Context) {
+    fn engines(&mut self, bars: &[(Ix, &Bar)], context: &Context) {
         for (ix, bar) in bars {
             let Some(seat) = self.seats.get_mut(ix.at()) else { continue };
             match seat.take(bar, context, || self.account.position_view(*ix)) {

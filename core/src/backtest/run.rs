@@ -63,14 +63,14 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         end.saturating_sub(one.bars.partition_point(|bar| bar.open_ts < start))
     };
     floor.expect(series.iter().map(inside).max().unwrap_or(0));
-    let mut bars: Vec<(Ix, Bar)> = Vec::with_capacity(series.len());
+    let mut bars: Vec<(Ix, &Bar)> = Vec::with_capacity(series.len());
     while let Some(open) = walk.peek(series).filter(is_inside) {
         walk.advance(series, open);
         bars.clear();
         for (at, bar) in walk.bars(series) {
             checks::bar(series, at, bar, walk.upcoming(series, at), timeframe)?;
             if let Some(ix) = Ix::from_usize(at) {
-                bars.push((ix, *bar));
+                bars.push((ix, bar));
             }
         }
         let context = if floor.needs_context() { walk.context() } else { Context::default() };

@@ -140,7 +140,7 @@ impl Tally {
     }
 
     /// The bars of a frame are over.
-    pub(super) fn see_bars(&mut self, bars: &[(Ix, Bar)]) {
+    pub(super) fn see_bars(&mut self, bars: &[(Ix, &Bar)]) {
         for (ix, bar) in bars {
             if let Some(row) = self.rows.get_mut(ix.at()) {
                 (row.mark, row.bars) = (bar.close, row.bars + 1);
@@ -229,7 +229,7 @@ impl Tally {
     }
 
     /// A frame is worked off.
-    pub(super) fn end_frame(&mut self, ts: Ts, bars: &[(Ix, Bar)]) {
+    pub(super) fn end_frame(&mut self, ts: Ts, bars: &[(Ix, &Bar)]) {
         self.frames += 1;
         self.from = self.from.or(Some(ts));
         self.to = Some(ts);
@@ -242,8 +242,11 @@ impl Tally {
         }
         let equity = self.flow + net;
         if gross > 0.0 {
-            let leverage = if equity > 0.0 { gross / equity } else { f64::INFINITY };
-            self.leverage_max = self.leverage_max.max(leverage);
+            if equity <= 0.0 {
+                self.leverage_max = f64::INFINITY;
+            } else if gross > self.leverage_max * equity {
+                self.leverage_max = gross / equity;
+            }
             for (ix, bar) in bars {
                 if let Some(trip) = self.rows.get_mut(ix.at()).and_then(|row| row.trip.as_mut()) {
                     trip.see(bar);

@@ -60,7 +60,7 @@ impl FrameWalk {
     }
 
     /// The bars of the current frame, each with the place of its series.
-    pub fn bars<'a, S: BarSeries>(&'a self, series: &'a [S]) -> impl Iterator<Item = (usize, &'a Bar)> {
+    pub fn bars<'a, S: BarSeries>(&self, series: &'a [S]) -> impl Iterator<Item = (usize, &'a Bar)> {
         let all = series.iter().zip(&self.next).zip(&self.now).enumerate();
         all.filter(|(_, (_, now))| **now > 0.0)
             .filter_map(|(at, ((one, next), _))| Some((at, one.bars().get(next.checked_sub(1)?)?)))
