@@ -18,6 +18,7 @@ mod limits;
 mod mirror;
 mod model;
 mod model_commands;
+mod parity;
 mod prices;
 mod realtime;
 mod record;

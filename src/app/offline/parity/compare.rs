@@ -367,10 +367,12 @@ fn decided(then: (Ts, &Decision, &Verdict), now: (Ts, &Decision, &Verdict)) -> O
     if a.intent != b.intent {
         return signal("something else was wanted with the same features: the position was another one");
     }
-    if let Some(why) = answered(then_said, now_said) {
-        return Some((Cause::Size, why));
+    let answer = answered(then_said, now_said);
+    if then_ts == now_ts {
+        return answer.map(|why| (Cause::Size, why));
     }
-    (then_ts != now_ts).then(|| (Cause::Latency, late("taken", then_ts - now_ts)))
+    let when = late("taken", then_ts - now_ts);
+    Some((Cause::Latency, answer.map_or(when.clone(), |why| format!("{when}: {why}"))))
 }
 
 /// What differs in what the account said, as far as anything comes of it.
@@ -418,11 +420,11 @@ fn ordered(then: &Order, now: &Order) -> Option<(Cause, String)> {
     if then.side != now.side || then.leg != now.leg {
         return Some((Cause::Signal, "it goes the other way".to_owned()));
     }
-    if then.qty != now.qty {
-        return Some((Cause::Size, "the quantity differs".to_owned()));
-    }
     if then.created != now.created {
         return Some((Cause::Latency, late("sent", then.created - now.created)));
+    }
+    if then.qty != now.qty {
+        return Some((Cause::Size, "the quantity differs".to_owned()));
     }
     (then.trigger != now.trigger).then(|| (Cause::Fill, "it was triggered at another price".to_owned()))
 }

@@ -144,7 +144,7 @@ impl Reader<'_> {
         let market = to == TapeTarget::Account && is_market(&entry.event);
         let within = self.span.0 <= ts && ts < self.span.1;
         let has_begun = self.again.account_now().is_some();
-        if self.open.is_some() && market && ts >= self.span.1 {
+        if self.open.is_some() && ts >= self.span.1 {
             return false;
         }
         if !has_begun {

@@ -6,7 +6,8 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
 use super::super::words;
-use super::{Count, ParityOutcome};
+use super::ParityOutcome;
+use super::compare::Count;
 
 /// Rows that are shown; JSON has all.
 const SHOWN_MAX: usize = 50;
