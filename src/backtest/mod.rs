@@ -31,10 +31,12 @@ use levibot_core::engine::StrategyPolicy;
 
 pub use error::BacktestError;
 pub use request::{
-    AccountRequest, Axis, CostRequest, FundingRequest, ModelRequest, Objective, POINTS_MAX, Request, RequestError, Walk, parse_set,
+    AccountRequest, Axis, CostRequest, FundingRequest, ModelRequest, Objective, POINTS_MAX, Request, RequestError,
+    Walk, parse_set,
 };
 pub use view::{
-    AccountView, CostView, Exact, ModelView, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView, WindowView,
+    AccountView, CostView, Exact, ModelView, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView,
+    WindowView,
 };
 
 use crate::config::{self, Config, Overrides, environment};
@@ -97,7 +99,14 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let stop = if is_search { interrupt::flag() } else { AtomicBool::new(false).into() };
     let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies)?;
     let on_initial = setup.unlimited && policies.iter().all(policy::has_fixed_size);
-    let ground = Ground { market: &market, setup: &setup, paper: &paper, policies: &policies, forecasts: forecasts.as_ref(), on_initial };
+    let ground = Ground {
+        market: &market,
+        setup: &setup,
+        paper: &paper,
+        policies: &policies,
+        forecasts: forecasts.as_ref(),
+        on_initial,
+    };
     let seed = paper.seed();
     let bar = progress(request.quiet);
     let how = How { threads, objective: request.objective, stop: &stop, bar: &bar };

@@ -122,7 +122,11 @@ fn which(
             return Err(refuse(&path, format!("it cannot be read: {error}"), "restore it, or choose another version"));
         }
         Err(FindFault::Text(path, error)) => {
-            return Err(refuse(&path, format!("it cannot be understood: {error}"), "restore it, or train a version anew"));
+            return Err(refuse(
+                &path,
+                format!("it cannot be understood: {error}"),
+                "restore it, or train a version anew",
+            ));
         }
     };
     let file = model_versions::folder(&dir, Some(metadata.version)).join(METADATA);
@@ -177,9 +181,11 @@ fn kept(
         return Err(BacktestError::value("XDG_CACHE_HOME", "missing", "there is no folder for forecasts", remedy));
     };
     let path = folder.join("forecasts").join(key.file_name());
-    let read = || File::open(&path).map_err(KeptFault::Read).and_then(|file| {
-        read_kept(BufReader::with_capacity(READ_BYTES, file), key)
-    });
+    let read = || {
+        File::open(&path)
+            .map_err(KeptFault::Read)
+            .and_then(|file| read_kept(BufReader::with_capacity(READ_BYTES, file), key))
+    };
     match read() {
         Ok(lists) => return Ok(lists),
         Err(KeptFault::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
@@ -190,13 +196,7 @@ fn kept(
 }
 
 /// Lets the program of the model write the file.
-fn make(
-    request: &Request,
-    which: &Which,
-    key: &KeptKey,
-    threads: usize,
-    path: &Path,
-) -> Result<(), BacktestError> {
+fn make(request: &Request, which: &Which, key: &KeptKey, threads: usize, path: &Path) -> Result<(), BacktestError> {
     let list = |symbols: &[Symbol]| symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(",");
     let mut command = Command::new(model_binary(&environment())?);
     command.arg("forecasts").arg("--data").arg(&request.data);

@@ -73,7 +73,10 @@ fn show(done: &Done, look: Look) -> String {
     let mut text = headline(view) + "\n\n";
     if let Some(model) = &view.settings.model {
         let (version, through) = (model.version, format::time(model.trained_through));
-        text += &format!("asked: {} times version {version}, which has learnt from bars through {through}\n", model.forecasts);
+        text += &format!(
+            "asked: {} times version {version}, which has learnt from bars through {through}\n",
+            model.forecasts
+        );
         if model.in_sample {
             text += "IN SAMPLE: it has learnt from bars that it was asked about; what it earned there means nothing\n";
         }

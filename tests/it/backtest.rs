@@ -302,7 +302,10 @@ fn what_is_wrong_is_told_with_what_to_do_about_it() {
     bench.home.write("asking.yaml", &asking);
     let args = ["backtest", "--data", "prices", "--policy", "asking.yaml"];
     missing(&args, &["--model", "fusion model", "levibot train"]);
-    missing(&[&args[..], &["--model", "models"]].concat(), &["models", "--model", "no version in use", "levibot train"]);
+    missing(
+        &[&args[..], &["--model", "models"]].concat(),
+        &["models", "--model", "no version in use", "levibot train"],
+    );
     let version = ["--model", "models", "--version", "20200101_000000"];
     missing(&[&args[..], &version].concat(), &["models", "20200101_000000", "levibot model list"]);
 }

@@ -54,11 +54,7 @@ impl KeptKey {
 }
 
 /// Hash of all bars that close at or before `end`, each symbol's behind its name. Fast; not for secrets.
-pub fn bars_digest<'a>(
-    symbols: impl Iterator<Item = (Symbol, &'a [Bar])>,
-    timeframe: Timeframe,
-    end: Ts,
-) -> u64 {
+pub fn bars_digest<'a>(symbols: impl Iterator<Item = (Symbol, &'a [Bar])>, timeframe: Timeframe, end: Ts) -> u64 {
     let words = symbols.flat_map(|(symbol, bars)| {
         let inside = bars.get(..bars.partition_point(|bar| bar.close_ts(timeframe) <= end)).unwrap_or_default();
         let name: Vec<u64> = symbol.as_str().bytes().map(u64::from).collect();
@@ -255,11 +251,18 @@ mod tests {
         let mut votes = [None; Member::ALL.len()];
         votes[0] = Some(Vote { probability: 0.5, weight: 1.0 });
         let prob_up = f64::from(n % 100) / 100.0;
-        Forecast { version: key().version, features: u64::from(n).wrapping_mul(0x9e37_79b9), votes, prob_up, quantiles: None }
+        Forecast {
+            version: key().version,
+            features: u64::from(n).wrapping_mul(0x9e37_79b9),
+            votes,
+            prob_up,
+            quantiles: None,
+        }
     }
 
     fn lists(rows: u32) -> Vec<Vec<(Ts, Forecast)>> {
-        let all = |from: u32| (from..rows).step_by(2).map(|n| (Ts::from_secs(3_600 * i64::from(n)), forecast(n))).collect();
+        let all =
+            |from: u32| (from..rows).step_by(2).map(|n| (Ts::from_secs(3_600 * i64::from(n)), forecast(n))).collect();
         vec![all(0), all(1)]
     }
 
@@ -297,9 +300,12 @@ mod tests {
 
     #[test]
     fn the_digest_is_that_of_the_bars_up_to_the_end() {
-        let bar = |n: i64| Bar { open_ts: Ts::from_secs(n * 3_600), open: 1.0, high: 2.0, low: 0.5, close: 1.5, volume: 3.0 };
+        let bar =
+            |n: i64| Bar { open_ts: Ts::from_secs(n * 3_600), open: 1.0, high: 2.0, low: 0.5, close: 1.5, volume: 3.0 };
         let symbol: Symbol = "AAA".parse().unwrap();
-        let digest = |bars: &[Bar], end: i64| bars_digest([(symbol, bars)].into_iter(), Timeframe::HOUR, Ts::from_secs(end * 3_600));
+        let digest = |bars: &[Bar], end: i64| {
+            bars_digest([(symbol, bars)].into_iter(), Timeframe::HOUR, Ts::from_secs(end * 3_600))
+        };
         let bars: Vec<Bar> = (0..10).map(bar).collect();
         assert_eq!(digest(&bars, 5), digest(&bars[..5], 5), "what comes later is not looked at");
         assert_ne!(digest(&bars, 5), digest(&bars, 6));

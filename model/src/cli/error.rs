@@ -126,7 +126,13 @@ impl CliError {
             Self::Load(LoadError::Version(VersionError::Unknown { .. } | VersionError::NoCurrent { .. })) => 2,
             Self::Data(_) | Self::Read { .. } | Self::Ensemble { .. } => 2,
             Self::NoBar { .. } | Self::Cold { .. } | Self::InSample { .. } | Self::NothingToJudge { .. } => 2,
-            Self::Forecasts(error) => if error.is_setup() { 2 } else { 1 },
+            Self::Forecasts(error) => {
+                if error.is_setup() {
+                    2
+                } else {
+                    1
+                }
+            }
             Self::Serve(error) => error.exit_code(),
             Self::Version(_) | Self::Load(_) | Self::Refused { .. } | Self::Write(_) => 1,
         }

@@ -76,10 +76,9 @@ impl ForecastsArgs {
             None => versions.open_current()?,
         }
         .metadata;
-        let threads = self.threads.map_or_else(
-            || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            usize::from,
-        );
+        let threads = self
+            .threads
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
         let wanted = Wanted {
             data: &self.data,
             symbols: self.symbols.as_deref(),
