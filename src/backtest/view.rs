@@ -145,7 +145,7 @@ pub struct ModelView {
     pub threshold: f64,
     /// Forecasts over all symbols.
     pub forecasts: u64,
-    /// Hash of what was asked about: that in the name of the file that keeps it.
+    /// Name of the file that keeps them, made of all that they depend on.
     pub kept: String,
 }
 
