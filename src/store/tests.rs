@@ -9,7 +9,8 @@ use levibot_core::account::{AccountSetup, RiskPolicy, State};
 use levibot_core::domain::instrument::RawInstrument;
 use levibot_core::domain::{
     AccountKind, BracketSpec, Cause, Commission, Decision, Direction, DoneReason, Fill, Forecast, FreezeCause,
-    HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Symbol, Timeframe, Transfer, Ts, Vote,
+    HaltLevel, InstrumentId, Intent, Ix, Leg, Order, OrderId, Reason, Side, Size, Symbol, Timeframe, Transfer, Ts,
+    Vote,
 };
 use levibot_core::record::{Bracket, MarkedPosition, SymbolForecast, Verdict};
 use tempfile::TempDir;
@@ -76,23 +77,10 @@ fn decision(intent: Option<Intent>, verdict: Verdict) -> Record {
 fn life() -> Vec<Record> {
     let reason = Reason { by: "risk".into(), text: "loss".into() };
     let spec = BracketSpec { stop: Some(2.0), target: None, trailing: None, time_exit: None };
-    let enter = Intent::Enter {
-        direction: Direction::Long,
-        probability: Some(0.6),
-        volatility: 0.01,
-        reference: 100.0,
-        size: levibot_core::domain::Size::Account,
-        bracket: spec,
-    };
-    let bracket = Bracket {
-        entry: id(1),
-        stop: Some(98.0),
-        target: None,
-        trailing: None,
-        trailed: false,
-        best: 100.0,
-        expires: None,
-    };
+    let (direction, probability, size) = (Direction::Long, Some(0.6), Size::Account);
+    let enter = Intent::Enter { direction, probability, volatility: 0.01, reference: 100.0, size, bracket: spec };
+    let (target, trailing, expires) = (None, None, None);
+    let bracket = Bracket { entry: id(1), stop: Some(98.0), target, trailing, trailed: false, best: 100.0, expires };
     let marked = |net: &str, cost: &str| MarkedPosition {
         symbol: symbol(),
         net: net.parse().unwrap(),

@@ -65,7 +65,8 @@ fn every_day_of_a_replay_is_what_a_backtest_makes_of_it() {
         assert_eq!(outcome["differences"], Value::Array(Vec::new()), "{outcome:#}");
         assert!(amount(&outcome, "/equity/difference").abs() < 1e-6, "{outcome:#}");
         for (sum, what) in [(&mut decisions, "decisions"), (&mut orders, "orders"), (&mut fills, "fills")] {
-            let counts = ["daemon", "backtest", "equal"].map(|side| figure(&outcome, &format!("/counts/{what}/{side}")));
+            let counts =
+                ["daemon", "backtest", "equal"].map(|side| figure(&outcome, &format!("/counts/{what}/{side}")));
             assert!(counts.iter().all(|count| *count == counts[0]), "{outcome:#}");
             *sum += counts[0];
         }
@@ -112,7 +113,8 @@ fn a_day_in_real_time_differs_in_nothing_but_what_came_late() {
     daemon.ready();
     eventually("fills of the second day", || {
         let records = records(&home.data());
-                let late = of_type(&records, "fill").iter().filter(|fill| fill["ts"].as_i64().unwrap() > HALF_PAST_MIDNIGHT).count();
+        let late =
+            of_type(&records, "fill").iter().filter(|fill| fill["ts"].as_i64().unwrap() > HALF_PAST_MIDNIGHT).count();
         (late > 3).then_some(())
     });
     daemon.stop().ended_with(0);
