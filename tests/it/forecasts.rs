@@ -62,7 +62,7 @@ fn read(home: &Home, result: &Value) -> Vec<Vec<(Ts, Forecast)>> {
         version: text("version").parse().unwrap(),
         digest: text("digest").to_owned(),
         schema: schema_hash(),
-        trained_through: text("trained_through").parse().unwrap(),
+        trained_through: serde_json::from_value(model["trained_through"].clone()).unwrap(),
         bars: bars_digest(all.iter().map(|(symbol, bars)| (*symbol, bars.as_slice())), Timeframe::HOUR, end),
         asked: symbols.clone(),
         symbols,
@@ -75,7 +75,7 @@ fn read(home: &Home, result: &Value) -> Vec<Vec<(Ts, Forecast)>> {
     read_kept(fs::File::open(home.path("cache/levibot/forecasts").join(text("kept"))).unwrap(), &key).unwrap()
 }
 
-/// Fills as (time, symbol, side, quantity, price).
+/// Fills as (symbol, side, quantity, price).
 fn written_fills(home: &Home, folder: &str) -> Vec<(String, String, f64, f64)> {
     let mut rows = csv::Reader::from_path(home.path(folder).join("fills.csv")).unwrap();
     let names = rows.headers().unwrap().clone();
@@ -107,7 +107,7 @@ fn a_backtest_has_the_forecasts_and_fills_of_a_replay_and_asks_once() {
     let lists = read(&home, &first);
     let mut compared = 0;
     for record in of_type(&records, "forecasts") {
-        let bar: Ts = record["bar"].as_str().unwrap().parse().unwrap();
+        let bar: Ts = serde_json::from_value(record["bar"].clone()).unwrap();
         for said in record["forecasts"].as_array().unwrap() {
             let at = SYMBOLS.iter().position(|name| said["symbol"] == *name).unwrap();
             let (_, kept) = lists[at].iter().find(|(close, _)| *close == bar).unwrap();
