@@ -1,5 +1,7 @@
 //! The command line: one program for the daemon, for asking it, and for looking at its record.
 
+#[path = "main_args.rs"]
+mod args;
 #[path = "main_client.rs"]
 mod client;
 
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use args::{AuditArgs, ParityArgs, TradesArgs, WhyArgs};
 use clap::{Args, Parser, Subcommand};
 use levibot::app::offline::{
     ParityRequest, TradesFilter, TradesForm, audit, collect, parity, replay_record, simulate, trades, why,
@@ -126,57 +129,6 @@ struct RunArgs {
 struct ReplayArgs {
     #[command(flatten)]
     source: SourceArgs,
-}
-
-#[derive(Debug, Args)]
-struct ParityArgs {
-    /// The day (UTC), such as 2024-06-14
-    #[arg(long, value_name = "DAY")]
-    day: Ts,
-    /// The configuration, whose `paper` says how the backtest fills orders; without it the embedded default
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Another taker fee than `paper.fee`, a fraction of notional
-    #[arg(long, value_name = "FRACTION")]
-    fee: Option<f64>,
-    /// Another spread than `paper.spread`, a fraction of price
-    #[arg(long, value_name = "FRACTION")]
-    spread: Option<f64>,
-    /// Another mean slippage than `paper.slippage`, a fraction of price
-    #[arg(long, value_name = "FRACTION")]
-    slippage: Option<f64>,
-}
-
-#[derive(Debug, Args)]
-struct AuditArgs {
-    /// The configuration, whose `store.url` says where the SQL tables are [default: levibot.db in the data folder]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct WhyArgs {
-    /// An order's id or its beginning (lb-6xk2...), a trade of the venue (BTCUSDT/4711 or 4711), a decision
-    /// (BTCUSDT@2022-06-14T12:00Z, the close of its bar), a record (#1234), or a symbol: its latest decision
-    #[arg(value_name = "ORDER|TRADE|DECISION|#RECORD|SYMBOL")]
-    what: String,
-}
-
-#[derive(Debug, Args)]
-struct TradesArgs {
-    /// Print CSV instead of a table
-    #[arg(long, conflicts_with = "json")]
-    csv: bool,
-    /// Those of one symbol
-    #[arg(long)]
-    symbol: Option<Symbol>,
-    /// Those that ended at or after this time (UTC), and open ones
-    #[arg(long, value_name = "TIME")]
-    from: Option<Ts>,
-    /// Those that ended at or before this time (UTC), and open ones that began by then; a date alone means the end of
-    /// that day
-    #[arg(long, value_name = "TIME", value_parser = parse_to)]
-    to: Option<Ts>,
 }
 
 /// What decides the outcome of a run.

@@ -283,6 +283,9 @@ impl Entries {
         for parameter in policy.parameters() {
             self.put(format!("{key}.{}", parameter.name), parameter.value, Effect::Live, true);
         }
+        if let Some(threshold) = policy.threshold() {
+            self.put(format!("{key}.threshold"), threshold, Effect::Live, true);
+        }
         // What it says besides has too many words for a line: the hash of its meaning tells whether it changed.
         self.put(format!("{key}.meaning"), format_args!("{:016x}", policy.hash()), Effect::Live, true);
     }

@@ -170,6 +170,11 @@ impl StrategyPolicy {
         Self::resolved(Arc::clone(&self.source), self.parameters.clone(), Some(threshold)).unwrap_or(self)
     }
 
+    /// The ensemble's threshold that it was given.
+    pub const fn threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
     /// Whether it needs the ensemble's threshold and has none: then it enters nothing.
     pub const fn awaits_threshold(&self) -> bool {
         self.awaits_threshold

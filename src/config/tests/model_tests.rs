@@ -14,7 +14,7 @@ fn another_threshold_is_a_difference_that_counts_at_once() {
     let told = |key: &str| changes.iter().find(|c| c.key == key).map(|c| (c.from.as_str(), c.to.as_str(), c.effect));
     assert_eq!(told("strategy.default.threshold"), Some(("0.6", "0.65", Effect::Live)));
     assert_eq!(told("ensemble.tft.weight"), Some(("0.3", "0.4", Effect::NeedsRestart)));
-    assert_eq!(changes.len(), 3, "{changes:?}");
+    assert_eq!(changes.len(), 4, "{changes:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod compare;
 mod day;
 mod drive;
+mod names;
 mod show;
 
 use std::collections::BTreeMap;
@@ -127,7 +128,7 @@ pub fn parity(config: &Config, dir: &Path, request: &ParityRequest) -> Result<Pa
     let mut notes = driven.faults;
     notes.extend(limits(&day, config));
     let (events, lives) = (driven.events, day.lives);
-    Ok(ParityOutcome { day: day::day_name(from), dir, events, lives, counts, differences, by_cause, equity, notes })
+    Ok(ParityOutcome { day: names::day_name(from), dir, events, lives, counts, differences, by_cause, equity, notes })
 }
 
 /// What limits the comparison.
