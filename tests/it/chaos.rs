@@ -10,12 +10,13 @@ use crate::support::{Daemon, Home, SYMBOLS, eventually};
 /// Trading seconds a second: two bars.
 const SPEED: f64 = 120.0;
 
-/// A home whose engines are given up late and come back soon.
+/// A home whose engines are given up late and come back soon. One that aborts first prints where it was, which takes a while
+/// in a program with all its line numbers.
 fn home(isolation: &str) -> Home {
     let home = Home::simulated(SPEED);
     home.configure(|config| {
         let supervisor = config["supervisor"].as_table_mut().unwrap();
-        for (key, value) in [("backoff_first", "20ms"), ("backoff_max", "40ms"), ("progress_deadline", "700ms")] {
+        for (key, value) in [("backoff_first", "20ms"), ("backoff_max", "40ms"), ("progress_deadline", "2s")] {
             supervisor.insert(key.into(), value.into());
         }
         supervisor.insert("failures_max".into(), 100.into());

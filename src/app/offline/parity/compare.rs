@@ -123,10 +123,8 @@ impl<'a> Deeds<'a> {
                 Record::Decision { symbol, decision, verdict } => {
                     deeds.decisions.insert((*symbol, decision.bar), (*ts, decision, verdict));
                 }
-                Record::Intent { order, .. } => {
-                    if deeds.orders.insert(order.id, order).is_none() {
-                        deeds.sent.push(order.id);
-                    }
+                Record::Intent { order, .. } if deeds.orders.insert(order.id, order).is_none() => {
+                    deeds.sent.push(order.id);
                 }
                 Record::Fill { fill } => deeds.fills.entry(fill.order).or_default().push((*ts, fill)),
                 _ => {}

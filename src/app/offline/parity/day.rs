@@ -18,6 +18,7 @@ use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 
 /// What a backtest of the day is led by, in order.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "frames and quotes are nearly all of them")]
 pub(super) enum Step {
     Market(MarketEvent),
     Control(Ts, Event),
