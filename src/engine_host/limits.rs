@@ -8,8 +8,9 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 
-/// Address space, bytes: a leak ends the engine, not the machine. One takes up some 20 MB of it.
-const ADDRESS_SPACE: u64 = 256 << 20;
+/// Address space, bytes: a leak ends the engine, not the machine. One takes up some 20 MB of it, and once more the size of its
+/// program, debug information and all, to say where it was when it aborts: where that has no room it hangs instead.
+const ADDRESS_SPACE: u64 = 512 << 20;
 /// Open files: the three standard ones, the socket's copy, and some.
 const FILES: u64 = 16;
 /// Longest name of a thread that the kernel keeps, bytes.

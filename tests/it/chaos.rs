@@ -16,7 +16,7 @@ fn home(isolation: &str) -> Home {
     let home = Home::simulated(SPEED);
     home.configure(|config| {
         let supervisor = config["supervisor"].as_table_mut().unwrap();
-        for (key, value) in [("backoff_first", "20ms"), ("backoff_max", "40ms"), ("progress_deadline", "2s")] {
+        for (key, value) in [("backoff_first", "20ms"), ("backoff_max", "40ms"), ("progress_deadline", "1s")] {
             supervisor.insert(key.into(), value.into());
         }
         supervisor.insert("failures_max".into(), 100.into());

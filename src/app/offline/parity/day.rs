@@ -18,9 +18,8 @@ use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 
 /// What a backtest of the day is led by, in order.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "frames and quotes are nearly all of them")]
 pub(super) enum Step {
-    Market(MarketEvent),
+    Market(Box<MarketEvent>),
     Control(Ts, Event),
     Remember(Ix, Bar),
     Setup(Ts, Box<AccountSetup>),
@@ -411,7 +410,7 @@ impl Open {
     fn flush(&mut self) {
         if !self.quotes.1.is_empty() {
             let (ts, quotes) = (self.quotes.0, std::mem::take(&mut self.quotes.1));
-            self.day.steps.push(Step::Market(MarketEvent::Quotes { ts, quotes }));
+            self.day.steps.push(Step::Market(Box::new(MarketEvent::Quotes { ts, quotes })));
         }
     }
 
@@ -458,7 +457,7 @@ impl Open {
                 self.flush();
                 let (bars, context) = (std::mem::take(&mut self.bars), self.context);
                 let frame = Frame { ts, bars, missing: Vec::new(), context };
-                self.day.steps.push(Step::Market(MarketEvent::Frame(frame)));
+                self.day.steps.push(Step::Market(Box::new(MarketEvent::Frame(frame))));
             }
             Event::Decision(_) | Event::Report(_) | Event::Position(_) | Event::Forecast { .. } => {}
             control => {
