@@ -77,7 +77,7 @@ fn an_engine_is_a_process_with_nothing_to_lose() {
             line.split_whitespace().next().unwrap().to_owned()
         };
         assert_eq!(["Max core file size", "Max file size", "Max processes"].map(soft), ["0", "0", "0"]);
-        assert_eq!(["Max open files", "Max address space"].map(soft), ["16", "268435456"]);
+        assert_eq!(["Max open files", "Max address space"].map(soft), ["16", "536870912"]);
         assert!(proc_file(pid, "status").lines().any(|line| line == "NoNewPrivs:\t1"));
         assert_eq!(proc_file(pid, "oom_score_adj").trim_end(), "500");
     }

@@ -20,7 +20,7 @@ use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 #[derive(Debug)]
 pub(super) enum Step {
     Market(Box<MarketEvent>),
-    Control(Ts, Event),
+    Control(Ts, Box<Event>),
     Remember(Ix, Bar),
     Setup(Ts, Box<AccountSetup>),
     /// A daemon has started, with this record.
@@ -280,7 +280,7 @@ impl Reader<'_> {
             });
             if let (VenueAnswer::Unknown, Some(ts)) = (venue.query(order), accepted) {
                 venue.recover(&Record::Accepted { order }, ts);
-                steps.push(Step::Control(self.span.0, Event::Report(Report::Accepted { order })));
+                steps.push(Step::Control(self.span.0, Box::new(Event::Report(Report::Accepted { order }))));
             }
         }
         let mut day = Day {
@@ -462,7 +462,7 @@ impl Open {
             Event::Decision(_) | Event::Report(_) | Event::Position(_) | Event::Forecast { .. } => {}
             control => {
                 self.flush();
-                self.day.steps.push(Step::Control(ts, control.clone()));
+                self.day.steps.push(Step::Control(ts, Box::new(control.clone())));
             }
         }
     }
