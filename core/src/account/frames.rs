@@ -16,7 +16,7 @@ use super::core::{Account, Follow};
 use super::live::Live;
 use super::state::State;
 use crate::domain::instrument::Rounding;
-use crate::domain::{Actions, Bar, Direction, HaltLevel, Ix, Money, Price, Span, Ts};
+use crate::domain::{Actions, Bar, Direction, HaltLevel, Ix, Money, Price, Span, Timeframe, Ts};
 use crate::record::{MarkedPosition, MarkedStock, Record};
 
 /// Prices between which a position's bracket does nothing: neither stop nor target is reached, and no best price moves a
@@ -116,6 +116,33 @@ impl Account {
             return;
         }
         self.take_bar(ix, bar, now, out);
+    }
+
+    /// How many of these bars, each of them sound and a frame of its own, would change nothing but the price, their ends of frames
+    /// included. None with records, and none where the day's loss is watched.
+    pub fn quiet_bars(&mut self, ix: Ix, bars: &[Bar], timeframe: Timeframe) -> usize {
+        if self.returns.is_some() || !self.rests() {
+            return 0;
+        }
+        let Some(live) = self.live.get(ix.at()).filter(|live| !live.quoted) else { return 0 };
+        let (band, until) = match live.net == 0.0 {
+            true => (Band::ALL, self.quiet_until),
+            false => (live.band, self.quiet_until.min(live.expires)),
+        };
+        let is_quiet = |bar: &&Bar| band.holds(bar) && bar.close_ts(timeframe) < until;
+        bars.iter().take_while(is_quiet).count()
+    }
+
+    /// Takes bars that [`Self::quiet_bars`] has counted.
+    pub fn pass(&mut self, ix: Ix, bars: &[Bar], timeframe: Timeframe) {
+        let Self { live, closing, state, .. } = self;
+        let Some(live) = live.get_mut(ix.at()) else { return };
+        for bar in bars {
+            let now = bar.close_ts(timeframe);
+            live.keep(closing);
+            live.hear_bar(bar, now);
+            closing.end(state, now);
+        }
     }
 
     fn take_bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Action>) {

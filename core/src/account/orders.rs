@@ -28,6 +28,8 @@ pub(super) const EVIDENCE_APART: Span = Span::from_secs(5);
 const ABSENCES: u8 = 2;
 /// How many finished orders are remembered, so that a late fill still finds its order and no id is used twice.
 const FINISHED_MAX: usize = 4_096;
+/// How many are, where nothing is put on record.
+const FINISHED_FEW: usize = 64;
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +199,11 @@ impl RingKey for OrderId {
 }
 
 impl Finished {
+    /// As many as may still be spoken of by a venue that tells everything at once.
+    pub(super) fn few() -> Self {
+        Self { ring: Ring::new(FINISHED_FEW) }
+    }
+
     /// An order that is over.
     pub fn get(&self, id: OrderId) -> Option<&FinishedOrder> {
         self.ring.get(&id)

@@ -39,9 +39,12 @@ impl Refusals {
 
 impl Account {
     /// Makes records and alerts from here on, or none. To be called before the first event: a record with a hole in it is
-    /// none.
-    pub const fn set_recording(&mut self, recording: Recording) {
+    /// none. Without records trades are not remembered either: a venue that tells of one twice must not be behind it.
+    pub fn set_recording(&mut self, recording: Recording) {
         (self.recording, self.quiet_until) = (recording, Ts::EPOCH);
+        if recording != Recording::On {
+            self.state.trust_venue();
+        }
     }
 
     #[inline]

@@ -372,6 +372,12 @@ impl State {
         self.contributed
     }
 
+    /// Each trade is told once from here on, and of orders that are over not much is said any more.
+    pub(super) fn trust_venue(&mut self) {
+        self.trades.trust();
+        self.finished = Finished::few();
+    }
+
     /// Whether a trade was booked.
     pub fn knows_trade(&self, symbol: Symbol, trade_id: u64) -> bool {
         self.trades.contains(symbol, trade_id)

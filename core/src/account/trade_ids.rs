@@ -47,14 +47,24 @@ impl<T: Ord + Clone> Recent<T> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct TradeIds {
     by_symbol: BTreeMap<Symbol, Ring<u64, ()>>,
+    /// Whether nothing is remembered: who tells of trades tells each of them once.
+    is_trusting: bool,
 }
 
 impl TradeIds {
+    /// Remembers nothing from here on.
+    pub(super) fn trust(&mut self) {
+        *self = Self { by_symbol: BTreeMap::new(), is_trusting: true };
+    }
+
     pub(super) fn contains(&self, symbol: Symbol, trade_id: u64) -> bool {
         self.by_symbol.get(&symbol).is_some_and(|ring| ring.contains(&trade_id))
     }
 
     pub(super) fn insert(&mut self, symbol: Symbol, trade_id: u64) {
+        if self.is_trusting {
+            return;
+        }
         self.by_symbol.entry(symbol).or_insert_with(|| Ring::new(TRADES_MAX)).insert(trade_id, ());
     }
 }

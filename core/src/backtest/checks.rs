@@ -70,6 +70,15 @@ pub(super) fn bar(
     next.map_or(Ok(()), |next| Err(BacktestError::BarOrder { symbol, open: next.open_ts }))
 }
 
+/// How many of the first bars, at most so many, are as the cores rely on them.
+pub(super) fn sound(bars: &[Bar], most: usize, timeframe: Timeframe) -> usize {
+    let next = bars.iter().skip(1).map(Some).chain([None]);
+    let is_fine = |(bar, next): &(&Bar, Option<&Bar>)| {
+        next.is_none_or(|next| next.open_ts >= bar.close_ts(timeframe)) && bar.is_sound()
+    };
+    bars.iter().zip(next).take(most).take_while(is_fine).count()
+}
+
 /// The bars of a frame as they come from elsewhere.
 pub(super) fn frame(symbols: &[Symbol], bars: &[(Ix, Bar)]) -> Result<(), BacktestError> {
     for (ix, bar) in bars {

@@ -12,7 +12,8 @@ use super::tally::Tally;
 use super::{Keep, Opening};
 use crate::account::{Account, AccountSetup, Action, ApplyError, Approved, Book};
 use crate::domain::{
-    Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report, Ts,
+    Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report,
+    Timeframe, Ts,
 };
 use crate::fills::PaperVenue;
 use crate::record::{Record, SymbolForecast};
@@ -191,6 +192,33 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.engines(bars, context);
         self.settle(Met::AsReported);
         self.tally.end_frame(ts, bars);
+    }
+
+    /// Passes over bars of the only symbol while nothing happens, up to and with the first on which its engine wants
+    /// something; tells how many. Each core takes each of them as it takes them one by one, only not in turns.
+    pub(super) fn skim(&mut self, bars: &[Bar], timeframe: Timeframe) -> usize {
+        const ONLY: Ix = Ix(0);
+        let Some(until) = self.venue.rests_until(ONLY).filter(|_| !S::IS_ON) else { return 0 };
+        let due = bars.partition_point(|bar| bar.close_ts(timeframe) < until);
+        let quiet = self.account.quiet_bars(ONLY, bars.get(..due).unwrap_or_default(), timeframe);
+        let Some(seat) = self.seats.first_mut() else { return 0 };
+        let (count, decision) = seat.skim(bars.get(..quiet).unwrap_or_default());
+        let bars = bars.get(..count).unwrap_or_default();
+        let Some((last, before)) = bars.split_last() else { return 0 };
+        self.account.pass(ONLY, bars, timeframe);
+        self.venue.pass(ONLY, last);
+        self.tally.pass(before, timeframe);
+        self.now = last.close_ts(timeframe);
+        let last = [(ONLY, last)];
+        self.tally.see_bars(&last);
+        if let Some(decision) = decision {
+            self.tally.on_decision(&decision);
+            self.account.decide(&decision, self.now, &mut self.actions);
+            self.carry_out();
+            self.settle(Met::AsReported);
+        }
+        self.tally.end_frame(self.now, &last);
+        count
     }
 
     /// The engines answer, and the account takes what they want in instrument order.

@@ -12,6 +12,9 @@ use crate::domain::{Bar, BarSeries, Context, FrameWalk, Ix, RunId, Ts};
 use crate::driver::WARM_UP_BARS;
 use crate::record::Record;
 
+/// How far is looked ahead for bars in which nothing happens: few enough to stay near, many enough that looking costs little.
+const SKIM: usize = 64;
+
 /// The run that a backtest's order ids are made of.
 const RUN: &str = "backtest";
 
@@ -52,7 +55,7 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
     if !S::IS_ON {
         opening.account.set_recording(silence(job));
         // Orders are sent once and never asked about: there is nothing that could get lost on the way.
-        opening.venue = opening.venue.without_memory();
+        opening.venue = opening.venue.terse();
     }
     let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts, Some(start)), job.keep, sink);
@@ -65,6 +68,16 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
     floor.expect(series.iter().map(inside).max().unwrap_or(0));
     let mut bars: Vec<(Ix, &Bar)> = Vec::with_capacity(series.len());
     while let Some(open) = walk.peek(series).filter(is_inside) {
+        if series.len() == 1 {
+            let ahead = walk.ahead(series, 0);
+            let inside = job.to.map_or(SKIM, |to| ahead.partition_point(|bar| bar.close_ts(timeframe) <= to));
+            let sound = checks::sound(ahead, inside.min(SKIM), timeframe);
+            let count = floor.skim(ahead.get(..sound).unwrap_or_default(), timeframe);
+            if count > 0 {
+                walk.pass(series, count);
+                continue;
+            }
+        }
         walk.advance(series, open);
         bars.clear();
         for (at, bar) in walk.bars(series) {

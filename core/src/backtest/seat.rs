@@ -113,6 +113,21 @@ impl Seat {
         }
     }
 
+    /// Takes bars that come one after the other until something is wanted; tells how many, and what is wanted on the last of
+    /// them. None where each has to be looked at.
+    pub(super) fn skim(&mut self, bars: &[Bar]) -> (usize, Option<Decision>) {
+        if !self.is_up() || !self.core.is_plain() {
+            return (0, None);
+        }
+        let (count, decision) = self.core.skim(bars);
+        let taken = bars.get(..count).unwrap_or_default();
+        taken.iter().for_each(|bar| self.classify(bar));
+        if let Some(last) = taken.last() {
+            self.answered = last.close_ts(self.setup.timeframe);
+        }
+        (count, decision)
+    }
+
     /// Whether an engine that was stopped is there for this bar; else it misses it.
     fn comes_back(&mut self, bar: &Bar, context: &Context, view: impl FnOnce() -> PositionView) -> bool {
         match self.presence {

@@ -10,8 +10,8 @@ use super::{FillRow, Keep, Outcome, Point, SymbolSums, Trip};
 use crate::account::{Account, Action, Book, State};
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
-    AccountKind, Bar, Cause, Decision, ExitReason, Fill, Funding, HaltLevel, Ix, Leg, Money, Order, OrderId, Reason,
-    Side, Symbol, Timeframe, Ts,
+    AccountKind, Bar, Cause, Decision, ExitReason, Fill, Funding, HaltLevel, Ix, Leg, Money, Order, OrderId, Qty,
+    Reason, Side, Symbol, Timeframe, Ts,
 };
 use crate::regime::Regime;
 
@@ -20,6 +20,8 @@ use crate::regime::Regime;
 struct Sent {
     id: OrderId,
     at: usize,
+    /// Base units that are not filled yet.
+    left: Qty,
     reference: f64,
     exit: Option<ExitReason>,
     regime: Regime,
@@ -148,6 +150,31 @@ impl Tally {
         }
     }
 
+    /// Bars of the only symbol, each a frame of its own, in which nothing happened.
+    pub(super) fn pass(&mut self, bars: &[Bar], timeframe: Timeframe) {
+        let ([row], [first, ..]) = (self.rows.as_mut_slice(), bars) else { return };
+        let count = bars.len() as u64;
+        self.frames += count;
+        self.from = self.from.or(Some(first.close_ts(timeframe)));
+        row.bars += count;
+        row.held += if row.net == 0.0 { 0 } else { count };
+        for bar in bars {
+            let ts = bar.close_ts(timeframe);
+            let net = row.net * bar.close;
+            let (gross, equity) = (net.abs(), self.flow + net);
+            if gross > 0.0 && gross > self.leverage_max * equity {
+                self.leverage_max = if equity > 0.0 { gross / equity } else { f64::INFINITY };
+            }
+            if self.keep.curve {
+                self.curve.push(Point { ts, equity, gross, net });
+            }
+            (row.mark, self.to) = (bar.close, Some(ts));
+        }
+        if let Some(trip) = row.trip.as_mut().filter(|_| row.net != 0.0) {
+            bars.iter().for_each(|bar| trip.see(bar));
+        }
+    }
+
     /// An engine has asked the model.
     pub(super) const fn on_question(&mut self, is_answered: bool) {
         if !is_answered {
@@ -179,10 +206,10 @@ impl Tally {
         let Some((at, row)) = self.rows.iter().enumerate().find(|(_, row)| row.symbol == order.symbol) else { return };
         let reference = order.trigger.map_or(row.mark, |price| price.to_f64());
         let exit = (order.leg == Leg::Exit).then(|| row.reason(order.cause));
-        self.sent.push(Sent { id: order.id, at, reference, exit, regime: regime(at) });
+        self.sent.push(Sent { id: order.id, at, left: order.qty, reference, exit, regime: regime(at) });
     }
 
-    /// An order is over.
+    /// An order is over before it was wholly filled.
     pub(super) fn on_done(&mut self, id: OrderId) {
         if let Some(place) = self.sent.iter().position(|sent| sent.id == id) {
             self.sent.remove(place);
@@ -191,7 +218,13 @@ impl Tally {
 
     /// An execution; `met` is when the order met the market.
     pub(super) fn on_fill(&mut self, fill: &Fill, met: Ts) {
-        let Some(sent) = self.sent.iter().find(|sent| sent.id == fill.order).copied() else { return };
+        let Some(place) = self.sent.iter().position(|sent| sent.id == fill.order) else { return };
+        let Some(sent) = self.sent.get_mut(place) else { return };
+        sent.left = sent.left.less(fill.qty);
+        let sent = *sent;
+        if sent.left.is_zero() {
+            self.sent.remove(place);
+        }
         let Some(row) = self.rows.get_mut(sent.at) else { return };
         let (qty, price, fee) = (fill.qty.to_f64(), fill.price.to_f64(), fill.fee.to_f64());
         let (sign, signed) = match fill.side {

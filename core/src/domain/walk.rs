@@ -66,6 +66,23 @@ impl FrameWalk {
             .filter_map(|(at, ((one, next), _))| Some((at, one.bars().get(next.checked_sub(1)?)?)))
     }
 
+    /// The bars of one series that are still to come.
+    pub fn ahead<'a, S: BarSeries>(&self, series: &'a [S], at: usize) -> &'a [Bar] {
+        let place = series.get(at).map(S::bars).zip(self.next.get(at));
+        place.and_then(|(bars, next)| bars.get(*next..)).unwrap_or_default()
+    }
+
+    /// Goes so many frames further where there is one series: to the last of its next `count` bars.
+    pub fn pass<S: BarSeries>(&mut self, series: &[S], count: usize) {
+        let ([only], [next], [now], [previous]) = (series, &mut *self.next, &mut *self.now, &mut *self.previous) else {
+            return;
+        };
+        for bar in only.bars().iter().skip(*next + count.saturating_sub(2)).take(count.min(2)) {
+            (*previous, *now) = (*now, bar.close);
+        }
+        *next += count;
+    }
+
     /// The next bar of one series.
     pub fn upcoming<'a, S: BarSeries>(&self, series: &'a [S], at: usize) -> Option<&'a Bar> {
         series.get(at)?.bars().get(*self.next.get(at)?)

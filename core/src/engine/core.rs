@@ -163,6 +163,24 @@ impl Core {
         Answer::Decided(self.decision(close, None, intent))
     }
 
+    /// Whether it decides by bars alone: no feature is computed and no model asked.
+    pub fn is_plain(&self) -> bool {
+        self.state.window.is_none() && self.state.features.ids().is_empty()
+    }
+
+    /// Answers bars until it wants something; tells how many it has taken, and what it wants on the last of them. For a core
+    /// that [is plain](Self::is_plain): the view across symbols is not told.
+    pub fn skim(&mut self, bars: &[Bar]) -> (usize, Option<Decision>) {
+        let context = Context::default();
+        for (at, bar) in bars.iter().enumerate() {
+            let Some(close) = self.take(bar, &context) else { continue };
+            if let Some(intent) = self.intent(bar.close, None) {
+                return (at + 1, Some(self.decision(close, None, Some(intent))));
+            }
+        }
+        (bars.len(), None)
+    }
+
     /// Decides on the bar that closed at `bar`, which was answered with a question, now that the model has spoken, or will
     /// not (`None`). `None` where no such bar waits.
     pub fn forecast(&mut self, bar: Ts, forecast: Option<Forecast>) -> Option<Decision> {

@@ -166,7 +166,8 @@ impl Resting {
         let Some(qty) = qty.ok().filter(|qty| !qty.is_zero()) else { return Ok(false) };
         let Some(fee) = setup.fee().fee(price, qty) else { return Ok(false) };
         let Order { id: order, symbol, side, .. } = self.order;
-        let trade_id = hash64(&[b"trade", order.as_str().as_bytes(), &self.parts.to_le_bytes()]) & TRADE_ID_MASK;
+        let named = || hash64(&[b"trade", order.as_str().as_bytes(), &self.parts.to_le_bytes()]) & TRADE_ID_MASK;
+        let trade_id = desk.recent.number().unwrap_or_else(named);
         let fill = Fill { order, trade_id, symbol, side, price, qty, fee, commission: None, ts: offer.ts };
         if !desk.wallet.book(&fill) {
             return Ok(false);

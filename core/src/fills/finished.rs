@@ -35,10 +35,13 @@ impl Finished {
         self.known.contains_key(&id)
     }
 
-    /// Keeps how an order ended, and says so.
+    /// Keeps how an order ended, and says so. Where none are remembered, its last fill has said as much.
     pub(super) fn end(&mut self, id: OrderId, outcome: Outcome, out: &mut Actions<Report>) {
         if self.most == 0 {
-            return out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text });
+            if outcome.reason != DoneReason::Filled {
+                out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text });
+            }
+            return;
         }
         out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text.clone() });
         self.insert(id, outcome);
@@ -85,6 +88,8 @@ impl Finished {
 #[derive(Debug)]
 pub(super) struct Recent {
     fills: VecDeque<Fill>,
+    /// How many there were where none are kept.
+    count: u64,
     /// How many of the oldest were told once.
     told: usize,
     most: usize,
@@ -96,11 +101,17 @@ pub(super) const RECENT_MAX: usize = 10_000;
 impl Recent {
     /// Keeps at most so many, or none.
     pub(super) const fn new(most: usize) -> Self {
-        Self { fills: VecDeque::new(), told: 0, most }
+        Self { fills: VecDeque::new(), count: 0, told: 0, most }
+    }
+
+    /// The number of the next trade, where none are kept.
+    pub(super) fn number(&self) -> Option<u64> {
+        (self.most == 0).then_some(self.count + 1)
     }
 
     pub(super) fn push(&mut self, fill: &Fill) {
         if self.most == 0 {
+            self.count += 1;
             return;
         }
         if self.fills.len() == self.most {

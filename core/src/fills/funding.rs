@@ -51,6 +51,11 @@ impl Schedule {
         now.nanos() >= self.due.nanos()
     }
 
+    /// The next instant at which something may be due.
+    pub(super) const fn due(&self) -> Ts {
+        self.due
+    }
+
     /// Up to and with `ts` nothing is due any more.
     pub(super) fn pass(&mut self, ts: Ts) {
         if self.seen.is_none_or(|seen| seen < ts) {

@@ -97,12 +97,13 @@ impl PaperVenue {
         venue
     }
 
-    /// A venue that forgets what is over: for a driver that sends every order once, asks about none, and starts anew
-    /// instead of recovering one. Everything else is as it would be: the same orders are filled at the same prices, under
-    /// the same trade ids. An order that is over is taken again, its fills are told once, and what it knows of an order
-    /// or of everything leaves out all fills.
+    /// A venue of few words that forgets what is over: for a driver that sends every order once, asks about none, and starts
+    /// anew instead of recovering one. The same orders are filled at the same prices and times. But trades are counted
+    /// instead of named after their orders, and nothing is said that a fill tells by itself: that its order was accepted, or
+    /// is wholly filled. An order that is over is taken again, and what it knows of an order or of everything leaves out all
+    /// fills.
     #[must_use]
-    pub fn without_memory(self) -> Self {
+    pub fn terse(self) -> Self {
         Self { finished: Finished::new(0), recent: Recent::new(0), remembers: false, ..self }
     }
 
@@ -146,7 +147,9 @@ impl PaperVenue {
             let outcome = Outcome { fills: Vec::new(), reason: DoneReason::Rejected, text: Some(text) };
             return self.finished.end(id, outcome, out);
         }
-        out.push(Report::Accepted { order: id });
+        if self.remembers {
+            out.push(Report::Accepted { order: id });
+        }
         let Self { setup, books, finished, wallet, recent, remembers, .. } = self;
         let Some(book) = at.and_then(|at| books.get_mut(at)) else { return };
         let mut resting = Resting::new(Order::clone(&order), now, setup, *remembers);
@@ -199,6 +202,19 @@ impl PaperVenue {
     /// Lets a bar fill orders, as [`Self::on_event`] does with the bar in an event.
     pub fn bar(&mut self, ix: Ix, bar: &Bar, now: Ts, out: &mut Actions<Report>) {
         self.on_market(ix, Market::Bar(bar), now, out);
+    }
+
+    /// Before when bars of an instrument fill nothing and no funding falls due; `None` while an order rests.
+    pub fn rests_until(&self, ix: Ix) -> Option<Ts> {
+        let book = self.books.get(ix.at())?;
+        book.resting.is_empty().then(|| book.funding.due())
+    }
+
+    /// Takes note of the last of some bars that all lie before [`Self::rests_until`].
+    pub fn pass(&mut self, ix: Ix, last: &Bar) {
+        if let Some(book) = self.books.get_mut(ix.at()) {
+            book.observe(Market::Bar(last));
+        }
     }
 
     fn on_market(&mut self, ix: Ix, market: Market<'_>, now: Ts, out: &mut Actions<Report>) {

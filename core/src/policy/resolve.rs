@@ -16,6 +16,8 @@ const LENGTH_MAX: f64 = 5_000.0;
 const TIME_MAX: f64 = 100_000.0;
 /// Largest constant fraction of equity: over it somebody means percent.
 const EQUITY_MAX: f64 = 10.0;
+/// What stands for a volatility that nobody asks for, a fraction of price: the least that one can be.
+const VOLATILITY_MIN: f64 = crate::engine::program::VOLATILITY_MIN;
 /// Length of the average true range that volatility is measured by unless the file says otherwise, bars.
 const VOLATILITY_BARS: u32 = 14;
 /// No confidence is over it: what stands for a threshold that is not known yet.
@@ -152,7 +154,7 @@ impl Resolver<'_> {
             size: self.size(document.size.as_ref())?,
             volatility: match &document.volatility {
                 Some(_) => self.positive(document.volatility.as_ref())?.unwrap_or_default(),
-                None => self.usual_volatility().map_err(too_many(&(0..0)))?,
+                None => self.usual_volatility(document.size.is_none()).map_err(too_many(&(0..0)))?,
             },
         })
     }
@@ -213,8 +215,11 @@ impl Resolver<'_> {
         })
     }
 
-    /// Average true range over close.
-    fn usual_volatility(&mut self) -> Result<NodeIx, TooMany> {
+    /// Average true range over close. Nobody asks for it where the policy says its size.
+    fn usual_volatility(&mut self, is_sized_by: bool) -> Result<NodeIx, TooMany> {
+        if !is_sized_by {
+            return self.graph.put(Node::Number(VOLATILITY_MIN));
+        }
         let atr = self.graph.put(Node::Indicator(Indicator::Atr, VOLATILITY_BARS))?;
         let close = self.graph.put(Node::Bar(BarField::Close))?;
         self.graph.binary(Binary::Divide, atr, close)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Activity, Regime, Trend};
 use crate::features::indicators::Ema;
 
-/// Returns that the trend is seen over, bars.
+/// Changes that the trend is seen over, bars.
 pub const TREND_BARS: usize = 48;
 /// Length of the average that says how the market moves now, bars.
 pub const ACTIVITY_BARS: u32 = 24;
@@ -19,7 +19,7 @@ const CALM_UNDER: f64 = 0.7;
 /// Ratio of volatilities over which it is wild.
 const WILD_OVER: f64 = 1.5;
 
-/// A way of logs up to this long is rounding, not a move.
+/// A way up to this fraction of the price is rounding, not a move.
 const STILL: f64 = 1e-12;
 
 /// Says what a market is like, in constant time a bar and without allocating. Serialised, it is its own snapshot:
@@ -32,7 +32,7 @@ pub struct Classifier {
     long: Ema,
 }
 
-/// The last returns, their sum and the sum of their sizes. Both sums are taken again from the returns whenever the ring
+/// The last changes, their sum and the sum of their sizes. Both sums are taken again from the changes whenever the ring
 /// comes round, so that rounding errors live that long at most.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Path {
@@ -50,7 +50,7 @@ impl Default for Classifier {
 }
 
 impl Classifier {
-    /// Bars after which the trend is known: a return needs two closes.
+    /// Bars after which the trend is known: a change needs two closes.
     pub const TREND_WARM_UP: usize = TREND_BARS + 1;
     /// Bars after which the activity is known.
     pub const ACTIVITY_WARM_UP: usize = USUAL_BARS as usize + 1;
@@ -63,17 +63,19 @@ impl Classifier {
     }
 
     /// Takes the close of the next bar, quote currency. One that is not finite and over zero is passed over.
+    #[inline]
     pub fn update(&mut self, close: f64) {
         if !(close.is_finite() && close > 0.0) {
             return;
         }
         let Some(before) = self.close.replace(close) else { return };
-        let change = (close / before).ln();
+        let change = close - before;
+        let square = (change / before) * (change / before);
         // Prices hundreds of decades apart have no ratio; such a step tells nothing and would never be forgotten.
-        if change.is_finite() {
+        if square.is_finite() {
             self.path.update(change);
-            self.short.update(change * change);
-            self.long.update(change * change);
+            self.short.update(square);
+            self.long.update(square);
         }
     }
 
@@ -111,9 +113,13 @@ impl Classifier {
         }
     }
 
-    /// Net move over the length of the way, -1 to 1, of the returns held; 0 when nothing moved.
+    /// Net move over the length of the way, -1 to 1, of the changes held; 0 when nothing moved.
     pub fn efficiency(&self) -> f64 {
-        if self.path.length > STILL { (self.path.net / self.path.length).clamp(-1.0, 1.0) } else { 0.0 }
+        if self.path.length > STILL * self.close.unwrap_or(0.0) {
+            (self.path.net / self.path.length).clamp(-1.0, 1.0)
+        } else {
+            0.0
+        }
     }
 
     /// Volatility now over the usual one, 0 or more; 1 when nothing has ever moved.

@@ -1,9 +1,10 @@
 //! What the market is like: whether it has a direction, and how it moves compared with what is usual.
 //!
-//! [`Classifier`] says it bar by bar, from closes alone. With `r` the log return from close to close:
+//! [`Classifier`] says it bar by bar, from closes alone. With `d` the change from close to close and `r` that change over the
+//! close before:
 //!
-//! - **Trend** by the efficiency ratio (Kaufman, "Smarter Trading", 1995) of log prices over [`TREND_BARS`] bars, with the
-//!   sign of the net move: `E = sum(r) / sum(|r|)`, -1 to 1. Up where `E >= 0.3`, down where `E <= -0.3`, else range.
+//! - **Trend** by the efficiency ratio (Kaufman, "Smarter Trading", 1995) over [`TREND_BARS`] bars, with the sign of the
+//!   net move: `E = sum(d) / sum(|d|)`, -1 to 1. Up where `E >= 0.3`, down where `E <= -0.3`, else range.
 //!   On a random walk `E` is about `z / (sqrt(48) * sqrt(2 / pi))` with `z` standard normal, so that 0.3 lies 1.66
 //!   deviations out: such a walk, which has no trend, is called one on about one bar in ten, half of them up.
 //! - **Activity** by `A = sqrt(short / long)`, both exponential averages of `r^2` (RiskMetrics, 1996, without a mean),

@@ -77,10 +77,10 @@ fn a_market_that_goes_quiet_is_calm_and_one_that_wakes_is_wild_until_it_is_usual
 #[test]
 fn efficiency_and_ratio_are_those_of_their_formulas_at_every_bar() {
     let closes = random_walk(11, 0.02, 3_000);
-    let returns: Vec<f64> = closes.windows(2).map(|pair| (pair[1] / pair[0]).ln()).collect();
+    let changes: Vec<f64> = closes.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let ema = |bars: u32, upto: usize| {
         let (seed, alpha) = (bars as usize, 2.0 / (f64::from(bars) + 1.0));
-        let squares: Vec<f64> = returns[..upto].iter().map(|r| r * r).collect();
+        let squares: Vec<f64> = changes[..upto].iter().zip(&closes).map(|(d, close)| (d / close).powi(2)).collect();
         let start = squares[..seed].iter().sum::<f64>() / seed as f64;
         squares[seed..].iter().fold(start, |mean, x| mean * (1.0 - alpha) + alpha * x)
     };
@@ -91,8 +91,8 @@ fn efficiency_and_ratio_are_those_of_their_formulas_at_every_bar() {
         assert_eq!(classifier.is_trend_warm(), bars >= Classifier::TREND_WARM_UP);
         assert_eq!(classifier.is_activity_warm(), bars >= Classifier::ACTIVITY_WARM_UP);
         if classifier.is_trend_warm() {
-            let last = &returns[at - TREND_BARS..at];
-            let want = last.iter().sum::<f64>() / last.iter().map(|r| r.abs()).sum::<f64>();
+            let last = &changes[at - TREND_BARS..at];
+            let want = last.iter().sum::<f64>() / last.iter().map(|d| d.abs()).sum::<f64>();
             assert!((classifier.efficiency() - want).abs() < 1e-12, "bar {at}");
         }
         if classifier.is_activity_warm() && at % 50 == 0 {

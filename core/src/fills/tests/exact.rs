@@ -26,23 +26,35 @@ fn a_bar_fills_alike_whether_it_comes_inside_an_event_or_not() {
 }
 
 #[test]
-fn a_venue_without_memory_fills_alike_and_forgets_what_is_over() {
+fn a_terse_venue_fills_alike_and_leaves_out_what_its_fills_say() {
     // What the script sends a second time is over by then, or live.
     let once = |reports: Vec<Report>| {
         let mut seen = std::collections::BTreeSet::new();
         let name = |report: &Report| format!("{report:?}");
         reports.into_iter().filter(|report| seen.insert(name(report))).collect::<Vec<_>>()
     };
+    // Of what it says a fill tells the rest, and the number of a trade is one of its own.
+    let told_by_fills =
+        |report: &Report| matches!(report, Report::Accepted { .. } | Report::Done { reason: DoneReason::Filled, .. });
+    let unnamed = |report| match report {
+        Report::Fill(fill) => Report::Fill(Fill { trade_id: 0, ..fill }),
+        other => other,
+    };
     for raw in [plain(), raw_setup()] {
         let whole = once(told(Bench::new(raw), true));
-        let forgetful = once(told(Bench::new(raw).without_memory(), true));
-        assert_eq!(forgetful, whole);
+        let wanted: Vec<Report> = whole.into_iter().filter(|report| !told_by_fills(report)).map(unnamed).collect();
+        let terse = told(Bench::new(raw).terse(), true);
+        let numbers = fills(&terse).iter().map(|fill| fill.trade_id).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(numbers.len(), fills(&terse).len(), "each trade has a number of its own");
+        // Told when an order is sent that is there already.
+        let said = terse.into_iter().filter(|report| !matches!(report, Report::Accepted { .. }));
+        assert_eq!(once(said.map(unnamed).collect()), wanted);
     }
-    let mut bench = Bench::new(plain()).without_memory();
+    let mut bench = Bench::new(plain()).terse();
     let buy = order("a", Side::Buy, "1", at(1));
-    bench.submit(&buy, at(1));
+    assert_eq!(bench.submit(&buy, at(1)), []);
     assert_eq!(bench.submit(&buy, at(1)), [Report::Accepted { order: buy.id }], "what is live is known");
-    assert_eq!(ends(&bench.bar(1, 100.0, 5.0)), [DoneReason::Filled]);
+    assert_eq!(fills(&bench.bar(1, 100.0, 5.0)).len(), 1);
     bench.venue.tell_of(buy.id, at(2), &mut bench.out);
     assert_eq!(bench.out.drain().next(), Some(Report::Absent { order: buy.id, asked: at(2), gap: false }));
     bench.venue.tell_all(at(2), &mut bench.out);
