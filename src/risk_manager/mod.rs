@@ -478,7 +478,7 @@ impl Handler<Tell> for RiskManager {
 /// The records among the actions of an opening account.
 pub fn opening_records(now: Ts, actions: &mut Actions<Action>) -> Vec<(Ts, Record)> {
     let records = actions.drain().filter_map(|action| match action {
-        Action::Record(record) => Some((now, record)),
+        Action::Record(record) => Some((now, *record)),
         _ => None,
     });
     records.collect()

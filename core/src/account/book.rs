@@ -260,7 +260,7 @@ impl Book {
     /// Size of the position without its sign.
     #[inline]
     pub fn size(&self) -> Qty {
-        Qty::new(self.holding.net.abs()).unwrap_or(Qty::ZERO)
+        Qty::of_holding(self.holding.net).unwrap_or(Qty::ZERO)
     }
 
     /// What can be closed of it: the size in whole steps of an order. What is under a step stays.

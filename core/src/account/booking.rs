@@ -7,6 +7,7 @@ use super::book::Book;
 use super::holding::Holding;
 use super::ledger::{self, Posting, Shelf};
 use super::state::{ApplyError, Day, Past, State};
+use crate::domain::money::plus;
 use crate::domain::{AccountKind, Asset, Fill, Money, Symbol, Transfer};
 
 impl State {
@@ -40,7 +41,7 @@ impl State {
         let posting = posting?;
         let sum = |now: Money, more: Decimal| match more.is_zero() {
             true => Some(now),
-            false => Money::new(now.get().checked_add(more)?).ok(),
+            false => Money::new(plus(now.get(), more)?).ok(),
         };
         let flow = sum(self.flow, posting.flow)?;
         let contributed = sum(self.contributed, posting.contributed)?;

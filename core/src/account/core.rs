@@ -71,7 +71,7 @@ impl Account {
     /// [`ApplyError::NotStarted`] for any other record.
     pub fn open(now: Ts, started: Record, out: &mut Actions<Action>) -> Result<Self, ApplyError> {
         let state = State::open(now, &started)?;
-        out.push(Action::Record(started));
+        out.push(Action::Record(Box::new(started)));
         Ok(Self::from_state(state))
     }
 
@@ -83,7 +83,7 @@ impl Account {
     pub fn restart(state: State, now: Ts, started: Record, out: &mut Actions<Action>) -> Result<Self, ApplyError> {
         let mut state = state;
         state.apply(now, &started)?;
-        out.push(Action::Record(started));
+        out.push(Action::Record(Box::new(started)));
         Ok(Self::from_state(state))
     }
 
@@ -200,7 +200,7 @@ impl Account {
         self.settle_frame();
         let (risk, cost) = (self.state.setup.risk.clone(), self.state.setup.cost_per_side);
         self.state.apply(now, &record)?;
-        out.push(Action::Record(record));
+        out.push(Action::Record(Box::new(record)));
         (self.resting, self.quiet_until) = (false, Ts::EPOCH);
         self.live = Self::derive_live(&self.state);
         let symbols: Vec<Symbol> = marks.iter().map(|(symbol, _)| *symbol).collect();
@@ -287,7 +287,7 @@ impl Account {
         match self.state.apply(now, &record) {
             Ok(()) => {
                 if self.is_recording() {
-                    out.push(Action::Record(record));
+                    out.push(Action::Record(Box::new(record)));
                 }
                 true
             }

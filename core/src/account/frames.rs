@@ -118,16 +118,16 @@ impl Account {
         self.take_bar(ix, bar, now, out);
     }
 
-    /// How many of these bars, each of them sound and a frame of its own, would change nothing but the price, their ends of frames
-    /// included. None with records, and none where the day's loss is watched.
-    pub fn quiet_bars(&mut self, ix: Ix, bars: &[Bar], timeframe: Timeframe) -> usize {
+    /// How many of these bars, each of them sound and a frame of its own, close before `until` and would change nothing but the price,
+    /// their ends of frames included. None with records, and none where the day's loss is watched.
+    pub fn quiet_bars(&mut self, ix: Ix, bars: &[Bar], until: Ts, timeframe: Timeframe) -> usize {
         if self.returns.is_some() || !self.rests() {
             return 0;
         }
         let Some(live) = self.live.get(ix.at()).filter(|live| !live.quoted) else { return 0 };
         let (band, until) = match live.net == 0.0 {
-            true => (Band::ALL, self.quiet_until),
-            false => (live.band, self.quiet_until.min(live.expires)),
+            true => (Band::ALL, self.quiet_until.min(until)),
+            false => (live.band, self.quiet_until.min(until).min(live.expires)),
         };
         let is_quiet = |bar: &&Bar| band.holds(bar) && bar.close_ts(timeframe) < until;
         bars.iter().take_while(is_quiet).count()
@@ -137,7 +137,11 @@ impl Account {
     pub fn pass(&mut self, ix: Ix, bars: &[Bar], timeframe: Timeframe) {
         let Self { live, closing, state, .. } = self;
         let Some(live) = live.get_mut(ix.at()) else { return };
-        for bar in bars {
+        // Of all but the last two only how many there were is left.
+        let (passed, last) = bars.split_at(bars.len().saturating_sub(2));
+        closing.frame += passed.len() as u64;
+        state.pass(passed.len() as u64);
+        for bar in last {
             let now = bar.close_ts(timeframe);
             live.keep(closing);
             live.hear_bar(bar, now);

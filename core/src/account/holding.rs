@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::assets::share;
-use crate::domain::money::{compare, normal};
+use crate::domain::money::{compare, normal, plus, times};
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,14 +46,14 @@ impl Holding {
         let mut next = self;
         if !closing.is_zero() {
             let released = if is_whole { self.cost } else { share(self.cost, closing, held)? };
-            let gained = (-moved).checked_mul(price)?.checked_sub(released)?;
-            next.realised = normal(next.realised.checked_add(gained)?);
-            next.net = next.net.checked_add(moved)?;
-            next.cost = next.cost.checked_sub(released)?;
+            let gained = plus(times(-moved, price)?, -released)?;
+            next.realised = normal(plus(next.realised, gained)?);
+            next.net = plus(next.net, moved)?;
+            next.cost = plus(next.cost, -released)?;
         }
-        let opening = units.checked_sub(moved)?;
-        next.net = normal(next.net.checked_add(opening)?);
-        next.cost = normal(next.cost.checked_add(opening.checked_mul(price)?)?);
+        let opening = plus(units, -moved)?;
+        next.net = normal(plus(next.net, opening)?);
+        next.cost = normal(plus(next.cost, times(opening, price)?)?);
         Some(Change { after: next, closed: !closing.is_zero() && is_whole })
     }
 
@@ -70,7 +70,7 @@ impl Holding {
 
     /// The position with more fees paid; `None` beyond what decimals hold.
     pub(super) fn charged(self, fee: Decimal) -> Option<Self> {
-        Some(Self { fees: normal(self.fees.checked_add(fee)?), ..self })
+        Some(Self { fees: normal(plus(self.fees, fee)?), ..self })
     }
 
     /// The position with more funding paid; `None` beyond what decimals hold.

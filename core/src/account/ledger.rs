@@ -20,6 +20,7 @@ use rust_decimal::Decimal;
 
 use super::assets::{Stock, share};
 use super::holding::{Change, Holding};
+use crate::domain::money::{plus, times};
 use crate::domain::{AccountKind, Asset, Commission, Fill, Side, Symbol, Transfer};
 
 /// Where an account's money lies: what a posting is reckoned from.
@@ -77,7 +78,7 @@ impl Trade {
     fn of(fill: &Fill) -> Option<Self> {
         let (price, qty, fee) = (fill.price.get(), fill.qty.get(), fill.fee.get());
         let signed = if fill.side == Side::Buy { qty } else { -qty };
-        let paid = (-signed).checked_mul(price)?.checked_sub(fee)?;
+        let paid = plus(times(-signed, price)?, -fee)?;
         Some(match fill.commission {
             Some(Commission::Base { amount }) => {
                 let fees = amount.checked_mul(price)?.checked_add(fee)?;
@@ -105,7 +106,7 @@ pub fn fill(shelf: &impl Shelf, fill: &Fill) -> Option<Posting> {
         _ => Decimal::ZERO,
     };
     let aside = if base.is_some() { beyond.checked_sub(owed)? } else { Decimal::ZERO };
-    let change = before.traded(trade.units.checked_add(aside)?, trade.price)?;
+    let change = before.traded(plus(trade.units, aside)?, trade.price)?;
     desk.hold(fill.symbol, Change { after: change.after.charged(trade.fees)?, ..change })?;
     desk.pay(trade.paid)?;
     if let Some(asset) = base.filter(|_| !beyond.is_zero()) {
@@ -222,7 +223,7 @@ impl<S: Shelf> Desk<'_, S> {
     }
 
     fn pay(&mut self, amount: Decimal) -> Option<()> {
-        self.posting.flow = self.posting.flow.checked_add(amount)?;
+        self.posting.flow = plus(self.posting.flow, amount)?;
         Some(())
     }
 

@@ -68,7 +68,7 @@ use crate::record::Record;
 #[expect(clippy::large_enum_variant, reason = "the large variant is nearly all of the traffic")]
 pub enum Action {
     /// Put on record.
-    Record(Record),
+    Record(Box<Record>),
     /// Send to the venue.
     Submit(Approved<Order>),
     /// Cancel at the venue.

@@ -339,14 +339,16 @@ impl State {
     /// Counts a fill that is booked.
     pub(super) fn count_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         let touched = self.next_touch(ts);
-        let (leg, cause, given_up) = if self.orders.contains_key(&fill.order) {
-            let open = self.advance(fill.order, OrderStep::Fill, ts)?;
-            open.filled = open.filled + fill.qty;
-            (open.order.leg, open.order.cause, open.given_up)
-        } else {
-            let over = self.finished.ring.get_mut(&fill.order).ok_or(ApplyError::UnknownOrder(fill.order))?;
-            over.filled = over.filled + fill.qty;
-            (over.leg, over.cause, over.given_up)
+        let (leg, cause, given_up) = match self.advance(fill.order, OrderStep::Fill, ts) {
+            Ok(open) => {
+                open.filled = open.filled + fill.qty;
+                (open.order.leg, open.order.cause, open.given_up)
+            }
+            Err(error) => {
+                let over = self.finished.ring.get_mut(&fill.order).ok_or(error)?;
+                over.filled = over.filled + fill.qty;
+                (over.leg, over.cause, over.given_up)
+            }
         };
         let book = self.book_mut(fill.symbol)?;
         book.touched = touched;
@@ -375,6 +377,10 @@ impl State {
             book.failed = Some(FailedExit::ended(book.failed(), &order.order, ts));
         }
         let OrderState { order: Order { symbol, leg, side, qty, cause, .. }, bracket, filled, given_up, .. } = order;
+        if reason == DoneReason::Filled && self.trades.is_trusting() {
+            // Nothing more is said of it.
+            return Ok(());
+        }
         self.finished
             .ring
             .insert(id, FinishedOrder { symbol, leg, side, qty, filled, cause, bracket, ended, given_up });

@@ -133,7 +133,10 @@ fn wish(account: &mut Account, ix: Ix, seed: u64, now: Ts) -> Option<Row> {
     let decision = Decision { instrument: ix, bar: now, policy: 0, features: 0, forecast: None, intent: Some(intent) };
     account.step(&Event::Decision(decision), now, &mut out);
     let verdict = out.drain().find_map(|action| match action {
-        Action::Record(Record::Decision { verdict, .. }) => Some(verdict),
+        Action::Record(record) => match *record {
+            Record::Decision { verdict, .. } => Some(verdict),
+            _ => None,
+        },
         _ => None,
     });
     let (sizing, refused) = match verdict? {

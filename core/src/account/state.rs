@@ -298,6 +298,11 @@ impl State {
         self.ts = ts;
     }
 
+    /// So many more were, each like the next.
+    pub(super) const fn pass(&mut self, records: u64) {
+        self.seq += records;
+    }
+
     pub(super) fn apply_fill(&mut self, ts: Ts, fill: &Fill) -> Result<(), ApplyError> {
         // What has left the setup with an order on its way still has its book.
         self.book_mut(fill.symbol)?;

@@ -83,7 +83,7 @@ impl Desk {
     fn collect(&mut self) {
         for action in self.out.drain() {
             match action {
-                Action::Record(record) => self.records.push((self.now, record)),
+                Action::Record(record) => self.records.push((self.now, *record)),
                 Action::Submit(order) => self.orders.push((*order).clone()),
                 Action::Cancel(id) => self.cancels.push(id),
                 Action::Alert(alert) => self.alerts.push(alert.text),

@@ -57,6 +57,11 @@ impl TradeIds {
         *self = Self { by_symbol: BTreeMap::new(), is_trusting: true };
     }
 
+    /// Whether it remembers nothing.
+    pub(super) const fn is_trusting(&self) -> bool {
+        self.is_trusting
+    }
+
     pub(super) fn contains(&self, symbol: Symbol, trade_id: u64) -> bool {
         self.by_symbol.get(&symbol).is_some_and(|ring| ring.contains(&trade_id))
     }

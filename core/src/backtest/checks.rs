@@ -2,7 +2,7 @@
 
 use super::error::BacktestError;
 use super::{Forecasts, Job, SymbolBars};
-use crate::domain::{Bar, Ix, Symbol, Timeframe};
+use crate::domain::{Bar, Ix, Symbol, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 
 /// A job, but for its bars: those are looked at as they come.
@@ -70,13 +70,17 @@ pub(super) fn bar(
     next.map_or(Ok(()), |next| Err(BacktestError::BarOrder { symbol, open: next.open_ts }))
 }
 
-/// How many of the first bars, at most so many, are as the cores rely on them.
-pub(super) fn sound(bars: &[Bar], most: usize, timeframe: Timeframe) -> usize {
-    let next = bars.iter().skip(1).map(Some).chain([None]);
-    let is_fine = |(bar, next): &(&Bar, Option<&Bar>)| {
-        next.is_none_or(|next| next.open_ts >= bar.close_ts(timeframe)) && bar.is_sound()
+/// How many of the first bars, as far as is looked ahead and up to a close, are as the cores rely on them.
+pub(super) fn sound(bars: &[Bar], to: Option<Ts>, timeframe: Timeframe) -> usize {
+    /// How far is looked ahead.
+    const AHEAD: usize = 256;
+    let bars = bars.get(..AHEAD).unwrap_or(bars);
+    let is_fine = |bar: &Bar, next: &Bar| {
+        let close = bar.close_ts(timeframe);
+        close <= next.open_ts && bar.is_sound() && to.is_none_or(|to| close <= to)
     };
-    bars.iter().zip(next).take(most).take_while(is_fine).count()
+    // The last of them is looked at together with the one behind it.
+    bars.iter().zip(bars.iter().skip(1)).take_while(|(bar, next)| is_fine(bar, next)).count()
 }
 
 /// The bars of a frame as they come from elsewhere.

@@ -199,8 +199,7 @@ impl<'a, S: Sink> Floor<'a, S> {
     pub(super) fn skim(&mut self, bars: &[Bar], timeframe: Timeframe) -> usize {
         const ONLY: Ix = Ix(0);
         let Some(until) = self.venue.rests_until(ONLY).filter(|_| !S::IS_ON) else { return 0 };
-        let due = bars.partition_point(|bar| bar.close_ts(timeframe) < until);
-        let quiet = self.account.quiet_bars(ONLY, bars.get(..due).unwrap_or_default(), timeframe);
+        let quiet = self.account.quiet_bars(ONLY, bars, until, timeframe);
         let Some(seat) = self.seats.first_mut() else { return 0 };
         let (count, decision) = seat.skim(bars.get(..quiet).unwrap_or_default());
         let bars = bars.get(..count).unwrap_or_default();
@@ -280,7 +279,7 @@ impl<'a, S: Sink> Floor<'a, S> {
         for action in self.actions.drain() {
             self.tally.on_action(&action, self.now, |at| self.seats.get(at).map(Seat::regime).unwrap_or_default());
             match action {
-                Action::Record(record) => self.sink.take(self.now, record),
+                Action::Record(record) => self.sink.take(self.now, *record),
                 Action::Submit(order) => self.commands.push(Command::Submit(order)),
                 Action::Cancel(id) => self.commands.push(Command::Cancel(id)),
                 Action::Query(id) => self.commands.push(Command::Query(id)),

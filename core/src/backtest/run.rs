@@ -13,7 +13,7 @@ use crate::driver::WARM_UP_BARS;
 use crate::record::Record;
 
 /// How far is looked ahead for bars in which nothing happens: few enough to stay near, many enough that looking costs little.
-const SKIM: usize = 64;
+const SKIM: usize = 32;
 
 /// The run that a backtest's order ids are made of.
 const RUN: &str = "backtest";
@@ -53,9 +53,14 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         }
     }
     if !S::IS_ON {
-        opening.account.set_recording(silence(job));
+        let silence = silence(job);
+        opening.account.set_recording(silence);
         // Orders are sent once and never asked about: there is nothing that could get lost on the way.
-        opening.venue = opening.venue.terse();
+        opening.venue = match silence {
+            Recording::Off => opening.venue.terse(),
+            // What an order is called may hang on how many records there were before it.
+            Recording::On | Recording::Named => opening.venue.forgetful(),
+        };
     }
     let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts, Some(start)), job.keep, sink);
@@ -66,13 +71,17 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         end.saturating_sub(one.bars.partition_point(|bar| bar.open_ts < start))
     };
     floor.expect(series.iter().map(inside).max().unwrap_or(0));
+    // Of the only symbol, from here on.
+    let mut checked = 0;
     let mut bars: Vec<(Ix, &Bar)> = Vec::with_capacity(series.len());
     while let Some(open) = walk.peek(series).filter(is_inside) {
         if series.len() == 1 {
             let ahead = walk.ahead(series, 0);
-            let inside = job.to.map_or(SKIM, |to| ahead.partition_point(|bar| bar.close_ts(timeframe) <= to));
-            let sound = checks::sound(ahead, inside.min(SKIM), timeframe);
-            let count = floor.skim(ahead.get(..sound).unwrap_or_default(), timeframe);
+            if checked == 0 {
+                checked = checks::sound(ahead, job.to, timeframe);
+            }
+            let count = floor.skim(ahead.get(..checked.min(SKIM)).unwrap_or_default(), timeframe);
+            checked = checked.saturating_sub(count.max(1));
             if count > 0 {
                 walk.pass(series, count);
                 continue;

@@ -152,24 +152,28 @@ impl Tally {
 
     /// Bars of the only symbol, each a frame of its own, in which nothing happened.
     pub(super) fn pass(&mut self, bars: &[Bar], timeframe: Timeframe) {
-        let ([row], [first, ..]) = (self.rows.as_mut_slice(), bars) else { return };
+        let ([row], Some(first), Some(last)) = (self.rows.as_mut_slice(), bars.first(), bars.last()) else { return };
         let count = bars.len() as u64;
         self.frames += count;
         self.from = self.from.or(Some(first.close_ts(timeframe)));
         row.bars += count;
         row.held += if row.net == 0.0 { 0 } else { count };
-        for bar in bars {
-            let ts = bar.close_ts(timeframe);
-            let net = row.net * bar.close;
-            let (gross, equity) = (net.abs(), self.flow + net);
-            if gross > 0.0 && gross > self.leverage_max * equity {
-                self.leverage_max = if equity > 0.0 { gross / equity } else { f64::INFINITY };
+        let (held, flow) = (row.net, self.flow);
+        let point = |bar: &Bar| {
+            let net = held * bar.close;
+            Point { ts: bar.close_ts(timeframe), equity: flow + net, gross: net.abs(), net }
+        };
+        if held != 0.0 {
+            for Point { equity, gross, .. } in bars.iter().map(point) {
+                if gross > self.leverage_max * equity {
+                    self.leverage_max = if equity > 0.0 { gross / equity } else { f64::INFINITY };
+                }
             }
-            if self.keep.curve {
-                self.curve.push(Point { ts, equity, gross, net });
-            }
-            (row.mark, self.to) = (bar.close, Some(ts));
         }
+        if self.keep.curve {
+            self.curve.extend(bars.iter().map(point));
+        }
+        (row.mark, self.to) = (last.close, Some(last.close_ts(timeframe)));
         if let Some(trip) = row.trip.as_mut().filter(|_| row.net != 0.0) {
             bars.iter().for_each(|bar| trip.see(bar));
         }

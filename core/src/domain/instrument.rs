@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::money::{NumberError, decimal_to_f64, short};
+use super::money::{NumberError, decimal_to_f64, short, times};
 use super::{InstrumentId, Money, Price, Qty};
 
 /// An instrument and its trading rules.
@@ -134,7 +134,7 @@ impl Instrument {
     /// [`NumberError`] when `value` is not finite, not positive or beyond 1e14.
     pub fn price(&self, value: f64, rounding: Rounding) -> Result<Price, NumberError> {
         let units = whole_units(value, self.tick, rounding)?;
-        Price::new(Decimal::from(units.max(1)) * self.tick)
+        Price::new(product(units.max(1), self.tick))
     }
 
     /// A quantity as a decimal of whole steps, rounded down; zero when under one step.
@@ -143,7 +143,7 @@ impl Instrument {
     /// [`NumberError`] when `value` is not finite, negative or beyond 1e14.
     pub fn qty_floor(&self, value: f64) -> Result<Qty, NumberError> {
         let units = whole_units(value, self.step, Rounding::Down)?;
-        Qty::new(Decimal::from(units) * self.step)
+        Qty::new(product(units, self.step))
     }
 
     /// The whole steps in a quantity; zero when it is under one.
@@ -163,6 +163,11 @@ impl Instrument {
     pub fn is_tradable(&self, qty: Qty, price: Price) -> bool {
         !qty.is_zero() && qty >= self.min_qty && price.notional(qty) >= self.min_notional
     }
+}
+
+fn product(units: i64, unit: Decimal) -> Decimal {
+    let units = Decimal::from(units);
+    times(units, unit).unwrap_or_else(|| units * unit)
 }
 
 /// How many whole units of `unit` make `value`. Goes through an integer so that the decimal has exactly the unit's digits.

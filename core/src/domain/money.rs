@@ -45,6 +45,65 @@ const fn of_short(digits: u64, scale: u32, negative: bool) -> Decimal {
     Decimal::from_parts(digits as u32, (digits >> 32) as u32, 0, negative, scale)
 }
 
+/// [`Decimal::checked_add`], at once for short numbers whose sum is one.
+#[inline]
+pub(crate) fn plus(a: Decimal, b: Decimal) -> Option<Decimal> {
+    match quick_sum(a, b) {
+        None => a.checked_add(b),
+        sum => sum,
+    }
+}
+
+#[inline]
+fn quick_sum(a: Decimal, b: Decimal) -> Option<Decimal> {
+    let ((mut left, scale), (mut right, other)) = (short(a)?, short(b)?);
+    if scale < other {
+        left = left.checked_mul(*TENS.get((other - scale) as usize)?)?;
+    } else if other < scale {
+        right = right.checked_mul(*TENS.get((scale - other) as usize)?)?;
+    }
+    let (negative, rest) = (a.is_sign_negative(), b.is_sign_negative());
+    let (digits, negative) = match left.checked_sub(right) {
+        _ if negative == rest => (left.checked_add(right)?, negative),
+        Some(digits) => (digits, negative),
+        None => (right - left, rest),
+    };
+    Some(of_short(digits, scale.max(other), negative))
+}
+
+/// [`Decimal::checked_mul`], at once for short numbers whose product is one.
+#[inline]
+pub(crate) fn times(a: Decimal, b: Decimal) -> Option<Decimal> {
+    match quick_product(a, b) {
+        None => a.checked_mul(b),
+        product => product,
+    }
+}
+
+#[inline]
+fn quick_product(a: Decimal, b: Decimal) -> Option<Decimal> {
+    let ((left, scale), (right, other)) = (short(a)?, short(b)?);
+    let scale = (scale + other <= Decimal::MAX_SCALE).then_some(scale + other)?;
+    Some(of_short(left.checked_mul(right)?, scale, a.is_sign_negative() != b.is_sign_negative()))
+}
+
+/// Powers of ten by which short numbers are brought to one scale.
+const TENS: [u64; 13] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+    1_000_000_000_000,
+];
+
 /// [`Decimal::cmp`], at once for short numbers of one scale and no sign.
 #[inline]
 pub(crate) fn compare(a: Decimal, b: Decimal) -> Ordering {
@@ -121,7 +180,7 @@ impl Price {
 
     /// What `qty` costs at this price.
     pub fn notional(self, qty: Qty) -> Money {
-        Money(normal(self.0 * qty.0))
+        Money(normal(times(self.0, qty.0).unwrap_or_else(|| self.0 * qty.0)))
     }
 }
 
@@ -144,6 +203,12 @@ impl Qty {
         }
     }
 
+    /// The size of a holding of the ledger, whatever its sign. `None` beyond what a quantity is.
+    pub(crate) fn of_holding(net: Decimal) -> Option<Self> {
+        // The ledger keeps no trailing zeros.
+        is_at_most(net, LARGEST, LARGEST_DIGITS).then(|| Self(net.abs()))
+    }
+
     /// Whether there is nothing.
     #[inline]
     pub fn is_zero(self) -> bool {
@@ -153,12 +218,13 @@ impl Qty {
     /// What is left after taking `other`; zero when that is more.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
-        match self.cmp(&other) {
-            Ordering::Greater if other.is_zero() => return self,
-            Ordering::Greater => {}
-            Ordering::Less | Ordering::Equal => return Self::ZERO,
+        if other.is_zero() {
+            return self;
         }
-        Self(normal(self.0 - other.0))
+        match self.cmp(&other) {
+            Ordering::Greater => Self(normal(plus(self.0, -other.0).unwrap_or_else(|| self.0 - other.0))),
+            Ordering::Less | Ordering::Equal => Self::ZERO,
+        }
     }
 }
 
@@ -168,7 +234,7 @@ impl Add for Qty {
         if self.is_zero() {
             return rhs;
         }
-        Self(normal(self.0 + rhs.0))
+        Self(normal(plus(self.0, rhs.0).unwrap_or_else(|| self.0 + rhs.0)))
     }
 }
 
@@ -226,13 +292,13 @@ impl Money {
 impl Add for Money {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self(normal(self.0 + rhs.0))
+        Self(normal(plus(self.0, rhs.0).unwrap_or_else(|| self.0 + rhs.0)))
     }
 }
 impl Sub for Money {
     type Output = Self;
     fn sub(self, rhs: Self) -> Self {
-        Self(normal(self.0 - rhs.0))
+        Self(normal(plus(self.0, -rhs.0).unwrap_or_else(|| self.0 - rhs.0)))
     }
 }
 impl Neg for Money {
@@ -402,10 +468,23 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever the size: short ways lead to the same sums and products, to the last digit.
+        #[test]
+        fn sums_and_products_are_those_of_decimals(
+            a in any::<i64>(), b in any::<i64>(), cut in (0u32..60, 0u32..60), scales in (0u32..=28, 0u32..=28),
+        ) {
+            let (a, b) = (Decimal::new(a >> cut.0, scales.0), Decimal::new(b >> cut.1, scales.1));
+            let bits = |x: Option<Decimal>| x.map(|x| x.normalize().serialize());
+            prop_assert_eq!(bits(plus(a, b)), bits(a.checked_add(b)), "{} + {}", a, b);
+            prop_assert_eq!(bits(times(a, b)), bits(a.checked_mul(b)), "{} * {}", a, b);
+        }
+
         #[test]
         fn numbers_compare_as_decimals(a in -300i64..300, b in -300i64..300, scales in (0u32..4, 0u32..4)) {
             let (a, b) = (Decimal::new(a, scales.0), Decimal::new(b, scales.1));
             prop_assert_eq!(compare(a, b), a.cmp(&b));
+            prop_assert_eq!(plus(a, b).map(|x| x.normalize().serialize()), a.checked_add(b).map(|x| x.normalize().serialize()));
+            prop_assert_eq!(times(a, b).map(|x| x.normalize().serialize()), a.checked_mul(b).map(|x| x.normalize().serialize()));
             let (x, y) = (Money::new(a).unwrap(), Money::new(b).unwrap());
             prop_assert_eq!((x.cmp(&y), x == y), (a.cmp(&b), a == b));
             if let (Ok(x), Ok(y)) = (Qty::new(a), Qty::new(b)) {

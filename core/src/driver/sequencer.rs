@@ -381,7 +381,7 @@ impl Sequencer {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain() {
             match action {
-                Action::Record(record) => out.push(Output::Record(self.now, record)),
+                Action::Record(record) => out.push(Output::Record(self.now, *record)),
                 Action::Submit(order) => self.tell_venue(VenueCommand::Submit(order), out),
                 Action::Cancel(id) => self.tell_venue(VenueCommand::Cancel(id), out),
                 Action::Query(id) => self.tell_venue(VenueCommand::Query(id), out),

@@ -168,12 +168,12 @@ impl Core {
         self.state.window.is_none() && self.state.features.ids().is_empty()
     }
 
-    /// Answers bars until it wants something; tells how many it has taken, and what it wants on the last of them. For a core
+    /// Answers bars that have passed [`Bar::check`] until it wants something; tells how many it has taken, and what it wants on the last of them. For a core
     /// that [is plain](Self::is_plain): the view across symbols is not told.
     pub fn skim(&mut self, bars: &[Bar]) -> (usize, Option<Decision>) {
         let context = Context::default();
         for (at, bar) in bars.iter().enumerate() {
-            let Some(close) = self.take(bar, &context) else { continue };
+            let Some(close) = self.take_sound(bar, &context) else { continue };
             if let Some(intent) = self.intent(bar.close, None) {
                 return (at + 1, Some(self.decision(close, None, Some(intent))));
             }
@@ -200,9 +200,14 @@ impl Core {
     /// Takes a bar, unless it is unsound or not after the last one; tells its close.
     #[inline]
     fn take(&mut self, bar: &Bar, context: &Context) -> Option<Ts> {
+        if bar.check().is_err() { None } else { self.take_sound(bar, context) }
+    }
+
+    #[inline(always)]
+    fn take_sound(&mut self, bar: &Bar, context: &Context) -> Option<Ts> {
         let State { timeframe, last, features, window, .. } = &mut self.state;
         let close = bar.close_ts(*timeframe);
-        if last.is_some_and(|last| close <= last) || bar.check().is_err() {
+        if last.is_some_and(|last| close <= last) {
             return None;
         }
         *last = Some(close);

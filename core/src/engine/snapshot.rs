@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::features::mix_words;
 
 /// Version of the bytes in a [`Snapshot`]. Raised by any change of what they hold.
-pub const SNAPSHOT_VERSION: u16 = 3;
+pub const SNAPSHOT_VERSION: u16 = 4;
 
 /// The state of an engine after a bar. The position is not in it: that is the account's to tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -298,7 +298,7 @@ impl Book {
         if qty.is_zero() {
             return Some("the quantity is zero".to_owned());
         }
-        if self.rules.qty_floor(qty.to_f64()) != Ok(qty) {
+        if self.rules.whole_steps(qty) != qty {
             return Some(format!("the quantity {qty} is not a whole number of steps"));
         }
         // An exit only reduces: it is taken at any size, so that no position is too small to be closed.

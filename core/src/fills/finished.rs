@@ -23,25 +23,36 @@ pub(super) struct Finished {
     known: BTreeMap<OrderId, Outcome>,
     oldest_first: VecDeque<OrderId>,
     most: usize,
+    is_terse: bool,
 }
 
 impl Finished {
     /// Remembers at most so many, or none.
     pub(super) const fn new(most: usize) -> Self {
-        Self { known: BTreeMap::new(), oldest_first: VecDeque::new(), most }
+        Self { known: BTreeMap::new(), oldest_first: VecDeque::new(), most, is_terse: false }
+    }
+
+    /// Remembers none, and leaves unsaid what a fill has said.
+    pub(super) fn terse() -> Self {
+        Self { is_terse: true, ..Self::new(0) }
+    }
+
+    /// Whether it leaves things unsaid.
+    pub(super) const fn is_terse(&self) -> bool {
+        self.is_terse
     }
 
     pub(super) fn contains(&self, id: OrderId) -> bool {
         self.known.contains_key(&id)
     }
 
-    /// Keeps how an order ended, and says so. Where none are remembered, its last fill has said as much.
+    /// Keeps how an order ended, and says so.
     pub(super) fn end(&mut self, id: OrderId, outcome: Outcome, out: &mut Actions<Report>) {
-        if self.most == 0 {
-            if outcome.reason != DoneReason::Filled {
-                out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text });
-            }
+        if self.is_terse && outcome.reason == DoneReason::Filled {
             return;
+        }
+        if self.most == 0 {
+            return out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text });
         }
         out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text.clone() });
         self.insert(id, outcome);

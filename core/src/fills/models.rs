@@ -4,6 +4,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::setup::PaperSetupError;
 use crate::domain::hash::unit_draw;
+use crate::domain::money::times;
 use crate::domain::{Money, Price, Qty, Side, Span};
 
 /// Fees are kept to this many decimals of the quote currency.
@@ -30,7 +31,7 @@ fn cost(key: &'static str, value: f64) -> Result<f64, PaperSetupError> {
 
 /// What `qty` costs at `price`; `None` beyond 1e15, the most that is kept exact.
 pub(super) fn notional(price: Price, qty: Qty) -> Option<Money> {
-    price.get().checked_mul(qty.get()).and_then(|value| Money::new(value).ok())
+    times(price.get(), qty.get()).and_then(|value| Money::new(value).ok())
 }
 
 /// A taker's fee: a fixed share of every fill's notional.
@@ -65,8 +66,10 @@ impl FeeModel {
     /// The fee of a fill in quote currency, zero or more, rounded up to 8 decimals: what is left over is against us.
     /// `None` when the notional is beyond 1e15.
     pub fn fee(&self, price: Price, qty: Qty) -> Option<Money> {
-        let fee = notional(price, qty)?.get().checked_mul(self.exact)?;
-        Money::new(fee.round_dp_with_strategy(FEE_DECIMALS, RoundingStrategy::AwayFromZero)).ok()
+        let fee = times(notional(price, qty)?.get(), self.exact)?;
+        let is_short = fee.scale() <= FEE_DECIMALS;
+        let up = || fee.round_dp_with_strategy(FEE_DECIMALS, RoundingStrategy::AwayFromZero);
+        Money::new(if is_short { fee } else { up() }).ok()
     }
 }
 

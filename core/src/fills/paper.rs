@@ -97,14 +97,20 @@ impl PaperVenue {
         venue
     }
 
-    /// A venue of few words that forgets what is over: for a driver that sends every order once, asks about none, and starts
-    /// anew instead of recovering one. The same orders are filled at the same prices and times. But trades are counted
-    /// instead of named after their orders, and nothing is said that a fill tells by itself: that its order was accepted, or
-    /// is wholly filled. An order that is over is taken again, and what it knows of an order or of everything leaves out all
-    /// fills.
+    /// A venue that forgets what is over: for a driver that sends every order once, asks about none, and starts anew
+    /// instead of recovering one. The same orders are filled at the same prices and times, but trades are counted instead of
+    /// named after their orders. An order that is over is taken again, and what it knows of an order or of everything
+    /// leaves out all fills.
+    #[must_use]
+    pub fn forgetful(self) -> Self {
+        Self { finished: Finished::new(0), recent: Recent::new(0), remembers: false, ..self }
+    }
+
+    /// The same, and of few words: it does not say what a fill tells by itself, that its order was accepted, or is wholly
+    /// filled.
     #[must_use]
     pub fn terse(self) -> Self {
-        Self { finished: Finished::new(0), recent: Recent::new(0), remembers: false, ..self }
+        Self { finished: Finished::terse(), ..self.forgetful() }
     }
 
     /// Follows a change of the account's table of instruments, which only ever grows. Orders stay as they are.
@@ -147,7 +153,7 @@ impl PaperVenue {
             let outcome = Outcome { fills: Vec::new(), reason: DoneReason::Rejected, text: Some(text) };
             return self.finished.end(id, outcome, out);
         }
-        if self.remembers {
+        if !self.finished.is_terse() {
             out.push(Report::Accepted { order: id });
         }
         let Self { setup, books, finished, wallet, recent, remembers, .. } = self;

@@ -56,6 +56,10 @@ impl Bench {
         Self { venue: PaperVenue::new(raw.try_into().unwrap(), &account, &table), out: Actions::new() }
     }
 
+    fn forgetful(self) -> Self {
+        Self { venue: self.venue.forgetful(), ..self }
+    }
+
     fn terse(self) -> Self {
         Self { venue: self.venue.terse(), ..self }
     }
@@ -267,7 +271,7 @@ fn what_a_venue_would_not_take_is_rejected_in_words() {
         ("c", "0.0015", "whole number of steps"),
         ("d", "0.001", "under the least, 0.002"),
         ("e", "0.01", "notional 1 is under the least, 5"),
-        ("f", "100000000000000", "whole number of steps"),
+        ("f", "100000000000000", "beyond what is kept exact"),
     ] {
         let refused = order(name, Side::Buy, qty, at(1));
         let reports = bench.submit(&refused, at(1));

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use super::models::{FeeModel, notional};
 use crate::account::AccountSetup;
 use crate::account::holding::Holding;
+use crate::domain::money::plus;
 use crate::domain::{
     AccountKind, Asset, Fill, Funding, Instrument, Leg, Money, Order, Price, Qty, Side, Symbol, Transfer,
 };
@@ -83,7 +84,7 @@ impl Wallet {
     }
 
     fn book_linear(&mut self, fill: &Fill) -> Option<()> {
-        let cash = self.cash.checked_sub(fill.fee.get())?;
+        let cash = plus(self.cash, -fill.fee.get())?;
         let units = if fill.side == Side::Buy { fill.qty.get() } else { -fill.qty.get() };
         let held = self.holdings.entry(fill.symbol).or_default();
         *held = held.traded(units, fill.price.get())?.after;

@@ -146,10 +146,14 @@ impl Path {
         self.length += change.abs() - old.abs();
         self.at += 1;
         if self.at == self.ring.len() {
-            self.at = 0;
-            self.is_full = true;
-            self.net = self.ring.iter().sum();
-            self.length = self.ring.iter().map(|change| change.abs()).sum();
+            self.come_round();
         }
+    }
+
+    #[cold]
+    fn come_round(&mut self) {
+        (self.at, self.is_full) = (0, true);
+        self.net = self.ring.iter().sum();
+        self.length = self.ring.iter().map(|change| change.abs()).sum();
     }
 }

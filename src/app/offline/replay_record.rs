@@ -314,7 +314,7 @@ impl<'a> Again<'a> {
         }
         for action in actions.drain() {
             if let Action::Record(record) = action {
-                self.compare_record(ts, record, outcome);
+                self.compare_record(ts, *record, outcome);
             }
         }
     }

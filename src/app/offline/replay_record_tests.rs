@@ -65,7 +65,7 @@ impl Life {
     fn collect(&mut self, mut actions: Actions<Action>) {
         for action in actions.drain() {
             match action {
-                Action::Record(record) => self.journal.push_back((self.now, record)),
+                Action::Record(record) => self.journal.push_back((self.now, *record)),
                 Action::Submit(order) => self.orders.push((*order).clone()),
                 _ => {}
             }

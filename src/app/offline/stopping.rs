@@ -229,7 +229,7 @@ impl Alone {
         let mut cancels = Vec::new();
         for action in actions.drain() {
             match action {
-                Action::Record(record) => self.batch.push((self.now, record)),
+                Action::Record(record) => self.batch.push((self.now, *record)),
                 Action::Cancel(order) => cancels.push(order),
                 // Orders that leave nowhere are settled by the next start, and there is nobody to tell.
                 _ => {}

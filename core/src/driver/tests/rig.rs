@@ -170,7 +170,7 @@ impl Rig {
         let mut records = Vec::new();
         for action in actions.drain() {
             if let Action::Record(record) = action {
-                records.push((now, record));
+                records.push((now, *record));
             }
         }
         let mut sequencer = Sequencer::new(pace, account, now);

@@ -71,7 +71,7 @@ impl Program {
     }
 
     /// Takes the next closed bar, which has passed [`Bar::check`], and the features after it.
-    #[inline]
+    #[inline(always)]
     pub fn update(&mut self, bar: &Bar, features: &[f64], timeframe: Timeframe) {
         let Self { code, memories, values } = self;
         memories.seen = memories.seen.saturating_add(1);

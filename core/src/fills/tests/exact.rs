@@ -26,29 +26,30 @@ fn a_bar_fills_alike_whether_it_comes_inside_an_event_or_not() {
 }
 
 #[test]
-fn a_terse_venue_fills_alike_and_leaves_out_what_its_fills_say() {
+fn a_forgetful_venue_fills_alike_and_a_terse_one_leaves_out_what_fills_say() {
     // What the script sends a second time is over by then, or live.
     let once = |reports: Vec<Report>| {
         let mut seen = std::collections::BTreeSet::new();
         let name = |report: &Report| format!("{report:?}");
         reports.into_iter().filter(|report| seen.insert(name(report))).collect::<Vec<_>>()
     };
-    // Of what it says a fill tells the rest, and the number of a trade is one of its own.
-    let told_by_fills =
-        |report: &Report| matches!(report, Report::Accepted { .. } | Report::Done { reason: DoneReason::Filled, .. });
     let unnamed = |report| match report {
         Report::Fill(fill) => Report::Fill(Fill { trade_id: 0, ..fill }),
         other => other,
     };
+    // Said also when an order is sent that is there already.
+    let is_told_by_fills =
+        |report: &Report| matches!(report, Report::Accepted { .. } | Report::Done { reason: DoneReason::Filled, .. });
+    let further = |reports: Vec<Report>| reports.into_iter().filter(|r| !is_told_by_fills(r)).collect::<Vec<_>>();
     for raw in [plain(), raw_setup()] {
-        let whole = once(told(Bench::new(raw), true));
-        let wanted: Vec<Report> = whole.into_iter().filter(|report| !told_by_fills(report)).map(unnamed).collect();
+        let whole = once(told(Bench::new(raw), true).into_iter().map(unnamed).collect());
+        let forgetful = told(Bench::new(raw).forgetful(), true);
+        let numbers = fills(&forgetful).iter().map(|fill| fill.trade_id).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(numbers.len(), fills(&forgetful).len(), "each trade has a number of its own");
+        assert_eq!(once(forgetful.into_iter().map(unnamed).collect()), whole);
         let terse = told(Bench::new(raw).terse(), true);
-        let numbers = fills(&terse).iter().map(|fill| fill.trade_id).collect::<std::collections::BTreeSet<_>>();
-        assert_eq!(numbers.len(), fills(&terse).len(), "each trade has a number of its own");
-        // Told when an order is sent that is there already.
-        let said = terse.into_iter().filter(|report| !matches!(report, Report::Accepted { .. }));
-        assert_eq!(once(said.map(unnamed).collect()), wanted);
+        assert!(!terse.iter().any(|report| matches!(report, Report::Done { reason: DoneReason::Filled, .. })));
+        assert_eq!(once(further(terse).into_iter().map(unnamed).collect()), further(whole));
     }
     let mut bench = Bench::new(plain()).terse();
     let buy = order("a", Side::Buy, "1", at(1));
