@@ -5,6 +5,7 @@
 //! threads, but for the times that it took.
 
 mod account;
+mod coverage;
 mod error;
 mod grid;
 mod instruments;
@@ -97,7 +98,7 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let policies = asked.policies;
     let (forecasts, model) = asked.said.map_or((None, None), |said| (Some(said.forecasts), Some(said.view)));
     let stop = if is_search { interrupt::flag() } else { AtomicBool::new(false).into() };
-    let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies)?;
+    let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies, &tell)?;
     let on_initial = setup.unlimited && policies.iter().all(policy::has_fixed_size);
     let ground = Ground {
         market: &market,
@@ -121,6 +122,9 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let chosen = found.chosen(&policies)?;
     if found.outcome.unanswered > 0 {
         tell(&format!("of {} bars on which the model was asked there is no forecast", found.outcome.unanswered));
+    }
+    for text in coverage::stale(&found.outcome, &market) {
+        tell(&text);
     }
     let settings = settings::of(request, &ground, &chosen, digest, &told, model);
     let interrupted = found.sweep.as_ref().is_some_and(|sweep| sweep.interrupted)

@@ -96,7 +96,7 @@ pub struct Exact {
 pub struct Settings {
     /// The price files.
     pub data: String,
-    /// Hash of every bar.
+    /// Hash of every bar and every rate of funding.
     pub data_hash: String,
     /// What was traded.
     pub symbols: Vec<Symbol>,
