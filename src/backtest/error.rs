@@ -76,10 +76,12 @@ pub enum BacktestError {
         remedy: String,
     },
     /// A policy that refuses what its parameters were set to.
-    #[error("{} (named by --policy) is refused with {set}: {text}", file.display())]
+    #[error("{} (named by {key}) is refused with {set}: {text}", file.display())]
     Parameters {
         /// The file.
         file: PathBuf,
+        /// What names it.
+        key: &'static str,
         /// What was set, as it was written.
         set: String,
         /// What the policy says.
