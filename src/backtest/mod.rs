@@ -77,7 +77,7 @@ pub struct Done {
 /// limits are those that are shipped.
 ///
 /// # Errors
-/// [`BacktestError`]; nothing is written then.
+/// [`BacktestError`]; nothing is written then. What only could not be written is in [`Done::unwritten`].
 pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError> {
     let warnings = RefCell::new(Vec::new());
     let tell = |text: &str| {

@@ -91,7 +91,7 @@ pub struct Exact {
     pub final_equity: Money,
 }
 
-/// What a backtest was made with: the same settings and files give the same result.
+/// What a backtest was made with: the same settings, files and version of the program give the same result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
     /// Version of the program.

@@ -230,8 +230,9 @@ fn what_cannot_be_written_is_named_and_leaves_nothing_half() {
     let folder = tempfile::tempdir().unwrap();
     let sample = full();
     fs::create_dir_all(folder.path().join(REPORT_HTML).join("in the way")).unwrap();
-    let error = write(folder.path(), &sample.report()).unwrap_err().to_string();
-    assert!(error.contains(REPORT_HTML) && error.contains("irectory"), "{error}");
+    let error = write(folder.path(), &sample.report()).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains(REPORT_HTML) && source.contains("irectory"), "{error}: {source}");
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
 

@@ -223,7 +223,8 @@ pub enum FileError {
     },
 }
 
-fn asked(from: Option<Ts>, to: Option<Ts>) -> String {
+/// A range that was asked for, in words.
+pub(crate) fn asked(from: Option<Ts>, to: Option<Ts>) -> String {
     match (from, to) {
         (Some(from), Some(to)) => format!("between {from} and {to}"),
         (Some(from), None) => format!("at or after {from}"),
@@ -232,7 +233,8 @@ fn asked(from: Option<Ts>, to: Option<Ts>) -> String {
     }
 }
 
-fn there_is(have: Option<(Ts, Ts)>) -> String {
+/// First opening and last closing instant of the data, in words with a remedy.
+pub(crate) fn there_is(have: Option<(Ts, Ts)>) -> String {
     match have {
         Some((first, last)) => format!("the data reach from {first} to {last}, choose a range within"),
         None => "the data are empty, give at least one series with bars".to_owned(),

@@ -19,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::FileError;
+pub(crate) use error::{asked, there_is};
 pub use feed::FileFeed;
 pub use funding::funding;
 pub use report::{FaultCount, FileReport, RowFault};
