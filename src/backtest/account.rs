@@ -41,12 +41,13 @@ pub(super) struct Terms {
     pub(super) told: Vec<Symbol>,
 }
 
-/// The terms of a backtest.
+/// The terms of a backtest; ticks that are large beside the prices are told.
 pub(super) fn terms(
     request: &Request,
     config: Option<&Config>,
     market: &MarketPast,
     policies: &[StrategyPolicy],
+    tell: &dyn Fn(&str),
 ) -> Result<Terms, BacktestError> {
     let paper = paper(request, config)?;
     let cost_per_side = paper.fee().rate() + paper.spread().half() + paper.slippage().mean();
@@ -57,6 +58,11 @@ pub(super) fn terms(
         }
         None => bare(market, policies, request.account.risk.is_some())?,
     };
+    for (one, rules) in market.symbols.iter().zip(&setup.instruments) {
+        if let Some(text) = instruments::coarse(&one.bars, rules) {
+            tell(&text);
+        }
+    }
     if let Some(file) = &request.account.risk {
         setup.risk = config::limits(Some(file))?;
     }

@@ -47,6 +47,22 @@ pub enum BacktestError {
         /// How long those are.
         expected: Timeframe,
     },
+    /// Prices to which no tick fits.
+    #[error(
+        "the prices of {symbol} go from {lowest} to {highest}: a tick of {tick} is the finest that decimals keep exact, and it is \
+         too coarse for the lowest; multiply the prices by a power of ten, and divide the volumes by it, as venues do with \
+         1000SHIBUSDT"
+    )]
+    Prices {
+        /// The symbol.
+        symbol: Symbol,
+        /// Lowest price of all bars.
+        lowest: f64,
+        /// Highest price of all bars.
+        highest: f64,
+        /// The finest tick.
+        tick: String,
+    },
     /// A value of the command line that cannot be meant.
     #[error("the command line: `{key}` is {value}: {reason}; {remedy}")]
     Value {
@@ -60,10 +76,12 @@ pub enum BacktestError {
         remedy: String,
     },
     /// A policy that refuses what its parameters were set to.
-    #[error("{} (named by --policy) is refused with {set}: {text}", file.display())]
+    #[error("{} (named by {key}) is refused with {set}: {text}", file.display())]
     Parameters {
         /// The file.
         file: PathBuf,
+        /// What names it.
+        key: &'static str,
         /// What was set, as it was written.
         set: String,
         /// What the policy says.
@@ -134,7 +152,8 @@ impl BacktestError {
     /// What the process should end with: 2 where the command line, files or the configuration are wrong, 1 where the work failed.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Files(_) | Self::NoPriceFile { .. } | Self::Timeframes { .. } => 2,
+            Self::Config(_) | Self::Files(_) | Self::NoPriceFile { .. } => 2,
+            Self::Timeframes { .. } | Self::Prices { .. } => 2,
             Self::Value { .. } | Self::Parameters { .. } | Self::Version { .. } | Self::InSample { .. } => 2,
             Self::Ask { .. } | Self::Kept { .. } => 1,
             Self::Run(_) | Self::Interrupted | Self::Report(_) | Self::Write { .. } => 1,

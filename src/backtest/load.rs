@@ -6,41 +6,52 @@ use std::sync::atomic::AtomicBool;
 use levibot_core::backtest::{MarketPast, SymbolBars};
 use levibot_core::domain::{Bar, FundingRates, Symbol, Timeframe, Ts};
 use levibot_core::features::mix_words;
-use levibot_core::files::{self, FileError, Loaded, Resampled, Series, resample};
+use levibot_core::files::{self, FileError, Loaded, Series};
+use levibot_core::forecast::bars_digest;
 
 use super::request::FundingRequest;
-use super::{BacktestError, Request, pool};
+use super::{BacktestError, Request, coverage, pool};
 
 /// A market, and what its files were like.
 #[derive(Debug)]
 pub(super) struct Prices {
     /// Symbols in name order.
     pub(super) market: MarketPast,
-    /// Hash of every bar.
+    /// Hash of every bar and every rate of funding.
     pub(super) digest: u64,
 }
 
 /// Reads the price files that `request` names, several at a time; what is left out of them is told by `tell`.
 pub(super) fn prices(request: &Request, threads: usize, tell: &dyn Fn(&str)) -> Result<Prices, BacktestError> {
     let wanted = wanted(request)?;
-    let load = |at: usize| wanted.get(at).map(|(symbol, paths)| files::load(*symbol, paths, None));
+    let load = |at: usize| {
+        wanted.get(at).map(|(symbol, paths)| match request.timeframe {
+            Some(to) => files::load_as(*symbol, paths, to),
+            None => files::load(*symbol, paths, None).map(|loaded| (loaded, 0)),
+        })
+    };
     let loaded = pool::each(threads, wanted.len(), &AtomicBool::new(false), load);
     let mut all: Vec<Series> = Vec::with_capacity(wanted.len());
     for one in loaded.into_iter().flatten().flatten() {
-        let Loaded { series, reports } = one?;
+        let (Loaded { series, reports }, incomplete) = one?;
         for report in reports.iter().filter(|report| !report.faults.is_empty()) {
             tell(&report.to_string());
         }
-        all.push(series);
-    }
-    if let Some(timeframe) = request.timeframe {
-        for series in &mut all {
-            lengthen(series, timeframe, tell)?;
+        if incomplete > 0 {
+            let Series { symbol, timeframe, .. } = series;
+            tell(&format!("{symbol}: {incomplete} bars of {timeframe} are left out, since parts of them are absent"));
         }
+        all.push(series);
     }
     let timeframe = agreed(&all)?;
     check_range(request, &all, timeframe)?;
     let funding = funding(request, &all)?;
+    for (series, rates) in all.iter().zip(&funding) {
+        let traded = traded(request, series, timeframe);
+        if let Some(text) = traded.and_then(|(from, to)| coverage::words(series.symbol, rates, from, to)) {
+            tell(&text);
+        }
+    }
     let symbols = all.into_iter().map(|Series { symbol, bars, .. }| SymbolBars { symbol, bars }).collect();
     let market = MarketPast { timeframe, symbols, funding };
     let digest = digest(&market);
@@ -63,32 +74,6 @@ fn wanted(request: &Request) -> Result<Vec<(Symbol, Vec<PathBuf>)>, BacktestErro
         BacktestError::NoPriceFile { symbol, path, found: format!("{}{more}", names.join(", ")) }
     };
     symbols.iter().map(|symbol| Ok((*symbol, found.get(symbol).ok_or_else(|| missing(*symbol))?.clone()))).collect()
-}
-
-/// Makes the bars of a series longer.
-fn lengthen(series: &mut Series, to: Timeframe, tell: &dyn Fn(&str)) -> Result<(), BacktestError> {
-    let (from, symbol) = (series.timeframe, series.symbol);
-    if from == to {
-        return Ok(());
-    }
-    let Some(Resampled { bars, incomplete }) = resample(&series.bars, from, to) else {
-        let reason = format!("the bars of {symbol} are {from} long, and it is no multiple of that");
-        return Err(BacktestError::value("--timeframe", to, reason, format!("write a multiple of {from}")));
-    };
-    if bars.is_empty() {
-        let reason = format!("no bar of {symbol} would have all its {} parts", to.secs() / from.secs());
-        return Err(BacktestError::value(
-            "--timeframe",
-            to,
-            reason,
-            format!("write a shorter one, or leave it at {from}"),
-        ));
-    }
-    if incomplete > 0 {
-        tell(&format!("{symbol}: {incomplete} bars of {to} are left out, since parts of {from} are absent"));
-    }
-    (series.timeframe, series.bars) = (to, bars);
-    Ok(())
 }
 
 /// The one timeframe of all symbols.
@@ -118,6 +103,15 @@ fn funding(request: &Request, all: &[Series]) -> Result<Vec<FundingRates>, Backt
     all.iter().map(of).collect()
 }
 
+/// Open of the first and close of the last bar of a series that are traded.
+fn traded(request: &Request, series: &Series, timeframe: Timeframe) -> Option<(Ts, Ts)> {
+    let start = request.from.map_or(0, |from| series.bars.partition_point(|bar| bar.open_ts < from));
+    let is_inside = |bar: &Bar| request.to.is_none_or(|to| bar.close_ts(timeframe) <= to);
+    let end = series.bars.partition_point(is_inside);
+    let inside = series.bars.get(start..end)?;
+    Some((inside.first()?.open_ts, inside.last()?.close_ts(timeframe)))
+}
+
 /// There is a bar to trade.
 fn check_range(request: &Request, all: &[Series], timeframe: Timeframe) -> Result<(), BacktestError> {
     let inside = |bar: &Bar| {
@@ -139,19 +133,11 @@ pub(super) fn span(market: &MarketPast, from: Option<Ts>, to: Option<Ts>) -> Opt
     Some((from.map_or(first, |from| from.max(first)), to.map_or(last, |to| to.min(last))))
 }
 
+/// Hash of every bar and every rate.
 fn digest(market: &MarketPast) -> u64 {
-    let bar = |bar: &Bar| {
-        let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(f64::to_bits);
-        std::iter::once(bar.open_ts.nanos().cast_unsigned()).chain(numbers)
-    };
-    let rates = |rates: &FundingRates| {
-        let row = |(ts, rate): &(Ts, f64)| [ts.nanos().cast_unsigned(), rate.to_bits()];
-        rates.rows().iter().flat_map(row).collect::<Vec<_>>()
-    };
-    let funding = market.funding.iter().flat_map(rates);
-    let prices = market.symbols.iter().flat_map(|one| {
-        let name = one.symbol.as_str().bytes().map(u64::from);
-        std::iter::once(one.bars.len() as u64).chain(name).chain(one.bars.iter().flat_map(bar))
-    });
-    mix_words(prices.chain(funding))
+    let bars = market.symbols.iter().map(|one| (one.symbol, one.bars.as_slice()));
+    let bars = bars_digest(bars, market.timeframe, Ts::MAX);
+    let rates = market.funding.iter().flat_map(FundingRates::rows);
+    let rates = rates.flat_map(|(ts, rate)| [ts.nanos().cast_unsigned(), rate.to_bits()]);
+    mix_words(std::iter::once(bars).chain(rates))
 }

@@ -5,6 +5,7 @@
 //! threads, but for the times that it took.
 
 mod account;
+mod coverage;
 mod error;
 mod grid;
 mod instruments;
@@ -14,6 +15,7 @@ mod model;
 mod output;
 mod policy;
 mod pool;
+mod prune;
 mod request;
 mod settings;
 mod stitch;
@@ -35,8 +37,8 @@ pub use request::{
     Walk, parse_set,
 };
 pub use view::{
-    AccountView, CostView, Exact, ModelView, PolicyView, Row, RulesView, Settings, SweepView, View, WalkView,
-    WindowView,
+    AccountView, ConfigView, CostView, Exact, LimitsView, ModelView, PolicyView, Row, RulesView, SearchView, Settings,
+    SweepView, View, WalkLengths, WalkView, WindowView,
 };
 
 use crate::config::{self, Config, Overrides, environment};
@@ -48,6 +50,8 @@ use sweep::How;
 use trial::{Ground, TrialError};
 use view::Rest;
 
+/// The most threads that can be asked for.
+const THREADS_MAX: usize = 1024;
 /// How often a report draws again.
 const RESAMPLES: u32 = 1_000;
 
@@ -62,6 +66,8 @@ pub struct Done {
     pub summary: Summary,
     /// Whether Ctrl-C ended it before all was done.
     pub interrupted: bool,
+    /// Why not all of it was written to the folder that was asked for; tell it once the result is shown.
+    pub unwritten: Option<BacktestError>,
 }
 
 /// Does what is asked; what has to be known on the way is told by `tell`, a line each.
@@ -71,7 +77,7 @@ pub struct Done {
 /// limits are those that are shipped.
 ///
 /// # Errors
-/// [`BacktestError`]; nothing is written then.
+/// [`BacktestError`]; nothing is written then. What only could not be written is in [`Done::unwritten`].
 pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError> {
     let warnings = RefCell::new(Vec::new());
     let tell = |text: &str| {
@@ -97,7 +103,7 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     let policies = asked.policies;
     let (forecasts, model) = asked.said.map_or((None, None), |said| (Some(said.forecasts), Some(said.view)));
     let stop = if is_search { interrupt::flag() } else { AtomicBool::new(false).into() };
-    let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies)?;
+    let Terms { setup, paper, told } = account::terms(request, config.as_ref(), &market, &policies, &tell)?;
     let on_initial = setup.unlimited && policies.iter().all(policy::has_fixed_size);
     let ground = Ground {
         market: &market,
@@ -122,16 +128,21 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
     if found.outcome.unanswered > 0 {
         tell(&format!("of {} bars on which the model was asked there is no forecast", found.outcome.unanswered));
     }
-    let settings = settings::of(request, &ground, &chosen, digest, &told, model);
+    for text in coverage::stale(&found.outcome, &market) {
+        tell(&text);
+    }
+    let config = config.as_ref();
+    let settings = settings::of(request, config, &ground, &chosen, settings::Facts { digest, told, model });
     let interrupted = found.sweep.as_ref().is_some_and(|sweep| sweep.interrupted)
         || found.walk_forward.as_ref().is_some_and(|walk| walk.interrupted);
     let Found { outcome, seconds, sweep, walk_forward, .. } = found;
     let warnings = warnings.into_inner();
     let rest = Rest { seconds, load_seconds, sweep, walk_forward, settings, warnings };
     let view = View::of(&outcome, &summary, rest);
-    let done = Done { view, outcome, summary, interrupted };
+    let mut done = Done { view, outcome, summary, interrupted, unwritten: None };
     if let Some(out) = &request.out {
-        output::write(out, &done, &chosen, request.report)?;
+        // Hours of work are not thrown away because a disk is full.
+        done.unwritten = output::write(out, &done, &chosen, request.report).err();
     }
     Ok(done)
 }
@@ -147,8 +158,14 @@ fn check(request: &Request) -> Result<(), BacktestError> {
         let reason = "there is nothing to draw from";
         return Err(BacktestError::value("--sweep-random", points, reason, "name parameters with --sweep"));
     }
-    if request.threads == Some(0) {
-        return Err(BacktestError::value("--threads", 0, "somebody must do the work", "write 1 or more"));
+    if let Some(threads) = request.threads.filter(|threads| !(1..=THREADS_MAX).contains(threads)) {
+        let reason = format!("it is not between 1 and {THREADS_MAX}");
+        return Err(BacktestError::value(
+            "--threads",
+            threads,
+            reason,
+            "write as many as the machine has, or leave it out",
+        ));
     }
     if let (Some(from), Some(to)) = (request.from, request.to)
         && from >= to
@@ -169,9 +186,11 @@ fn policies(
     market: &levibot_core::backtest::MarketPast,
 ) -> Result<Vec<StrategyPolicy>, BacktestError> {
     let values: Vec<(&str, f64)> = request.set.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let key = if request.policy.is_some() { "--policy" } else { "--config" };
     let set = |file: &std::path::Path, policy: &StrategyPolicy| {
         policy::with(policy, &values).map_err(|text| BacktestError::Parameters {
             file: file.to_owned(),
+            key,
             set: values.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", "),
             text,
         })

@@ -1,7 +1,8 @@
 //! What the model says of a market of the past: asked once by its own program, and kept in a file.
 //!
 //! The file lies under `levibot/forecasts` in the user's folder of caches, and its name is made of all that its forecasts
-//! depend on. It is checked whenever it is read; one that is damaged or of something else is made anew.
+//! depend on. It is checked whenever it is read; one that is damaged or of something else is made anew. After each one that is
+//! made the oldest go: 64 files and 4 GiB stay at most.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -16,7 +17,7 @@ use levibot_core::forecast::{KeptFault, KeptKey, bars_digest, read_kept, schema_
 
 use super::request::Request;
 use super::view::ModelView;
-use super::{BacktestError, load};
+use super::{BacktestError, load, prune};
 use crate::config::{self, Config, SLACK_WEBHOOK, cache_dir, environment, model_binary};
 use crate::model_versions::{self, FindFault, METADATA, Metadata};
 
@@ -192,6 +193,9 @@ fn kept(
         Err(fault) => tell(&format!("{}: {fault}; the model is asked again", path.display())),
     }
     make(request, which, key, threads, &path)?;
+    if let Err(error) = prune::prune(&path, prune::FILES_MAX, prune::BYTES_MAX) {
+        tell(&format!("{}: old files of forecasts could not be taken away: {error}", folder.display()));
+    }
     read().map_err(|fault| BacktestError::Kept { path: path.clone(), reason: fault.to_string() })
 }
 

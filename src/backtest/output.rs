@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use levibot_core::domain::Symbol;
 use levibot_core::engine::StrategyPolicy;
 
-use super::view::{Settings, SweepView, WalkView};
+use super::view::{RulesView, SearchView, Settings, SweepView, WalkView};
 use super::{BacktestError, Done, policy};
-use crate::reports::{self, PolicyText, RESULT_JSON, Report, Sweep, SweepRow, Window};
+use crate::reports::{self, PolicyText, Report, Sweep, SweepRow, Window};
+
+/// Values of a parameter that are listed one by one.
+const VALUES_SHOWN: usize = 100;
 
 fn fail(path: PathBuf) -> impl FnOnce(io::Error) -> BacktestError {
     move |source| BacktestError::Write { path, source }
@@ -32,7 +35,8 @@ pub(super) fn write(folder: &Path, done: &Done, policies: &[StrategyPolicy], who
     let parameters: Vec<(String, f64)> = first.map(policy::parameters).unwrap_or_default().into_iter().collect();
     let symbols: Vec<Symbol> = settings.symbols.clone();
     let (asked, costs) = (asked(settings), costs(settings));
-    let data = [format!("{}, digest {}", settings.data, settings.data_hash)];
+    let files = format!("{}, digest {}", settings.data, settings.data_hash);
+    let data: Vec<String> = std::iter::once(files).chain(settings.instruments.iter().map(rules)).collect();
     let notes = notes(done);
     let sweep = view.sweep.as_ref().map(sweep);
     let windows = view.walk_forward.as_ref().map(windows).unwrap_or_default();
@@ -52,13 +56,20 @@ pub(super) fn write(folder: &Path, done: &Done, policies: &[StrategyPolicy], who
         windows: &windows,
     };
     if whole {
-        reports::write(folder, &report)?;
-        return Ok(());
-    }
-    // Beside its place first: where it is, all of it is.
-    let (place, beside) = (folder.join(RESULT_JSON), folder.join(".result.json.new"));
-    let text = reports::result_json(&report)?;
-    fs::write(&beside, text).and_then(|()| fs::rename(&beside, &place)).map_err(fail(place))
+        reports::write(folder, &report)?
+    } else {
+        reports::write_figures(folder, &report)?
+    };
+    Ok(())
+}
+
+/// The trading rules of a symbol in a line.
+fn rules((symbol, rules): (&Symbol, &RulesView)) -> String {
+    let RulesView { tick, step, min_qty, min_notional, told_from_prices } = rules;
+    let from = if *told_from_prices { ", told from its prices" } else { "" };
+    format!(
+        "rules of {symbol}: tick {tick}, step {step}, least quantity {min_qty}, least notional {min_notional}{from}"
+    )
 }
 
 fn pair(name: &str, value: impl ToString) -> (String, String) {
@@ -83,9 +94,36 @@ fn asked(settings: &Settings) -> Vec<(String, String)> {
     pairs.extend([
         pair("account", kind),
         pair("cash", format!("{} {}", account.cash, account.currency)),
-        pair("limits", if account.unlimited { "none" } else { "as named" }),
+        pair("limits", with_hash(&settings.limits.from, settings.limits.hash.as_deref())),
         pair("seed", settings.costs.seed),
     ]);
+    pairs.extend(
+        settings.config.as_ref().map(|config| pair("configuration", with_hash(&config.file, Some(&config.hash)))),
+    );
+    pairs.extend(settings.search.iter().flat_map(searched));
+    pairs
+}
+
+fn with_hash(what: &str, hash: Option<&str>) -> String {
+    hash.map_or_else(|| what.to_owned(), |hash| format!("{what}, hash {hash}"))
+}
+
+/// What was searched.
+fn searched(search: &SearchView) -> Vec<(String, String)> {
+    let list = |values: &[f64]| match values {
+        [first, second, .., last] if values.len() > VALUES_SHOWN => {
+            format!("{first}, {second} … {last}: {} values", values.len())
+        }
+        all => all.iter().map(f64::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let mut pairs = vec![pair("objective", &search.objective)];
+    pairs.extend(search.values.iter().map(|(name, values)| pair(&format!("tried {name}"), list(values))));
+    pairs.extend(search.random.map(|points| pair("points drawn", points)));
+    pairs.extend(search.walk_forward.map(|walk| {
+        let days = |seconds: f64| format!("{} d", seconds / 86_400.0);
+        let (train, test, embargo) = (days(walk.train), days(walk.test), days(walk.embargo));
+        pair("walk-forward", format!("{train} to choose on, {embargo} left out, {test} to run on"))
+    }));
     pairs
 }
 
@@ -97,7 +135,10 @@ fn costs(settings: &Settings) -> Vec<(String, String)> {
         pair("slippage", costs.slippage),
         pair("latency, ms", costs.latency_ms),
         pair("participation", costs.participation),
-        pair("funding every 8 hours", costs.funding),
+        match (&costs.funding_files, costs.funding) {
+            (None, Some(rate)) => pair("funding every 8 hours", rate),
+            (files, _) => pair("funding", format!("rates of {}", files.as_deref().unwrap_or_default())),
+        },
     ]
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 /// Does `work` for every number under `count` and gives what came of each, in their order. Once `stop` is set no further one is
-/// begun; those that were not are `None`.
+/// begun; those that were not are `None`. Where the system refuses a thread, those that there are do the work.
 pub(super) fn each<R: Send>(
     threads: usize,
     count: usize,
@@ -33,7 +33,8 @@ pub(super) fn each<R: Send>(
     };
     thread::scope(|scope| {
         // This thread is one of them.
-        let others: Vec<_> = (1..threads.clamp(1, count.max(1))).map(|_| scope.spawn(one)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, one).ok();
+        let others: Vec<_> = (1..threads.clamp(1, count.max(1))).map_while(start).collect();
         place(one());
         for other in others {
             match other.join() {

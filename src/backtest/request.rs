@@ -175,7 +175,7 @@ fn span(text: &str, remedy: &'static str) -> Result<Span, RequestError> {
 /// What makes one set of parameters better than another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Objective {
-    /// Sharpe ratio of daily returns.
+    /// Sharpe ratio of daily returns; of those of bars where there are under 30 days.
     #[default]
     Sharpe,
     /// Gain after costs.
@@ -229,10 +229,10 @@ impl FromStr for Axis {
             [list] => list.split(',').map(|one| number(one, remedy)).collect::<Result<Vec<_>, _>>()?,
             _ => return Err(refuse("a range has three parts", remedy)),
         };
-        for (at, value) in values.iter().enumerate() {
-            if values.iter().take(at).any(|other| other.to_bits() == value.to_bits()) {
-                return Err(refuse(format!("{value} stands there twice"), remedy));
-            }
+        let mut sorted = values.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        if let Some([value, ..]) = sorted.chunk_by(|a, b| a.to_bits() == b.to_bits()).find(|same| same.len() > 1) {
+            return Err(refuse(format!("{value} stands there twice"), remedy));
         }
         Ok(Self { name: parameter(name, remedy)?, values })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use levibot_core::backtest::{Outcome, Summary};
-use levibot_core::domain::{ModelVersion, Money, Symbol, Timeframe, Ts};
+use levibot_core::domain::{ModelVersion, Money, Symbol, Timeframe, Ts, as_text};
 use levibot_core::statistics::Overfitting;
 use serde::{Serialize, Serializer};
 
@@ -91,32 +91,42 @@ pub struct Exact {
     pub final_equity: Money,
 }
 
-/// What a backtest was made with: the same settings and files give the same result.
+/// What a backtest was made with: the same settings, files and version of the program give the same result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
+    /// Version of the program.
+    pub build: String,
     /// The price files.
     pub data: String,
-    /// Hash of every bar.
+    /// Hash of every bar and every rate of funding.
     pub data_hash: String,
     /// What was traded.
     pub symbols: Vec<Symbol>,
     /// Length of a bar.
     pub timeframe: Timeframe,
     /// First bar, as asked for.
-    #[serde(serialize_with = "bound_as_text")]
+    #[serde(serialize_with = "as_text::maybe")]
     pub from: Option<Ts>,
     /// Last bar, as asked for.
-    #[serde(serialize_with = "bound_as_text")]
+    #[serde(serialize_with = "as_text::maybe")]
     pub to: Option<Ts>,
     /// Policies by name, each with its hash and what its parameters stand at.
     pub policies: BTreeMap<String, PolicyView>,
     /// The model, where a policy asks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelView>,
+    /// The configuration, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigView>,
     /// The account.
     pub account: AccountView,
+    /// Its limits.
+    pub limits: LimitsView,
     /// What trading costs.
     pub costs: CostView,
+    /// What was searched, where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchView>,
     /// Trading rules by symbol.
     pub instruments: BTreeMap<Symbol, RulesView>,
 }
@@ -138,6 +148,7 @@ pub struct ModelView {
     /// SHA-256 over its files, hexadecimal.
     pub digest: String,
     /// Close of the last bar that it has learnt from.
+    #[serde(serialize_with = "as_text::one")]
     pub trained_through: Ts,
     /// Whether it was asked about bars that it has learnt from: then the result means nothing.
     pub in_sample: bool,
@@ -147,6 +158,48 @@ pub struct ModelView {
     pub forecasts: u64,
     /// Name of the file that keeps them, made of all that they depend on.
     pub kept: String,
+}
+
+/// A configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigView {
+    /// Its file.
+    pub file: String,
+    /// SHA-256 over all in it, and in the files that it names, that decisions and fills depend on.
+    pub hash: String,
+}
+
+/// Limits of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitsView {
+    /// Whose they are: a file, `configuration`, `shipped` or `none`.
+    pub from: String,
+    /// Hash of their meaning; absent where there are none.
+    pub hash: Option<String>,
+}
+
+/// What was searched.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchView {
+    /// What is best.
+    pub objective: String,
+    /// The values that were tried, by parameter.
+    pub values: BTreeMap<String, Vec<f64>>,
+    /// How many points of the grid were drawn; absent: all were tried.
+    pub random: Option<u32>,
+    /// The windows, where parameters were chosen anew as time went.
+    pub walk_forward: Option<WalkLengths>,
+}
+
+/// Lengths of the windows of a walk-forward test, seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct WalkLengths {
+    /// Of what is chosen on.
+    pub train: f64,
+    /// Of what is run on.
+    pub test: f64,
+    /// Of what is left out between the two.
+    pub embargo: f64,
 }
 
 /// The account.
@@ -163,7 +216,7 @@ pub struct AccountView {
 }
 
 /// What trading costs, fractions of price.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CostView {
     /// Of a side.
     pub fee: f64,
@@ -175,8 +228,10 @@ pub struct CostView {
     pub latency_ms: f64,
     /// Share of a bar's volume.
     pub participation: f64,
-    /// Of a position's value every 8 hours.
-    pub funding: f64,
+    /// Of a position's value every 8 hours; absent where files tell the rates.
+    pub funding: Option<f64>,
+    /// The files of the venue's rates; absent where the rate is constant.
+    pub funding_files: Option<String>,
     /// Of every draw.
     pub seed: u64,
 }
@@ -184,8 +239,14 @@ pub struct CostView {
 /// Trading rules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RulesView {
-    /// Smallest price difference.
+    /// Smallest price difference, quote currency.
     pub tick: String,
+    /// Smallest quantity difference, base units.
+    pub step: String,
+    /// Smallest order, base units.
+    pub min_qty: String,
+    /// Smallest order, quote currency.
+    pub min_notional: String,
     /// Whether they were told from the prices instead of the venue's word.
     pub told_from_prices: bool,
 }
@@ -270,16 +331,16 @@ pub struct WalkView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WindowView {
     /// Begin of what was chosen on.
-    #[serde(serialize_with = "time_as_text")]
+    #[serde(serialize_with = "as_text::one")]
     pub train_from: Ts,
     /// Its end.
-    #[serde(serialize_with = "time_as_text")]
+    #[serde(serialize_with = "as_text::one")]
     pub train_to: Ts,
     /// Begin of what was run on.
-    #[serde(serialize_with = "time_as_text")]
+    #[serde(serialize_with = "as_text::one")]
     pub test_from: Ts,
     /// Its end.
-    #[serde(serialize_with = "time_as_text")]
+    #[serde(serialize_with = "as_text::one")]
     pub test_to: Ts,
     /// What was chosen, in the order of the names.
     pub values: Vec<f64>,
@@ -304,14 +365,6 @@ impl WindowView {
 }
 
 /// Times are for people too: as text in UTC.
-fn time_as_text<S: Serializer>(ts: &Ts, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(ts)
-}
-
-fn bound_as_text<S: Serializer>(ts: &Option<Ts>, to: S) -> Result<S::Ok, S::Error> {
-    ts.map(|ts| ts.to_string()).serialize(to)
-}
-
 fn halts_as_text<S: Serializer>(halts: &[(Ts, String)], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(halts.iter().map(|(ts, words)| (ts.to_string(), words)))
 }

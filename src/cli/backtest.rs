@@ -55,6 +55,11 @@ pub fn run_backtest(
     write(out, &text)?;
     if done.interrupted {
         errors("levibot: interrupted: the result is that of what was done by then");
+    }
+    if let Some(error) = done.unwritten {
+        return Err(error.into());
+    }
+    if done.interrupted {
         return Ok(exit::REFUSED);
     }
     Ok(exit::DONE)

@@ -92,7 +92,7 @@ pub struct BacktestArgs {
     /// Seed of every draw [default: 42]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Threads that work at once; the result is the same with any number [default: as many as the machine has]
+    /// Threads that work at once, 1 to 1024; the result is the same with any number [default: as many as the machine has]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Folder of the result; without it nothing is written

@@ -8,7 +8,7 @@ use super::PictureError;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A folder or a file could not be written.
-    #[error("cannot write {}: {source}; choose another folder with --out, or make room and give yourself the right to write there", path.display())]
+    #[error("cannot write {}: choose another folder with --out, or make room and give yourself the right to write there", path.display())]
     Write {
         /// Which.
         path: PathBuf,
@@ -16,9 +16,9 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// The figures could not be put into JSON.
-    #[error("cannot write the figures as JSON: {0}")]
+    #[error("cannot write the figures as JSON")]
     Json(#[from] serde_json::Error),
     /// The picture could not be drawn.
-    #[error("cannot draw equity.png: {0}")]
+    #[error("cannot draw equity.png")]
     Picture(#[from] PictureError),
 }

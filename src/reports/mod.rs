@@ -39,6 +39,9 @@ pub const FILLS_CSV: &str = "fills.csv";
 /// The account at the end of each frame.
 pub const EQUITY_CSV: &str = "equity.csv";
 
+/// All files that a folder of a result may hold.
+const FILES: [&str; 6] = [TRADES_CSV, FILLS_CSV, EQUITY_CSV, RESULT_JSON, EQUITY_PNG, REPORT_HTML];
+
 /// Everything that is told of a backtest.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
@@ -48,11 +51,11 @@ pub struct Report<'a> {
     pub symbols: &'a [Symbol],
     /// Currency of the account, as in `USDT`.
     pub currency: &'a str,
-    /// What was asked for, name and value, in the order in which it is to be shown: range, account, limits, seeds.
+    /// What was asked for, name and value, in the order in which it is to be shown: range, account, limits, search, seed.
     pub settings: &'a [(String, String)],
     /// What trading was made to cost, likewise: fees, spread, slippage, latency, funding.
     pub costs: &'a [(String, String)],
-    /// One line a data file: name, rows, range, digest.
+    /// What the prices were, a line each: where they came from and their digest, and the trading rules of every symbol.
     pub data: &'a [String],
     /// What must be known before anything here is believed, as in `limits: none`.
     pub notes: &'a [String],
@@ -86,7 +89,7 @@ pub struct PolicyText<'a> {
 pub struct Sweep {
     /// Names of the parameters that were varied.
     pub parameters: Vec<String>,
-    /// What the best was chosen by, in words: `Sharpe ratio`.
+    /// What the best was chosen by: `sharpe`, `net_pnl` or `calmar`.
     pub chosen_by: String,
     /// What was tried, in the order of the grid.
     pub rows: Vec<SweepRow>,
@@ -149,18 +152,31 @@ pub struct Written {
 }
 
 /// Writes the report into a folder, which is made where it is missing. Each file is written beside its place and moved
-/// there when it is whole; files of an earlier report are replaced.
+/// there when it is whole; files of an earlier report are taken away first.
 ///
 /// # Errors
 /// [`ReportError`] names the file, and why it could not be written.
 pub fn write(dir: &Path, report: &Report<'_>) -> Result<Written, ReportError> {
     let mut place = place::Place::open(dir)?;
+    place.clear(&FILES)?;
     place.put(TRADES_CSV, |out| csv_files::trades(out, report.outcome))?;
     place.put(FILLS_CSV, |out| csv_files::fills(out, report.outcome))?;
     place.put(EQUITY_CSV, |out| csv_files::equity(out, report.outcome))?;
     place.put_bytes(RESULT_JSON, &result_json(report)?)?;
     place.put_bytes(EQUITY_PNG, &equity_picture(report, Theme::Dark).png()?)?;
     place.put_bytes(REPORT_HTML, page::page(report).as_bytes())?;
+    Ok(Written { files: place.written() })
+}
+
+/// Writes the figures alone, `result.json`, likewise.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_figures(dir: &Path, report: &Report<'_>) -> Result<Written, ReportError> {
+    let text = result_json(report)?;
+    let mut place = place::Place::open(dir)?;
+    place.clear(&FILES)?;
+    place.put_bytes(RESULT_JSON, &text)?;
     Ok(Written { files: place.written() })
 }
 

@@ -43,6 +43,21 @@ impl Place {
         self.put(name, |out| out.write_all(bytes))
     }
 
+    /// Takes away what an earlier run has left under these names: a page of one run beside the figures of another would be
+    /// taken for theirs.
+    pub(super) fn clear(&self, names: &[&str]) -> Result<(), ReportError> {
+        for name in names {
+            let path = self.dir.join(name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(ReportError::Write { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// What was put, in this order.
     pub(super) fn written(self) -> Vec<PathBuf> {
         self.written

@@ -67,6 +67,27 @@ fn a_report_is_six_files_and_nothing_else() {
 }
 
 #[test]
+fn nothing_of_an_earlier_run_stays_beside_the_figures_of_a_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = full();
+    write(folder.path(), &sample.report()).unwrap();
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    write_figures(folder.path(), &sample.report()).unwrap();
+    let found: std::collections::BTreeSet<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(found, ["notes.txt", RESULT_JSON].map(str::to_owned).into());
+}
+
+#[test]
+fn what_the_system_said_stands_once_among_the_reasons() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let error = write(&folder.path().join("file"), &full().report()).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(!error.to_string().contains(&source), "{error}: {source}");
+}
+
+#[test]
 fn the_page_is_well_formed_and_asks_nothing_from_elsewhere() {
     let sample = full();
     let page = page::page(&sample.report());
@@ -209,8 +230,9 @@ fn what_cannot_be_written_is_named_and_leaves_nothing_half() {
     let folder = tempfile::tempdir().unwrap();
     let sample = full();
     fs::create_dir_all(folder.path().join(REPORT_HTML).join("in the way")).unwrap();
-    let error = write(folder.path(), &sample.report()).unwrap_err().to_string();
-    assert!(error.contains(REPORT_HTML) && error.contains("irectory"), "{error}");
+    let error = write(folder.path(), &sample.report()).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains(REPORT_HTML) && source.contains("irectory"), "{error}: {source}");
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
 

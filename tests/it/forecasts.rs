@@ -62,7 +62,7 @@ fn read(home: &Home, result: &Value) -> Vec<Vec<(Ts, Forecast)>> {
         version: text("version").parse().unwrap(),
         digest: text("digest").to_owned(),
         schema: schema_hash(),
-        trained_through: serde_json::from_value(model["trained_through"].clone()).unwrap(),
+        trained_through: text("trained_through").parse().unwrap(),
         bars: bars_digest(all.iter().map(|(symbol, bars)| (*symbol, bars.as_slice())), Timeframe::HOUR, end),
         asked: symbols.clone(),
         symbols,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod backtest;
+mod backtest_files;
 mod bad_input;
 mod carried;
 #[cfg(feature = "fault-injection")]
@@ -27,6 +28,7 @@ mod replay;
 mod shared_data;
 mod stop_drill;
 mod stopping;
+mod strategy_schema;
 mod support;
 mod symbols;
 mod tape_days;

@@ -2,6 +2,7 @@
 
 use crate::account::ApplyError;
 use crate::domain::{BarFault, Symbol, Ts};
+use crate::files::{asked, there_is};
 
 /// Why a backtest is refused. A retry does not help: the job has to be another one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -74,7 +75,7 @@ pub enum BacktestError {
         open: Ts,
     },
     /// No bar lies in the range.
-    #[error("no bar lies {}: {}", range(*from, *to), available(*have))]
+    #[error("no bar lies {}: {}", asked(*from, *to), there_is(*have))]
     EmptyRange {
         /// Earliest open.
         from: Option<Ts>,
@@ -86,20 +87,4 @@ pub enum BacktestError {
     /// The account could not be opened.
     #[error("the account cannot be opened")]
     Account(#[source] ApplyError),
-}
-
-fn range(from: Option<Ts>, to: Option<Ts>) -> String {
-    match (from, to) {
-        (Some(from), Some(to)) => format!("from {from} to {to}"),
-        (Some(from), None) => format!("at or after {from}"),
-        (None, Some(to)) => format!("up to {to}"),
-        (None, None) => "in the data".to_owned(),
-    }
-}
-
-fn available(have: Option<(Ts, Ts)>) -> String {
-    match have {
-        Some((first, last)) => format!("the data go from {first} to {last}; take a range inside"),
-        None => "the data are empty".to_owned(),
-    }
 }

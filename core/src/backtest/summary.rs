@@ -63,8 +63,10 @@ impl Default for SummaryOptions<'_> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// Close of the first frame.
+    #[serde(serialize_with = "crate::domain::as_text::maybe")]
     pub from: Option<Ts>,
     /// Close of the last frame.
+    #[serde(serialize_with = "crate::domain::as_text::maybe")]
     pub to: Option<Ts>,
     /// Length in years of 365 days, from the open of the first frame.
     pub years: f64,

@@ -15,6 +15,9 @@ use crate::domain::{
 };
 use crate::regime::Regime;
 
+/// Digits that an `f64` keeps of what was written.
+const PRICE_DIGITS: u32 = 15;
+
 /// What is known of an order on its way.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
@@ -304,7 +307,7 @@ impl Tally {
             if let Some(trip) = &row.trip {
                 trip.write(&mut self.trips, row.net.abs(), row.mark, row.bars, None);
             }
-            let mark = Money::approx(row.mark).unwrap_or(Money::ZERO).get();
+            let mark = exact(row.mark);
             let value = if book.is_flat() { Decimal::ZERO } else { book.net() * mark };
             positions += value;
             let sums = SymbolSums {
@@ -357,6 +360,11 @@ fn paid(state: &State) -> Money {
         AccountKind::Spot => Money::ZERO,
     };
     state.cash() - costs + state.stocks_value()
+}
+
+/// A price as a decimal: to as many digits as were written, however small it is.
+fn exact(price: f64) -> Decimal {
+    Decimal::from_f64_retain(price).and_then(|price| price.round_sf(PRICE_DIGITS)).unwrap_or_default()
 }
 
 impl Row {

@@ -37,6 +37,6 @@ pub use money::{Money, Price, Qty};
 pub use order::{Cause, Commission, DoneReason, Fill, Leg, Order, Report, Side};
 pub use position::{AccountKind, PositionView};
 pub use timeframe::Timeframe;
-pub use ts::{Span, Ts};
+pub use ts::{Span, Ts, as_text};
 pub use venue_state::{Transfer, VenueOrder, VenueState};
 pub use walk::{BarSeries, FrameWalk};

@@ -89,6 +89,29 @@ impl Ts {
     }
 }
 
+/// Writes instants as text, where people read what is written: `#[serde(serialize_with = "as_text::one")]`.
+pub mod as_text {
+    use serde::{Serialize, Serializer};
+
+    use super::Ts;
+
+    /// One, as in `2022-06-01T13:30:00Z`.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn one<S: Serializer>(ts: &Ts, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(ts)
+    }
+
+    /// One that may be absent.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn maybe<S: Serializer>(ts: &Option<Ts>, to: S) -> Result<S::Ok, S::Error> {
+        ts.map(|ts| ts.to_string()).serialize(to)
+    }
+}
+
 impl Span {
     /// No time at all.
     pub const ZERO: Self = Self(0);

@@ -125,6 +125,22 @@ pub enum FileError {
         /// The faults of its rows in words.
         faults: String,
     },
+    /// A file of which too much would be left out.
+    #[error(
+        "{} has {left_out} bad rows of {rows} ({faults}), and what is left would be other prices: sort its rows by time, leave \
+         out the doubled ones and mend the rest, or fetch it again",
+        path.display()
+    )]
+    TooManyFaults {
+        /// The file.
+        path: PathBuf,
+        /// Rows that are no bar or not in order.
+        left_out: u64,
+        /// All rows.
+        rows: u64,
+        /// The faults in words.
+        faults: String,
+    },
     /// A file whose bars are of another length than the rest or than was asked for.
     #[error(
         "{} is not of timeframe {expected}: its bars are {} apart; set the right timeframe or keep files of one \
@@ -140,10 +156,46 @@ pub enum FileError {
         found: Option<Timeframe>,
     },
     /// Too few bars to infer a timeframe, or an unusual distance between them.
-    #[error("cannot tell the timeframe of {symbol} from its bars: give it, such as 1h")]
+    #[error(
+        "cannot tell how long the bars of {symbol} are: {} holds {bars} ({faults}), and their most common distance is none of a \
+         second to a week; give the length, as in --timeframe 1h, or a file of more bars",
+        path.display()
+    )]
     NoTimeframe {
         /// The symbol.
         symbol: Symbol,
+        /// The file with most bars.
+        path: PathBuf,
+        /// How many it has.
+        bars: usize,
+        /// Its faults in words.
+        faults: String,
+    },
+    /// Bars that cannot be put together to those that are asked for.
+    #[error(
+        "the bars of {symbol} are {from} long, and {to} (--timeframe) is no multiple of that: ask for a multiple of {from}, or give \
+         files of shorter bars"
+    )]
+    NoMultiple {
+        /// The symbol.
+        symbol: Symbol,
+        /// The length of its bars.
+        from: Timeframe,
+        /// What was asked for.
+        to: Timeframe,
+    },
+    /// Bars of which none that is asked for would be whole.
+    #[error(
+        "no bar of {symbol} would have all its {} parts of {from}: ask for bars shorter than {to} (--timeframe), or give more rows",
+        to.secs() / from.secs()
+    )]
+    NoWhole {
+        /// The symbol.
+        symbol: Symbol,
+        /// The length of its bars.
+        from: Timeframe,
+        /// What was asked for.
+        to: Timeframe,
     },
     /// A series that does not fit into a feed: out of order, or of another timeframe than the feed.
     #[error("the bars of {symbol} are not ascending bars of {timeframe}: load them with that timeframe")]
@@ -171,7 +223,8 @@ pub enum FileError {
     },
 }
 
-fn asked(from: Option<Ts>, to: Option<Ts>) -> String {
+/// A range that was asked for, in words.
+pub(crate) fn asked(from: Option<Ts>, to: Option<Ts>) -> String {
     match (from, to) {
         (Some(from), Some(to)) => format!("between {from} and {to}"),
         (Some(from), None) => format!("at or after {from}"),
@@ -180,7 +233,8 @@ fn asked(from: Option<Ts>, to: Option<Ts>) -> String {
     }
 }
 
-fn there_is(have: Option<(Ts, Ts)>) -> String {
+/// First opening and last closing instant of the data, in words with a remedy.
+pub(crate) fn there_is(have: Option<(Ts, Ts)>) -> String {
     match have {
         Some((first, last)) => format!("the data reach from {first} to {last}, choose a range within"),
         None => "the data are empty, give at least one series with bars".to_owned(),

@@ -1,13 +1,14 @@
 //! Readers of price files.
 //!
 //! A file is CSV of candles, plain or gzip. Its columns are found by their names, because every source orders and
-//! spells them in its own way. A bad row is left out and counted in the [`FileReport`]; a bad file is an error. The
-//! only room of the crate that opens files.
+//! spells them in its own way. A bad row is left out and counted in the [`FileReport`]; a bad file is an error, and so is one
+//! with too many bad rows. Rows from new to old are turned round. The only room of the crate that opens files.
 
 mod error;
 mod feed;
 mod funding;
 mod number;
+mod order;
 mod reader;
 mod report;
 mod resample;
@@ -18,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::FileError;
+pub(crate) use error::{asked, there_is};
 pub use feed::FileFeed;
 pub use funding::funding;
 pub use report::{FaultCount, FileReport, RowFault};
@@ -89,7 +91,7 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, FileError> {
 /// A bar at or before the end of an earlier file is left out and counted as [`RowFault::Overlap`].
 ///
 /// # Errors
-/// [`FileError`] when a file cannot be read, lacks a column or holds no good row, when the timeframe cannot be told, or
+/// [`FileError`] when a file cannot be read, lacks a column, holds no good row or too many bad ones (over 20 and over 1 %), when the timeframe cannot be told, or
 /// when a file is not of `timeframe`.
 pub fn load(symbol: Symbol, paths: &[PathBuf], timeframe: Option<Timeframe>) -> Result<Loaded, FileError> {
     let mut files = paths.iter().map(|path| reader::read(path, symbol)).collect::<Result<Vec<_>, _>>()?;
@@ -113,11 +115,41 @@ pub fn load(symbol: Symbol, paths: &[PathBuf], timeframe: Option<Timeframe>) -> 
     Ok(Loaded { series: Series { symbol, timeframe, bars }, reports })
 }
 
+/// Reads the files of one symbol as [`load`] does, and puts their bars together to bars of length `to`; gives also how many of
+/// these are left out because a part of them is absent. Where the files do not tell how long their bars are, as one bar alone
+/// does not, they are taken for bars of that length.
+///
+/// # Errors
+/// As [`load`]; [`FileError::NoMultiple`] and [`FileError::NoWhole`] where the bars cannot be put together.
+pub fn load_as(symbol: Symbol, paths: &[PathBuf], to: Timeframe) -> Result<(Loaded, u64), FileError> {
+    let mut loaded = match load(symbol, paths, None) {
+        Err(FileError::NoTimeframe { .. }) => load(symbol, paths, Some(to))?,
+        other => other?,
+    };
+    let from = loaded.series.timeframe;
+    if from == to {
+        return Ok((loaded, 0));
+    }
+    let Resampled { bars, incomplete } =
+        resample(&loaded.series.bars, from, to).ok_or(FileError::NoMultiple { symbol, from, to })?;
+    if bars.is_empty() {
+        return Err(FileError::NoWhole { symbol, from, to });
+    }
+    (loaded.series.timeframe, loaded.series.bars) = (to, bars);
+    Ok((loaded, incomplete))
+}
+
 /// The one timeframe of all files: the one given, or the one of the file with most bars.
 fn agreed_timeframe(symbol: Symbol, files: &[RawFile], given: Option<Timeframe>) -> Result<Timeframe, FileError> {
     let longest = files.iter().max_by_key(|file| file.bars.len());
     let inferred = longest.and_then(|file| common_spacing(&file.bars));
-    let expected = given.or(inferred).ok_or(FileError::NoTimeframe { symbol })?;
+    let unknown = || FileError::NoTimeframe {
+        symbol,
+        path: longest.map(|file| file.report.path.clone()).unwrap_or_default(),
+        bars: longest.map_or(0, |file| file.bars.len()),
+        faults: longest.map(|file| file.report.faults_in_words()).unwrap_or_default(),
+    };
+    let expected = given.or(inferred).ok_or_else(unknown)?;
     for file in files {
         // A file of one bar has no spacing to disagree with.
         if file.bars.len() < 2 {

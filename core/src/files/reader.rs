@@ -1,6 +1,5 @@
 //! One file of candles.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::path::Path;
 use csv::ByteRecord;
 use flate2::bufread::MultiGzDecoder;
 
+use super::order::{Lines, Ordered, ordered};
 use super::{FileError, FileReport, RowFault, number, stamp};
 use crate::domain::{Bar, BarFault, Symbol};
 
@@ -20,6 +20,10 @@ const TIME_NAMES: [&str; 6] = ["open_time", "date", "begin", "time", "timestamp"
 /// How far, as a share of the price, an open or close may lie outside low and high and still count as on the edge.
 /// Prices adjusted for dividends are products of long numbers and miss each other in their last digits.
 const ROUNDING_MAX: f64 = 1e-9;
+/// So many rows of a file may be left out, whatever their share.
+const LEFT_OUT_MAX: u64 = 20;
+/// Of more than these, this share of all: one in so many. What is left of a worse file are other prices than its maker meant.
+const LEFT_OUT_ONE_IN: u64 = 100;
 const NUMBER_NAMES: [&str; 5] = ["open", "high", "low", "close", "volume"];
 
 /// A file's good rows, strictly ascending, and the report so far.
@@ -52,16 +56,23 @@ pub(super) fn read(path: &Path, symbol: Symbol) -> Result<RawFile, FileError> {
     let columns = Columns::find(path, &record)?;
 
     let mut file = RawFile { bars: Vec::new(), report: FileReport::new(path.to_owned(), symbol), first_line: 0 };
+    let mut lines = Lines::default();
     loop {
         let line = csv.position().line();
         if !csv.read_byte_record(&mut record).map_err(read_error(line))? {
             break;
         }
         std::str::from_utf8(record.as_slice()).map_err(|_| not_utf8(line))?;
-        file.take(&columns, &record, line);
+        file.take(&columns, &record, line, &mut lines);
     }
     if file.bars.is_empty() {
         return Err(FileError::NoBars { path: path.to_owned(), faults: file.report.faults_in_words() });
+    }
+    file.arrange(&lines);
+    let left_out = file.report.rows - file.bars.len() as u64;
+    if left_out > LEFT_OUT_MAX && left_out.saturating_mul(LEFT_OUT_ONE_IN) > file.report.rows {
+        let (rows, faults) = (file.report.rows, file.report.faults_in_words());
+        return Err(FileError::TooManyFaults { path: path.to_owned(), left_out, rows, faults });
     }
     Ok(file)
 }
@@ -142,19 +153,25 @@ fn widened(bar: Bar) -> Option<Bar> {
 }
 
 impl RawFile {
-    fn take(&mut self, columns: &Columns, record: &ByteRecord, line: u64) {
+    fn take(&mut self, columns: &Columns, record: &ByteRecord, line: u64, lines: &mut Lines) {
         self.report.rows += 1;
-        let (bar, is_widened) = match columns.bar(record) {
-            Ok(found) => found,
-            Err(fault) => return self.report.add(fault, line),
-        };
-        match self.bars.last().map(|last| bar.open_ts.cmp(&last.open_ts)) {
-            Some(Ordering::Equal) => return self.report.add(RowFault::Duplicate, line),
-            Some(Ordering::Less) => return self.report.add(RowFault::OutOfOrder, line),
-            Some(Ordering::Greater) => {}
-            None => self.first_line = line,
+        match columns.bar(record) {
+            Ok((bar, is_widened)) => {
+                self.report.widened += u64::from(is_widened);
+                lines.push(self.bars.len(), line);
+                self.bars.push(bar);
+            }
+            Err(fault) => self.report.add(fault, line),
         }
-        self.report.widened += u64::from(is_widened);
-        self.bars.push(bar);
+    }
+
+    /// Brings the rows into the order of time.
+    fn arrange(&mut self, lines: &Lines) {
+        let Ordered { bars, is_reversed, left_out, first } = ordered(std::mem::take(&mut self.bars));
+        (self.bars, self.report.is_reversed) = (bars, is_reversed);
+        self.first_line = lines.of(first);
+        for (at, fault) in left_out {
+            self.report.add(fault, lines.of(at));
+        }
     }
 }

@@ -24,7 +24,7 @@ pub enum RowFault {
     /// The time of the row kept before it; the first one stays.
     #[error("duplicate time")]
     Duplicate,
-    /// A time before that of the row kept before it.
+    /// A time before that of a row kept before it, or after that of a row kept after it; the fewest rows are left out.
     #[error("time out of order")]
     OutOfOrder,
     /// A time that an earlier file of the symbol reaches to or over.
@@ -37,7 +37,7 @@ pub enum RowFault {
 pub struct FaultCount {
     /// Rows with it.
     pub count: u64,
-    /// Line of the first of them, the header being line 1.
+    /// Line of the first of them in the file, the header being line 1.
     pub first_line: u64,
 }
 
@@ -62,9 +62,11 @@ pub struct FileReport {
     /// Kept bars that do not open on a multiple of the timeframe since the epoch. A note, not a fault: a trading day
     /// may begin at any hour.
     pub misaligned: u64,
-    /// Good rows whose open or close lay outside low and high by a rounding error, under 1e-9 of the price: their low
+    /// Readable rows whose open or close lay outside low and high by a rounding error, under 1e-9 of the price: their low
     /// or high was moved to it. A note, not a fault.
     pub widened: u64,
+    /// Whether the rows went from new to old and were turned round. A note, not a fault.
+    pub is_reversed: bool,
     /// Opening instant of the first kept bar.
     pub first: Option<Ts>,
     /// Opening instant of the last kept bar.
@@ -83,13 +85,16 @@ impl FileReport {
             longest: Span::ZERO,
             misaligned: 0,
             widened: 0,
+            is_reversed: false,
             first: None,
             last: None,
         }
     }
 
     pub(super) fn add(&mut self, fault: RowFault, line: u64) {
-        self.faults.entry(fault).or_insert(FaultCount { count: 0, first_line: line }).count += 1;
+        let found = self.faults.entry(fault).or_insert(FaultCount { count: 0, first_line: line });
+        // Of rows that were turned round the last one is met first.
+        (found.count, found.first_line) = (found.count + 1, found.first_line.min(line));
     }
 
     /// Fills in what only the kept bars and the timeframe tell. `before` is the last bar of the file before this.
@@ -133,6 +138,9 @@ impl fmt::Display for FileReport {
         }
         if *widened > 0 {
             write!(f, ", {widened} widened by a rounding error")?;
+        }
+        if self.is_reversed {
+            write!(f, ", turned round, since they went from new to old")?;
         }
         write!(f, ", {}", self.faults_in_words())
     }

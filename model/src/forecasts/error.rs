@@ -36,19 +36,6 @@ pub enum ForecastsError {
         /// What was asked for.
         wanted: Timeframe,
     },
-    /// Bars that cannot be made longer.
-    #[error(
-        "the bars of {symbol} are {found} long, and bars of {wanted} cannot be made of them: give prices of a length that \
-         divides {wanted}, and enough of them"
-    )]
-    Length {
-        /// Whose.
-        symbol: Symbol,
-        /// How long they are.
-        found: Timeframe,
-        /// How long they should be.
-        wanted: Timeframe,
-    },
     /// The version cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -87,7 +74,7 @@ pub enum ForecastsError {
 impl ForecastsError {
     /// Whether the command line or the data are to be corrected.
     pub const fn is_setup(&self) -> bool {
-        matches!(self, Self::Files(_) | Self::NoFile { .. } | Self::Timeframe { .. } | Self::Length { .. })
+        matches!(self, Self::Files(_) | Self::NoFile { .. } | Self::Timeframe { .. })
     }
 
     pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use levibot_core::domain::{Feed, Frame, Ix, MarketEvent, Symbol, Timeframe, Ts};
 use levibot_core::driver::WARM_UP_BARS;
-use levibot_core::files::{self, FileFeed, FileReport, Loaded as LoadedFiles, Resampled, Series, resample};
+use levibot_core::files::{self, FileFeed, FileReport, Loaded as LoadedFiles, Series};
 use levibot_core::forecast::{KeptKey, KeptWriter, bars_digest, schema_hash};
 
 pub use error::ForecastsError;
@@ -116,14 +116,7 @@ fn read(
     progress.begin("reading prices", found.len() as u64);
     let (mut all, mut reports) = (Vec::with_capacity(found.len()), Vec::new());
     for (symbol, paths) in &found {
-        let LoadedFiles { mut series, reports: more } = files::load(*symbol, paths, None)?;
-        if series.timeframe != timeframe {
-            let longer = resample(&series.bars, series.timeframe, timeframe).filter(|longer| !longer.bars.is_empty());
-            let Some(Resampled { bars, .. }) = longer else {
-                return Err(ForecastsError::Length { symbol: *symbol, found: series.timeframe, wanted: timeframe });
-            };
-            (series.timeframe, series.bars) = (timeframe, bars);
-        }
+        let (LoadedFiles { series, reports: more }, _) = files::load_as(*symbol, paths, timeframe)?;
         progress.step(1, symbol.as_str());
         all.push(series);
         reports.extend(more);

@@ -9,6 +9,7 @@ use crate::domain::{Span, Ts};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Extreme {
     /// Its first instant, UTC.
+    #[serde(serialize_with = "crate::domain::as_text::one")]
     pub start: Ts,
     /// Its return.
     #[serde(rename = "return")]

@@ -55,10 +55,13 @@ pub struct Drawdown {
     /// 1. By closes of frames: what happened inside a bar is not seen.
     pub depth: f64,
     /// When the peak was.
+    #[serde(serialize_with = "crate::domain::as_text::one")]
     pub begin: Ts,
     /// When the loss was largest.
+    #[serde(serialize_with = "crate::domain::as_text::one")]
     pub trough: Ts,
     /// When the peak was reached again; `None` if it never was.
+    #[serde(serialize_with = "crate::domain::as_text::maybe")]
     pub recovery: Option<Ts>,
     /// Seconds from the peak to the recovery, or to the end.
     pub seconds: f64,

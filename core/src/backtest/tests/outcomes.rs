@@ -161,7 +161,7 @@ fn what_does_not_fit_together_is_refused_with_its_reason() {
     let past = refused(&Job { to: Some(START), ..parts.job() });
     assert!(matches!(past, BacktestError::EmptyRange { have: Some((START, _)), .. }), "{past}");
     let after = refused(&Job { from: Some(START + Span::DAY.times(9)), ..parts.job() });
-    assert!(after.to_string().contains("take a range inside"), "{after}");
+    assert!(after.to_string().contains("choose a range within"), "{after}");
 }
 
 #[test]
