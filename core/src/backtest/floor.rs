@@ -14,7 +14,7 @@ use crate::account::{Account, AccountSetup, Action, ApplyError, Approved, Book};
 use crate::domain::{
     Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report, Ts,
 };
-use crate::fills::PaperVenue;
+use crate::fills::{PaperSetup, PaperVenue};
 use crate::record::{Record, SymbolForecast};
 
 /// What becomes of records.
@@ -426,6 +426,14 @@ impl<'a, S: Sink> Floor<'a, S> {
             self.carry_out();
         }
         self.settle(Met::AsReported);
+    }
+
+    /// The time is over: what is held is left at the last closes, in the books of the backtest alone.
+    pub(super) fn leave_all(&mut self, paper: &PaperSetup) {
+        let Self { tally, account, seats, .. } = self;
+        tally.leave_all(&account.state().setup().instruments, paper, |at| {
+            seats.get(at).map(Seat::regime).unwrap_or_default()
+        });
     }
 
     /// What it came to.

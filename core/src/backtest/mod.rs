@@ -25,8 +25,8 @@ pub use rerun::Rerun;
 pub use run::{run, run_recorded};
 pub use summary::{
     Breakdowns, Chance, Costs, Deflated, Drawdown, Drawdowns, EntryTest, Exposure, Extreme, Extremes, Group, Interval,
-    Intervals, Month, OrderTest, Paths, Period, Returns, ReturnsBasis, Series, Summary, SummaryOptions, Trades, Trials,
-    entry_test, periods, summarise,
+    Intervals, KeyFigures, Month, OrderTest, Paths, Period, Returns, ReturnsBasis, Series, Summary, SummaryOptions,
+    Trades, Trials, entry_test, key_figures, periods, summarise,
 };
 
 #[cfg(test)]

@@ -76,6 +76,9 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         let context = if floor.needs_context() { walk.context() } else { Context::default() };
         floor.frame(open + timeframe.span(), &bars, &context);
     }
+    if job.leaves_at_end {
+        floor.leave_all(job.paper);
+    }
     Ok(floor.finish())
 }
 

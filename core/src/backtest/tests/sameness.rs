@@ -107,7 +107,7 @@ proptest! {
         let from = START + Span::HOUR.times(i64::try_from(case.history).unwrap());
         let (from, to) = (Some(from).filter(|_| case.history > 0), None);
         let job = Job {
-            market: &market, from, to, setup: &setup, paper: &paper, policies: &policies, forecasts: None, keep: ALL,
+            market: &market, from, to, setup: &setup, paper: &paper, policies: &policies, forecasts: None, keep: ALL, leaves_at_end: false,
         };
         compare(&job, 200);
     }
@@ -145,6 +145,7 @@ fn stops_of_the_day_halt_and_the_next_day_goes_on() {
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     let (left, outcome) = compare(&job, 1_000);
     assert!(left.halts.contains(&HaltLevel::Flatten) && left.halts.contains(&HaltLevel::None), "{:?}", left.halts);
@@ -166,6 +167,7 @@ fn an_engine_that_was_halted_for_longer_than_bars_are_kept_begins_cold() {
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     let (left, _) = compare(&job, 1_000);
     assert!(left.cold > 2, "one more than the two of the beginning: {}", left.cold);
@@ -185,6 +187,7 @@ fn what_the_model_says_stands_on_record_and_is_acted_on() {
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     let (left, outcome) = compare(&job, 1_000);
     assert!(left.records.iter().any(|(_, record)| matches!(record, Record::Forecasts { .. })));
@@ -227,6 +230,7 @@ fn recorded_days_with_quotes_are_replayed_to_the_records_of_the_sequencer() {
             policies: &policies,
             forecasts: None,
             keep: ALL,
+            leaves_at_end: false,
         };
         let (history, events) = market_of(&job);
         let events = with_quotes(events);
