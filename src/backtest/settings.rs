@@ -18,8 +18,12 @@ pub(super) fn of(
     model: Option<ModelView>,
 ) -> Settings {
     let (setup, paper) = (ground.setup, ground.paper);
+    // Of a walk-forward these change from window to window, and what the file says of them was never traded.
+    let is_chosen = |name: &str| request.walk.is_some() && request.sweep.iter().any(|axis| axis.name == name);
     let shown = |one: &StrategyPolicy| {
-        let view = PolicyView { hash: format!("{:016x}", one.hash()), parameters: policy::parameters(one) };
+        let mut parameters = policy::parameters(one);
+        parameters.retain(|name, _| !is_chosen(name));
+        let view = PolicyView { hash: format!("{:016x}", one.hash()), parameters };
         (one.name().to_owned(), view)
     };
     let rules = |symbol: Symbol, tick: String| (symbol, RulesView { tick, told_from_prices: told.contains(&symbol) });
