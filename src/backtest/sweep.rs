@@ -195,6 +195,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn returns_are_kept_only_where_there_is_room_for_all() {
+        let score = || Score { returns: vec![0.01; 100], ..super::super::trial::tests::score(5, None, 0.1) };
+        let small = Room::new(3, 2_400);
+        let kept: Vec<usize> = (0..3).map(|_| small.keep(score()).returns.len()).collect();
+        assert_eq!((kept, small.refusal()), (vec![100; 3], None));
+        assert_eq!(small.keep(score()).returns.len(), 0);
+        assert!(small.refusal().unwrap().contains("overfitting is left out"), "{:?}", small.refusal());
+        assert_eq!(small.overfitting(&mut [(0, score()), (1, score())]), None);
+        let many = Room::new(OVERFITTING_TRIALS_MAX + 1, usize::MAX);
+        assert_eq!(many.keep(score()).returns.capacity(), 0);
+        assert!(many.refusal().unwrap().contains("20001 points are more than 20000"), "{:?}", many.refusal());
+    }
+
+    #[test]
     fn windows_train_strictly_before_they_test_and_tests_leave_no_gap() {
         let day = |n: i64| Ts::EPOCH + Span::DAY.times(n);
         let found = windows(day(0), day(100), Span::DAY.times(30), Span::DAY, Span::DAY.times(20));

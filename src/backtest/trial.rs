@@ -146,10 +146,10 @@ pub(super) fn best<'a>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn score(net_pnl: i64, calmar: Option<f64>, max_drawdown: f64) -> Score {
+    pub(in crate::backtest) fn score(net_pnl: i64, calmar: Option<f64>, max_drawdown: f64) -> Score {
         Score {
             net_pnl: Money::new(net_pnl.into()).unwrap(),
             fees: Money::ZERO,

@@ -30,3 +30,4 @@ mod stopping;
 mod support;
 mod symbols;
 mod tape_days;
+mod walk_forward;

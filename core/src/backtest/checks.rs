@@ -22,7 +22,7 @@ pub(super) fn job(job: &Job<'_>) -> Result<(), BacktestError> {
 }
 
 /// The policies and forecasts of these symbols.
-pub(super) fn policies(
+fn policies(
     symbols: &[Symbol],
     policies: &[StrategyPolicy],
     forecasts: Option<&Forecasts>,
@@ -68,14 +68,4 @@ pub(super) fn bar(
     let Some(symbol) = series.get(at).map(|one| one.symbol) else { return Ok(()) };
     bar.check().map_err(|source| BacktestError::Unsound { symbol, open: bar.open_ts, source })?;
     next.map_or(Ok(()), |next| Err(BacktestError::BarOrder { symbol, open: next.open_ts }))
-}
-
-/// The bars of a frame as they come from elsewhere.
-pub(super) fn frame(symbols: &[Symbol], bars: &[(Ix, Bar)]) -> Result<(), BacktestError> {
-    for (ix, bar) in bars {
-        if let (Some(symbol), Err(source)) = (symbols.get(ix.at()), bar.check()) {
-            return Err(BacktestError::Unsound { symbol: *symbol, open: bar.open_ts, source });
-        }
-    }
-    Ok(())
 }

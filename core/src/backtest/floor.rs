@@ -118,9 +118,8 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.tally.expect(frames);
     }
 
-    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first; `notes` are put on
-    /// record.
-    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>], notes: &[Record]) {
+    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first.
+    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>]) {
         let wanted = self.account.remembers();
         for (at, (bars, seat)) in history.iter().zip(&mut self.seats).enumerate() {
             bars.iter().for_each(|(bar, context)| seat.prime(bar, context));
@@ -128,9 +127,6 @@ impl<'a, S: Sink> Floor<'a, S> {
             for (bar, _) in bars.iter().skip(bars.len().saturating_sub(wanted)) {
                 self.account.remember(ix, bar);
             }
-        }
-        for note in notes.iter().filter(|note| note.is_note()) {
-            self.account.note(note.clone(), self.now, &mut self.actions);
         }
         self.carry_out();
         let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::lockstep::{House, Left, market_of};
 use super::made_up::{ALL, START, account, believing, crossing, paper, walks};
+use super::recorded::{Replay, replay, run_recorded};
 use crate::account::AccountSetup;
-use crate::backtest::{Forecasts, Job, MarketPast, Opening, Outcome, Replay, replay, run, run_recorded};
+use crate::backtest::{Forecasts, Job, MarketPast, Opening, Outcome, run};
 use crate::domain::{Frame, HaltLevel, Ix, MarketEvent, Quote, Span, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::features::FeatureId;
@@ -236,10 +237,10 @@ fn recorded_days_with_quotes_are_replayed_to_the_records_of_the_sequencer() {
         let events = with_quotes(events);
         let left = House::run(&job, features, start, &history, events.clone());
         let forecasts: Option<&Forecasts> = Some(&left.forecasts);
-        let terms = Replay { history: &history, policies: &policies, features, forecasts, notes: &[], keep: ALL };
+        let terms = Replay { history: &history, policies: &policies, features, forecasts };
         let opening = Opening::new(&setup, &paper, "backtest".parse().unwrap(), Timeframe::HOUR, start).unwrap();
         let mut records = Vec::new();
-        let outcome = replay(opening, &terms, events, &mut |ts, record| records.push((ts, record))).unwrap();
+        let outcome = replay(opening, &terms, events, &mut |ts, record| records.push((ts, record)));
         same(&left.records, &records);
         let quoted = market.symbols[Ix(2).at()].symbol;
         assert!(
