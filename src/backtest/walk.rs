@@ -1,4 +1,5 @@
-//! Walk-forward: parameters chosen on the past, run on what came after, again and again.
+//! Walk-forward: parameters chosen on the past, run on what came after, again and again. Each test ends flat, with the costs of
+//! that: the next one begins with other parameters.
 
 use std::sync::atomic::Ordering;
 
@@ -96,10 +97,7 @@ pub(super) fn walk(
         let left = outcome.final_equity;
         outcomes.push(outcome);
         if left <= Money::ZERO && !ground.on_initial {
-            let ((from, to), number, of) = (window.test, at + 1, windows.len());
-            notes.push(format!(
-                "the walk ends with window {number} of {of}, {from} to {to}: it has used up the equity ({left} are left), and                  nothing can be traded after it"
-            ));
+            notes.push(used_up((at + 1, windows.len()), *window, left));
             break;
         }
     }
@@ -116,6 +114,15 @@ pub(super) fn walk(
         windows: views,
     };
     Ok(Walked { outcome, view, notes, seconds })
+}
+
+/// Why a walk ends early, with the number of the window, of how many.
+fn used_up((number, of): (usize, usize), window: Window, left: Money) -> String {
+    let (from, to) = window.test;
+    format!(
+        "the walk ends with window {number} of {of}, {from} to {to}: it has used up the equity ({left} is left), and nothing can be \
+         traded after it"
+    )
 }
 
 fn nothing(how: How<'_>) -> BacktestError {
