@@ -66,3 +66,61 @@ fn added(a: SymbolSums, b: SymbolSums) -> SymbolSums {
         held: a.held + b.held,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use levibot_core::backtest::Point;
+    use levibot_core::domain::{Timeframe, Ts};
+
+    use super::*;
+
+    fn money(value: i64) -> Money {
+        Money::new(value.into()).unwrap()
+    }
+
+    /// A part that begins with 100, gains `gain` and holds `gross` at the end of its first frame.
+    fn part(at: i64, gain: i64, gross: f64) -> Outcome {
+        let point = |n: i64, equity: f64, gross| Point { ts: Ts::from_secs(at + n), equity, gross, net: gross };
+        let after = money(100 + gain);
+        Outcome {
+            timeframe: Timeframe::HOUR,
+            from: Some(Ts::from_secs(at)),
+            to: Some(Ts::from_secs(at + 1)),
+            bars: 2,
+            frames: 2,
+            orders: 2,
+            fills: 2,
+            decisions: 1,
+            unanswered: 0,
+            refused: BTreeMap::new(),
+            turnover: 2.0 * gross,
+            slippage: 0.0,
+            fees: Money::ZERO,
+            funding: Money::ZERO,
+            net_pnl: money(gain),
+            initial_equity: money(100),
+            final_equity: after,
+            leverage_max: gross / 100.0,
+            halts: Vec::new(),
+            curve: vec![point(0, 100.0, gross), point(1, after.to_f64(), 0.0)],
+            trips: Vec::new(),
+            executions: Vec::new(),
+            symbols: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_part_that_began_anew_is_moved_to_where_the_one_before_ended() {
+        let whole = stitch(vec![part(10, -60, 50.0), part(20, -60, 30.0), part(30, 5, 10.0)]).unwrap();
+        let equities: Vec<f64> = whole.curve.iter().map(|point| point.equity).collect();
+        assert_eq!(equities, [100.0, 40.0, 40.0, -20.0, -20.0, -15.0]);
+        assert_eq!((whole.net_pnl, whole.final_equity, whole.initial_equity), (money(-115), money(-15), money(100)));
+        assert!(whole.leverage_max.is_infinite(), "something was held without any equity");
+        let two = stitch(vec![part(10, -60, 50.0), part(20, -60, 30.0)]).unwrap();
+        assert!((two.leverage_max - 0.75).abs() < 1e-12, "30 over the 40 that were left: {}", two.leverage_max);
+        assert_eq!((two.from, two.to), (Some(Ts::from_secs(10)), Some(Ts::from_secs(21))));
+        assert!(stitch(Vec::new()).is_none());
+    }
+}
