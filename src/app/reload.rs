@@ -101,6 +101,7 @@ impl Clerk {
             None => {}
         }
         if !plan.fates.is_empty() {
+            strategies::tell_unwarmed(&plan.next, plan.traded.iter().copied());
             self.send(strategies::note(&plan.next, plan.traded.iter().copied()))?;
         }
         // Before the fates are met: engines are made by what is in force.

@@ -107,6 +107,7 @@ impl Daemon {
         // From here on it asks for a reload and ends the program no more.
         let hang_ups = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
         let latch = LatchFile::new(&house.dir);
+        strategies::tell_unwarmed(&request.config, source.traded(&request.config));
         let mut notes = vec![strategies::note(&request.config, source.traded(&request.config))];
         notes.extend(model::thawed(&request.config, house.sequencer.account().state()));
         notes.extend(model::first_note(&request.config, found.as_ref()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use levibot_core::domain::Symbol;
-use levibot_core::driver::Input;
+use levibot_core::driver::{Input, WARM_UP_BARS};
 use levibot_core::engine::StrategyPolicy;
 use levibot_core::record::{Record, StrategyOf};
 
@@ -23,6 +23,25 @@ pub(super) fn note(config: &Config, symbols: impl IntoIterator<Item = Symbol>) -
     strategies.iter_mut().for_each(|one| one.symbols.sort_unstable());
     strategies.sort_unstable_by(|a, b| a.symbols.cmp(&b.symbols));
     Tell::Input(Input::Note(Record::Strategies { strategies }))
+}
+
+/// Tells of strategies that look back further than engines are warmed up on: after a start or a change of theirs a part of them is
+/// unknown for a while, and nothing is entered on it.
+pub(super) fn tell_unwarmed(config: &Config, symbols: impl IntoIterator<Item = Symbol>) {
+    for symbol in symbols {
+        let policy = config.strategies.of(symbol);
+        let wanted = policy.warm_up_bars();
+        if let Some(bars) = wanted.checked_sub(WARM_UP_BARS).filter(|bars| *bars > 0) {
+            tracing::warn!(
+                %symbol,
+                strategy = policy.name(),
+                looks_back_bars = wanted,
+                warmed_up_on_bars = WARM_UP_BARS,
+                "after a start or a change of the strategy, what looks back further is unknown for {bars} bars, and nothing is \
+                 entered on it; take shorter lengths or longer bars"
+            );
+        }
+    }
 }
 
 /// The strategies of a record.

@@ -133,6 +133,14 @@ pub(super) fn span(market: &MarketPast, from: Option<Ts>, to: Option<Ts>) -> Opt
     Some((from.map_or(first, |from| from.max(first)), to.map_or(last, |to| to.min(last))))
 }
 
+/// Whether a whole bar of any symbol lies between the two.
+pub(super) fn has_bar(market: &MarketPast, from: Ts, to: Ts) -> bool {
+    market.symbols.iter().any(|one| {
+        let next = one.bars.get(one.bars.partition_point(|bar| bar.open_ts < from));
+        next.is_some_and(|bar| bar.close_ts(market.timeframe) <= to)
+    })
+}
+
 /// Hash of every bar and every rate.
 fn digest(market: &MarketPast) -> u64 {
     let bars = market.symbols.iter().map(|one| (one.symbol, one.bars.as_slice()));

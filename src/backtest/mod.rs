@@ -23,6 +23,7 @@ mod sweep;
 mod trial;
 mod view;
 mod walk;
+mod warm_up;
 
 use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
@@ -112,12 +113,14 @@ pub fn run(request: &Request, tell: &dyn Fn(&str)) -> Result<Done, BacktestError
         policies: &policies,
         forecasts: forecasts.as_ref(),
         on_initial,
+        leaves_at_end: false,
     };
     let seed = paper.seed();
     let bar = progress(request.quiet);
     let how = How { threads, objective: request.objective, stop: &stop, bar: &bar };
     let found = search(request, &ground, seed, how)?;
     bar.finish_and_clear();
+    found.notes.iter().for_each(|note| tell(note));
 
     // Intervals and tests by drawing again are shown by the report alone.
     let resamples = if request.out.is_some() && request.report { RESAMPLES } else { 0 };
@@ -220,6 +223,8 @@ struct Found {
     trials: Option<Trials>,
     sweep: Option<SweepView>,
     walk_forward: Option<WalkView>,
+    /// What must be known of it.
+    notes: Vec<String>,
 }
 
 impl Found {
@@ -235,13 +240,22 @@ fn search(request: &Request, ground: &Ground<'_>, seed: u64, how: How<'_>) -> Re
     let range = (request.from, request.to);
     if request.sweep.is_empty() {
         let (outcome, seconds) = once(ground, &[], range, keep)?;
-        return Ok(Found { outcome, seconds, best: Vec::new(), trials: None, sweep: None, walk_forward: None });
+        return Ok(Found {
+            outcome,
+            seconds,
+            best: Vec::new(),
+            trials: None,
+            sweep: None,
+            walk_forward: None,
+            notes: warm_up::note(ground, None, request.from).into_iter().collect(),
+        });
     }
     let grid = Grid::new(&request.sweep, request.sweep_random, seed)?;
     if let Some(walk) = request.walk {
-        let windows = walk::plan(ground, walk, request.from, request.to)?;
-        begin(how.bar, windows.len() * grid.len(), "choosing parameters");
-        let walked = walk::walk(ground, &grid, &windows, how, keep)?;
+        let plan = walk::plan(ground, walk, request.from, request.to)?;
+        begin(how.bar, plan.windows.len() * grid.len(), "choosing parameters");
+        let mut walked = walk::walk(ground, &grid, &plan, how, keep)?;
+        walked.notes.extend(warm_up::note(ground, Some(&grid), plan.windows.first().map(|window| window.test.0)));
         return Ok(Found {
             outcome: walked.outcome,
             seconds: walked.seconds,
@@ -249,13 +263,22 @@ fn search(request: &Request, ground: &Ground<'_>, seed: u64, how: How<'_>) -> Re
             trials: None,
             sweep: None,
             walk_forward: Some(walked.view),
+            notes: walked.notes,
         });
     }
     begin(how.bar, grid.len(), "trying parameters");
     let swept = sweep::sweep(ground, &grid, range, how)?;
     let values: Vec<(&str, f64)> = swept.best.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let (outcome, seconds) = once(ground, &values, range, keep)?;
-    Ok(Found { outcome, seconds, best: swept.best, trials: swept.trials, sweep: Some(swept.view), walk_forward: None })
+    Ok(Found {
+        outcome,
+        seconds,
+        best: swept.best,
+        trials: swept.trials,
+        sweep: Some(swept.view),
+        walk_forward: None,
+        notes: swept.note.into_iter().chain(warm_up::note(ground, Some(&grid), request.from)).collect(),
+    })
 }
 
 /// One run, and the seconds that it took.

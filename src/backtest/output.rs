@@ -32,9 +32,12 @@ pub(super) fn write(folder: &Path, done: &Done, policies: &[StrategyPolicy], who
     let first = policies.first();
     let source = first.map(StrategyPolicy::source).unwrap_or_default();
     let name = settings.policies.keys().cloned().collect::<Vec<_>>().join(", ");
-    let parameters: Vec<(String, f64)> = first.map(policy::parameters).unwrap_or_default().into_iter().collect();
+    let mut parameters: Vec<(String, f64)> = first.map(policy::parameters).unwrap_or_default().into_iter().collect();
+    if let Some(walk) = &view.walk_forward {
+        parameters.retain(|(name, _)| !walk.names.contains(name));
+    }
     let symbols: Vec<Symbol> = settings.symbols.clone();
-    let (asked, costs) = (asked(settings), costs(settings));
+    let (asked, costs) = (asked(settings, view.walk_forward.as_ref()), costs(settings));
     let files = format!("{}, digest {}", settings.data, settings.data_hash);
     let data: Vec<String> = std::iter::once(files).chain(settings.instruments.iter().map(rules)).collect();
     let notes = notes(done);
@@ -77,7 +80,7 @@ fn pair(name: &str, value: impl ToString) -> (String, String) {
 }
 
 /// What was asked for besides costs.
-fn asked(settings: &Settings) -> Vec<(String, String)> {
+fn asked(settings: &Settings, walk: Option<&WalkView>) -> Vec<(String, String)> {
     let account = &settings.account;
     let kind = match account.kind {
         levibot_core::domain::AccountKind::Linear => "linear",
@@ -86,6 +89,7 @@ fn asked(settings: &Settings) -> Vec<(String, String)> {
     let mut pairs = vec![pair("timeframe", settings.timeframe)];
     pairs.extend(settings.from.map(|from| pair("from", from)));
     pairs.extend(settings.to.map(|to| pair("to", to)));
+    pairs.extend(walk.map(|walk| pair("chosen for each window", walk.names.join(", "))));
     if let Some(model) = &settings.model {
         let sample = if model.in_sample { ", IN SAMPLE" } else { "" };
         pairs.push(pair("model", format!("{}, learnt through {}{sample}", model.version, model.trained_through)));

@@ -35,8 +35,12 @@ pub(super) fn of(
 ) -> Settings {
     let Facts { digest, told, model } = facts;
     let setup = ground.setup;
+    // Of a walk-forward these change from window to window, and what the file says of them was never traded.
+    let is_chosen = |name: &str| request.walk.is_some() && request.sweep.iter().any(|axis| axis.name == name);
     let shown = |one: &StrategyPolicy| {
-        let view = PolicyView { hash: format!("{:016x}", one.hash()), parameters: policy::parameters(one) };
+        let mut parameters = policy::parameters(one);
+        parameters.retain(|name, _| !is_chosen(name));
+        let view = PolicyView { hash: format!("{:016x}", one.hash()), parameters };
         (one.name().to_owned(), view)
     };
     let instruments: BTreeMap<_, _> = setup.instruments.iter().map(|one| rules(one, &told)).collect();

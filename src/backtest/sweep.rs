@@ -1,6 +1,6 @@
 //! Many sets of parameters over one market.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
 use levibot_core::backtest::Trials;
@@ -16,8 +16,10 @@ use crate::telemetry::clock;
 
 /// Blocks that the returns are cut into, as in the paper of the method.
 const BLOCKS: usize = 16;
-/// With more trials than these it takes minutes.
+/// With more trials than these the probability of overfitting takes minutes.
 const OVERFITTING_TRIALS_MAX: usize = 20_000;
+/// The most memory that the returns of all trials may take, bytes.
+const RETURNS_BYTES_MAX: usize = 1 << 30;
 
 /// A finished sweep.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Sweep {
     pub(super) best: Vec<(String, f64)>,
     /// What the best one has to be measured against; `None` where fewer than two trials have a Sharpe ratio.
     pub(super) trials: Option<Trials>,
+    /// What must be known of it.
+    pub(super) note: Option<String>,
 }
 
 /// How a sweep is done.
@@ -49,10 +53,11 @@ pub(super) fn sweep(
     how: How<'_>,
 ) -> Result<Sweep, BacktestError> {
     let began = clock::monotonic_now();
+    let room = Room::new(grid.len(), RETURNS_BYTES_MAX);
     let work = |at: usize| {
         let score = ground.score(&grid.point(at), from, to);
         how.bar.inc(1);
-        score
+        score.map(|score| room.keep(score))
     };
     let done = pool::each(how.threads, grid.len(), how.stop, work);
     let seconds = (clock::monotonic_now() - began).secs_f64();
@@ -64,9 +69,7 @@ pub(super) fn sweep(
     let row =
         |(at, score): &(usize, Score)| Row::of(grid.point(*at).into_iter().map(|(_, value)| value).collect(), score);
     let bars: u64 = scores.iter().map(|(_, score)| score.bars).sum();
-    let sharpes: Vec<f64> = scores.iter().filter_map(|(_, score)| score.sharpe).collect();
-    let deviation = statistics::std_dev(&sharpes);
-    let count = u32::try_from(scores.len()).unwrap_or(u32::MAX);
+    let sharpes: Vec<Option<f64>> = scores.iter().map(|(_, score)| score.sharpe).collect();
     let rows = scores.iter().map(row).collect();
     let view = SweepView {
         objective: how.objective.to_string(),
@@ -76,14 +79,13 @@ pub(super) fn sweep(
         refused,
         refused_first: reason,
         interrupted: how.stop.load(Ordering::Relaxed),
-        overfitting: overfitting(&mut scores),
+        overfitting: room.overfitting(&mut scores),
         chosen: scores.iter().position(|(point, _)| *point == at),
         seconds,
         bars_per_second: if seconds > 0.0 { bars as f64 / seconds } else { 0.0 },
         rows,
     };
-    let trials = deviation.map(|deviation| Trials { count, sharpe_variance: deviation * deviation });
-    Ok(Sweep { view, best: named(at), trials })
+    Ok(Sweep { view, best: named(at), trials: Trials::of(&sharpes), note: room.refusal() })
 }
 
 /// What came of every point.
@@ -120,13 +122,51 @@ fn nothing(stop: &AtomicBool, reason: Option<String>) -> BacktestError {
     BacktestError::value("--sweep", "a grid", reason, "choose names and values that the policy takes")
 }
 
-/// Whether choosing the best picks luck; `None` where it cannot be told, or there are more trials than it is worth.
-fn overfitting(scores: &mut [(usize, Score)]) -> Option<Overfitting> {
-    if scores.len() > OVERFITTING_TRIALS_MAX {
-        return None;
+/// Room for the returns of all trials, which the probability of overfitting is made of. Where there is not enough, it is left out
+/// and nothing more is kept.
+#[derive(Debug)]
+struct Room {
+    points: usize,
+    bytes_max: usize,
+    /// Of all returns so far, kept or not: the sum does not depend on who came first.
+    bytes: AtomicUsize,
+}
+
+impl Room {
+    const fn new(points: usize, bytes_max: usize) -> Self {
+        Self { points, bytes_max, bytes: AtomicUsize::new(0) }
     }
-    let returns: Vec<Vec<f64>> = scores.iter_mut().map(|(_, score)| std::mem::take(&mut score.returns)).collect();
-    statistics::overfitting(&returns, BLOCKS)
+
+    /// The score, without its returns where there is no room for them.
+    fn keep(&self, score: Score) -> Score {
+        let bytes = score.returns.capacity() * size_of::<f64>();
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if self.points <= OVERFITTING_TRIALS_MAX && before.saturating_add(bytes) <= self.bytes_max {
+            return score;
+        }
+        Score { returns: Vec::new(), ..score }
+    }
+
+    /// Why the probability of overfitting is left out, where it is.
+    fn refusal(&self) -> Option<String> {
+        let why = if self.points > OVERFITTING_TRIALS_MAX {
+            format!("{} points are more than {OVERFITTING_TRIALS_MAX}", self.points)
+        } else if self.bytes.load(Ordering::Relaxed) > self.bytes_max {
+            format!("the returns of {} points take more than {} MiB", self.points, self.bytes_max >> 20)
+        } else {
+            return None;
+        };
+        Some(format!("the probability of overfitting is left out: {why}; draw fewer points with --sweep-random"))
+    }
+
+    /// Whether choosing the best picks luck; `None` where it cannot be told, or is left out.
+    fn overfitting(&self, scores: &mut [(usize, Score)]) -> Option<Overfitting> {
+        if self.refusal().is_some() {
+            return None;
+        }
+        let returns: Vec<Vec<f64>> = scores.iter_mut().map(|(_, score)| std::mem::take(&mut score.returns)).collect();
+        statistics::overfitting(&returns, BLOCKS)
+    }
 }
 
 /// What is trained on and what is tested on, one after the other; the tests follow each other without a gap.
@@ -153,6 +193,20 @@ pub(super) fn windows(first: Ts, last: Ts, train: Span, embargo: Span, test: Spa
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn returns_are_kept_only_where_there_is_room_for_all() {
+        let score = || Score { returns: vec![0.01; 100], ..super::super::trial::tests::score(5, None, 0.1) };
+        let small = Room::new(3, 2_400);
+        let kept: Vec<usize> = (0..3).map(|_| small.keep(score()).returns.len()).collect();
+        assert_eq!((kept, small.refusal()), (vec![100; 3], None));
+        assert_eq!(small.keep(score()).returns.len(), 0);
+        assert!(small.refusal().unwrap().contains("overfitting is left out"), "{:?}", small.refusal());
+        assert_eq!(small.overfitting(&mut [(0, score()), (1, score())]), None);
+        let many = Room::new(OVERFITTING_TRIALS_MAX + 1, usize::MAX);
+        assert_eq!(many.keep(score()).returns.capacity(), 0);
+        assert!(many.refusal().unwrap().contains("20001 points are more than 20000"), "{:?}", many.refusal());
+    }
 
     #[test]
     fn windows_train_strictly_before_they_test_and_tests_leave_no_gap() {

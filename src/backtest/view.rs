@@ -134,9 +134,9 @@ pub struct Settings {
 /// A policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PolicyView {
-    /// Hash of its meaning.
+    /// Hash of its meaning; of a walk-forward that of the file.
     pub hash: String,
-    /// Parameters.
+    /// Parameters; of a walk-forward without those that were chosen for each window.
     pub parameters: BTreeMap<String, f64>,
 }
 
@@ -319,6 +319,8 @@ pub struct WalkView {
     pub points: usize,
     /// Windows that the data have room for.
     pub planned: usize,
+    /// Windows beside them in whose training or test no whole bar lies: those are left out.
+    pub skipped: usize,
     /// Whether it was ended before all were done.
     pub interrupted: bool,
     /// All choices together.

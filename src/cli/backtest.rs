@@ -237,7 +237,8 @@ fn show_walk(walk: &WalkView, look: Look) -> String {
             ]
         })
         .collect();
-    format!("\n{} of {} windows, chosen by {}:\n", walk.windows.len(), walk.planned, walk.objective)
+    let skipped = if walk.skipped > 0 { format!(" ({} without a bar left out)", walk.skipped) } else { String::new() };
+    format!("\n{} of {} windows{skipped}, chosen by {}:\n", walk.windows.len(), walk.planned, walk.objective)
         + &trimmed(&table(look, &columns, rows))
         + "\n"
 }

@@ -80,7 +80,8 @@ pub struct BacktestArgs {
     /// Try so many points of the grid, drawn by the seed
     #[arg(long, value_name = "N", requires = "sweep")]
     sweep_random: Option<u32>,
-    /// Choose parameters on each span of TRAIN and run them on the TEST that follows, such as 180d/30d
+    /// Choose parameters on each span of TRAIN and run them on the TEST that follows, such as 180d/30d; what is held at the end of a
+    /// test is left there, with its costs
     #[arg(long, value_name = "TRAIN/TEST", requires = "sweep")]
     walk_forward: Option<Walk>,
     /// What is left out between the two [default: 1d]

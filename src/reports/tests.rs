@@ -164,6 +164,11 @@ fn the_verdict_is_sober() {
     assert!(strong.contains("Better than luck, if nothing else was tried"), "{strong}");
     let weak = verdict(0.000_04, many);
     assert!(weak.contains("Cannot be told from luck") && weak.contains("5,000 trials"), "{weak}");
+    // A sweep whose worth cannot be told is no run that stands alone.
+    let swept = outcome(20_000, true, 0.0004);
+    let sample = Sample { summary: summary(&swept, None), ..Sample::chosen(swept) };
+    let swept = luck_line(&page::page(&sample.report()));
+    assert!(swept.contains("<b>Cannot be told from luck</b>") && swept.contains("cannot be told"), "{swept}");
 }
 
 #[test]

@@ -34,6 +34,15 @@ pub(super) fn signed(value: f64, digits: usize) -> String {
     if is_gain { format!("+{text}") } else { text }
 }
 
+/// With one decimal, or, where that would leave less, with two significant digits: `12.3`, `0.38`, `0.0021`.
+pub(super) fn small(value: f64) -> String {
+    if !value.is_normal() || value.abs() >= 0.995 {
+        return number(value, 1);
+    }
+    let digits = (1..=9).find(|digits| value.abs() * 10_f64.powi(*digits) >= 9.95).unwrap_or(9);
+    number(value, usize::try_from(digits).unwrap_or(1))
+}
+
 /// A whole number with groups.
 pub(super) fn count(value: u64) -> String {
     number(value as f64, 0)
@@ -103,18 +112,27 @@ fn digits_for(apart: f64) -> usize {
         .unwrap_or(8)
 }
 
-/// A length of time in the unit that fits, two significant parts: `45 s`, `12 min`, `3.5 h`, `12 d`.
+/// A length of time in the unit that fits, two significant digits at least: `12 ms`, `45 s`, `12 min`, `3.5 h`, `12 d`.
 pub(super) fn duration(secs: f64) -> String {
     if !secs.is_finite() {
         return NONE.to_owned();
     }
-    let (unit, name) = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min")]
-        .into_iter()
-        .find(|(unit, _)| secs >= 2.0 * unit)
-        .unwrap_or((1.0, "s"));
+    let (unit, name) = match secs.abs() {
+        part if part >= 1.0 || part <= 0.0 => long_unit(secs),
+        part if part >= 1e-3 => (1e-3, "ms"),
+        _ => (1e-6, "µs"),
+    };
     let value = secs / unit;
     let digits = usize::from(value < 10.0 && (value - value.round()).abs() > 0.05);
     format!("{} {name}", number(value, digits))
+}
+
+/// The unit that a length of a second or more is told in, seconds, and its name.
+fn long_unit(secs: f64) -> (f64, &'static str) {
+    [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min")]
+        .into_iter()
+        .find(|(unit, _)| secs >= 2.0 * unit)
+        .unwrap_or((1.0, "s"))
 }
 
 /// Text as it may stand between tags and in quoted attributes. Characters that XML forbids become the replacement mark.
@@ -155,6 +173,19 @@ mod tests {
             (duration(45.0), duration(12_600.0), duration(864_000.0)),
             ("45 s".into(), "3.5 h".into(), "10 d".into())
         );
+    }
+
+    #[test]
+    fn what_is_small_is_not_called_nothing() {
+        for (value, text) in
+            [(12.34, "12.3"), (0.0, "0.0"), (0.996, "1.0"), (0.38, "0.38"), (0.0021, "0.0021"), (-0.04, "−0.040")]
+        {
+            assert_eq!(small(value), text);
+        }
+        for (secs, text) in [(0.0, "0 s"), (0.25, "250 ms"), (0.0015, "1.5 ms"), (0.000_012, "12 µs"), (1.5, "1.5 s")]
+        {
+            assert_eq!(duration(secs), text);
+        }
     }
 
     #[test]

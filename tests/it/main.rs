@@ -32,3 +32,4 @@ mod strategy_schema;
 mod support;
 mod symbols;
 mod tape_days;
+mod walk_forward;

@@ -142,3 +142,17 @@ fn a_symbol_without_a_file_is_refused_and_a_choice_of_symbols_is_kept() {
     let orders = by_symbol(&records, "intent", "/order/symbol");
     assert_eq!(orders.keys().collect::<Vec<_>>(), ["BTCUSDT", "SOLUSDT"]);
 }
+
+#[test]
+fn a_strategy_that_looks_back_further_than_engines_are_warmed_up_on_is_told_at_the_start() {
+    let home = home();
+    let words = "what looks back further is unknown for";
+    let told = |name: &str| {
+        let outcome = start(&home, &home.path(name)).wait();
+        outcome.ended_with(0);
+        outcome.err.contains(words)
+    };
+    assert!(!told("short"));
+    home.edit("ema_cross.yaml", "slow: {default: 26", "slow: {default: 600");
+    assert!(told("long"));
+}

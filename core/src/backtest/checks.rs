@@ -22,7 +22,7 @@ pub(super) fn job(job: &Job<'_>) -> Result<(), BacktestError> {
 }
 
 /// The policies and forecasts of these symbols.
-pub(super) fn policies(
+fn policies(
     symbols: &[Symbol],
     policies: &[StrategyPolicy],
     forecasts: Option<&Forecasts>,
@@ -81,14 +81,4 @@ pub(super) fn sound(bars: &[Bar], to: Option<Ts>, timeframe: Timeframe) -> usize
     };
     // The last of them is looked at together with the one behind it.
     bars.iter().zip(bars.iter().skip(1)).take_while(|(bar, next)| is_fine(bar, next)).count()
-}
-
-/// The bars of a frame as they come from elsewhere.
-pub(super) fn frame(symbols: &[Symbol], bars: &[(Ix, Bar)]) -> Result<(), BacktestError> {
-    for (ix, bar) in bars {
-        if let (Some(symbol), Err(source)) = (symbols.get(ix.at()), bar.check()) {
-            return Err(BacktestError::Unsound { symbol: *symbol, open: bar.open_ts, source });
-        }
-    }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::domain::{
     Actions, Bar, Context, Decision, Event, Forecast, HaltLevel, Ix, MarketEvent, Order, OrderId, Quote, Report,
     Timeframe, Ts,
 };
-use crate::fills::PaperVenue;
+use crate::fills::{PaperSetup, PaperVenue};
 use crate::record::{Record, SymbolForecast};
 
 /// What becomes of records.
@@ -119,9 +119,8 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.tally.expect(frames);
     }
 
-    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first; `notes` are put on
-    /// record.
-    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>], notes: &[Record]) {
+    /// Begins: `history` is what engines and account know of the past, by instrument, oldest first.
+    pub(super) fn begin(&mut self, history: &[Vec<(Bar, Context)>]) {
         let wanted = self.account.remembers();
         for (at, (bars, seat)) in history.iter().zip(&mut self.seats).enumerate() {
             bars.iter().for_each(|(bar, context)| seat.prime(bar, context));
@@ -129,9 +128,6 @@ impl<'a, S: Sink> Floor<'a, S> {
             for (bar, _) in bars.iter().skip(bars.len().saturating_sub(wanted)) {
                 self.account.remember(ix, bar);
             }
-        }
-        for note in notes.iter().filter(|note| note.is_note()) {
-            self.account.note(note.clone(), self.now, &mut self.actions);
         }
         self.carry_out();
         let halted = self.account.halt_level() >= HaltLevel::ReduceOnly;
@@ -453,6 +449,14 @@ impl<'a, S: Sink> Floor<'a, S> {
             self.carry_out();
         }
         self.settle(Met::AsReported);
+    }
+
+    /// The time is over: what is held is left at the last closes, in the books of the backtest alone.
+    pub(super) fn leave_all(&mut self, paper: &PaperSetup) {
+        let Self { tally, account, seats, .. } = self;
+        tally.leave_all(&account.state().setup().instruments, paper, |at| {
+            seats.get(at).map(Seat::regime).unwrap_or_default()
+        });
     }
 
     /// What it came to.

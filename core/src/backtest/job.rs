@@ -68,4 +68,8 @@ pub struct Job<'a> {
     pub forecasts: Option<&'a Forecasts>,
     /// What is kept.
     pub keep: Keep,
+    /// Whether what is held at the end of the range is left there: at the last close, with half the spread and the mean
+    /// slippage against us and the fee, as a market order of any size. Its reason is [`crate::domain::ExitReason::RangeEnd`].
+    /// Otherwise it stands, valued at the last close.
+    pub leaves_at_end: bool,
 }

@@ -8,8 +8,8 @@ mod error;
 mod floor;
 mod forecasts;
 mod job;
+mod opening;
 mod outcome;
-mod replay;
 mod rerun;
 mod run;
 mod seat;
@@ -19,14 +19,14 @@ mod trips;
 
 pub use error::BacktestError;
 pub use job::{Forecasts, Job, Keep, MarketPast, SymbolBars};
+pub use opening::Opening;
 pub use outcome::{FillRow, Outcome, Point, SymbolSums, Trip};
-pub use replay::{Opening, Replay, replay};
 pub use rerun::Rerun;
-pub use run::{run, run_recorded};
+pub use run::run;
 pub use summary::{
     Breakdowns, Chance, Costs, Deflated, Drawdown, Drawdowns, EntryTest, Exposure, Extreme, Extremes, Group, Interval,
-    Intervals, Month, OrderTest, Paths, Period, Returns, ReturnsBasis, Series, Summary, SummaryOptions, Trades, Trials,
-    entry_test, periods, summarise,
+    Intervals, KeyFigures, Month, OrderTest, Paths, Period, Returns, ReturnsBasis, Series, Summary, SummaryOptions,
+    Trades, Trials, entry_test, key_figures, periods, summarise,
 };
 
 #[cfg(test)]

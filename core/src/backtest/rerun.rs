@@ -1,6 +1,6 @@
 //! A backtest that is led step by step, from an account in the middle of its life: what a recorded day is run again with.
 //!
-//! It is the loop of [`super::replay`], but whoever leads it says when an engine takes its place, what people ask for, when
+//! It is the loop of [`super::run`], but whoever leads it says when an engine takes its place, what people ask for, when
 //! limits change, and when everything begins anew as after a restart of a daemon.
 
 use super::floor::{Floor, Sink};

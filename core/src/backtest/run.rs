@@ -4,13 +4,12 @@ use super::checks;
 use super::error::BacktestError;
 use super::floor::{Floor, Nobody, Sink};
 use super::forecasts::Cursors;
-use super::replay::Opening;
+use super::opening::Opening;
 use super::seat::seats;
 use super::{Job, Outcome, SymbolBars};
 use crate::account::Recording;
 use crate::domain::{Bar, BarSeries, Context, FrameWalk, Ix, RunId, Ts};
 use crate::driver::WARM_UP_BARS;
-use crate::record::Record;
 
 /// How far is looked ahead for bars in which nothing happens: few enough to stay near, many enough that looking costs little.
 const SKIM: usize = 32;
@@ -26,16 +25,9 @@ pub fn run(job: &Job<'_>) -> Result<Outcome, BacktestError> {
     run_with(job, Nobody)
 }
 
-/// The same, with every record that a daemon would have written, in order, each with its time. The outcome is that of
-/// [`run`].
-///
-/// # Errors
-/// As [`run`].
-pub fn run_recorded(job: &Job<'_>, sink: &mut dyn FnMut(Ts, Record)) -> Result<Outcome, BacktestError> {
-    run_with(job, sink)
-}
-
-fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
+/// The same, with every record that a daemon would have written, in order, each with its time, given to `sink`. It changes nothing
+/// else.
+pub(super) fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
     checks::job(job)?;
     let (series, timeframe) = (job.market.symbols.as_slice(), job.market.timeframe);
     let first = series.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_ts).min();
@@ -64,7 +56,7 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
     }
     let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts, Some(start)), job.keep, sink);
-    floor.begin(&history(series, start), &[]);
+    floor.begin(&history(series, start));
     // As many as of the symbol that has most; of several there may be more.
     let inside = |one: &SymbolBars| {
         let end = job.to.map_or(one.bars.len(), |to| one.bars.partition_point(|bar| bar.close_ts(timeframe) <= to));
@@ -97,6 +89,9 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         }
         let context = if floor.needs_context() { walk.context() } else { Context::default() };
         floor.frame(open + timeframe.span(), &bars, &context);
+    }
+    if job.leaves_at_end {
+        floor.leave_all(job.paper);
     }
     Ok(floor.finish())
 }

@@ -129,17 +129,55 @@ pub struct Summary {
     pub by: Breakdowns,
 }
 
+/// What trials of a sweep are compared by: those figures of a [`Summary`] that cost little, and the returns that they are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyFigures {
+    /// See [`periods`].
+    pub returns: Series,
+    /// As [`Summary::total_return`].
+    pub total_return: Option<f64>,
+    /// As [`Summary::annual_return`].
+    pub annual_return: Option<f64>,
+    /// As [`Summary::sharpe`].
+    pub sharpe: Option<f64>,
+    /// As [`Summary::calmar`].
+    pub calmar: Option<f64>,
+    /// As [`Summary::max_drawdown`].
+    pub max_drawdown: Option<f64>,
+}
+
+impl KeyFigures {
+    fn new(outcome: &Outcome, curve: &Curve<'_>, drawdowns: Option<&Drawdowns>) -> Self {
+        let returns = curve.series();
+        let max_drawdown = drawdowns.map(|all| all.deepest.first().map_or(0.0, |deepest| deepest.depth));
+        let annual_return = curve.annual_return();
+        Self {
+            total_return: ratio(outcome.net_pnl.to_f64(), outcome.initial_equity.to_f64()),
+            annual_return,
+            sharpe: finite(sharpe(&returns.values, returns.about.periods_a_year)),
+            calmar: annual_return.zip(max_drawdown).and_then(|(gain, depth)| ratio(gain, depth)),
+            max_drawdown,
+            returns,
+        }
+    }
+}
+
+/// The key figures of an outcome whose curve was kept. `on_initial` as in [`SummaryOptions`].
+pub fn key_figures(outcome: &Outcome, on_initial: bool) -> KeyFigures {
+    let curve = Curve::of(outcome, on_initial);
+    let drawdowns = curve.drawdowns();
+    KeyFigures::new(outcome, &curve, drawdowns.as_ref())
+}
+
 /// Judges an outcome. Returns, ratios and drawdowns are made of its curve, trades of its trips; what was not kept is absent. The
 /// cost is linear in frames; drawing again costs `resamples` times the days (of less than 30 days: up to 5,000 bars) and trips.
 pub fn summarise(outcome: &Outcome, options: &SummaryOptions<'_>) -> Summary {
     let curve = Curve::of(outcome, options.on_initial);
-    let series = curve.series();
+    let drawdowns = curve.drawdowns();
+    let figures = KeyFigures::new(outcome, &curve, drawdowns.as_ref());
+    let KeyFigures { returns: series, total_return, annual_return, sharpe, calmar, max_drawdown } = figures;
     let (values, a_year) = (&series.values, series.about.periods_a_year);
     let shape = Shape::of(values);
-    let sharpe = finite(sharpe(values, a_year));
-    let drawdowns = curve.drawdowns();
-    let max_drawdown = drawdowns.as_ref().map(|all| all.deepest.first().map_or(0.0, |deepest| deepest.depth));
-    let annual_return = curve.annual_return();
     let calendar = Calendar::of(&curve);
     Summary {
         from: outcome.from,
@@ -151,12 +189,12 @@ pub fn summarise(outcome: &Outcome, options: &SummaryOptions<'_>) -> Summary {
         initial_equity: outcome.initial_equity.to_f64(),
         final_equity: outcome.final_equity.to_f64(),
         net_pnl: outcome.net_pnl.to_f64(),
-        total_return: ratio(outcome.net_pnl.to_f64(), outcome.initial_equity.to_f64()),
+        total_return,
         returns: series.about,
         annual_return,
         sharpe,
         sortino: finite(sortino(values, a_year)),
-        calmar: annual_return.zip(max_drawdown).and_then(|(gain, depth)| ratio(gain, depth)),
+        calmar,
         volatility: finite(std_dev(values).map(|deviation| deviation * a_year.sqrt())),
         skewness: shape.map(|shape| shape.skewness),
         kurtosis: shape.map(|shape| shape.kurtosis),

@@ -10,9 +10,10 @@ use super::{FillRow, Keep, Outcome, Point, SymbolSums, Trip};
 use crate::account::{Account, Action, Book, State};
 use crate::domain::money::decimal_to_f64;
 use crate::domain::{
-    AccountKind, Bar, Cause, Decision, ExitReason, Fill, Funding, HaltLevel, Ix, Leg, Money, Order, OrderId, Qty,
-    Reason, Side, Symbol, Timeframe, Ts,
+    AccountKind, Bar, Cause, Decision, ExitReason, Fill, Funding, HaltLevel, Instrument, Ix, Leg, Money, Order,
+    OrderId, Price, Qty, Reason, Side, Symbol, Timeframe, Ts,
 };
+use crate::fills::PaperSetup;
 use crate::regime::Regime;
 
 /// Digits that an `f64` keeps of what was written.
@@ -50,6 +51,8 @@ struct Row {
     realised: Money,
     fees: Money,
     funding: Money,
+    /// Price and fee at which what was held at the end was left, where it was: the ledger does not know of it.
+    left: Option<(Price, Money)>,
 }
 
 /// See the module.
@@ -95,6 +98,7 @@ impl Tally {
             realised: book.realised(),
             fees: book.fees(),
             funding: book.funding(),
+            left: None,
         };
         let rows: Vec<Row> = state.books().iter().map(row).collect();
         Self {
@@ -232,11 +236,19 @@ impl Tally {
         if sent.left.is_zero() {
             self.sent.remove(place);
         }
-        let Some(row) = self.rows.get_mut(sent.at) else { return };
         let (qty, price, fee) = (fill.qty.to_f64(), fill.price.to_f64(), fill.fee.to_f64());
-        let (sign, signed) = match fill.side {
-            Side::Buy => (1.0, fill.qty.get()),
-            Side::Sell => (-1.0, -fill.qty.get()),
+        let Sent { at, reference, exit, regime, .. } = sent;
+        let done = FillRow { ts: met, symbol: fill.symbol, side: fill.side, qty, price, fee, reference, exit };
+        self.book(at, fill.qty.get(), done, regime);
+    }
+
+    /// Books an execution of `exact` base units.
+    fn book(&mut self, at: usize, exact: Decimal, done: FillRow, regime: Regime) {
+        let Some(row) = self.rows.get_mut(at) else { return };
+        let FillRow { side, qty, price, fee, reference, .. } = done;
+        let (sign, signed) = match side {
+            Side::Buy => (1.0, exact),
+            Side::Sell => (-1.0, -exact),
         };
         let before = row.exact;
         row.exact += signed;
@@ -245,9 +257,7 @@ impl Tally {
         row.turnover += qty * price;
         self.fills += 1;
         self.flow -= sign * qty * price + fee;
-        self.slippage += sign * (price - sent.reference) * qty;
-        let Sent { reference, exit, regime, .. } = sent;
-        let done = FillRow { ts: met, symbol: fill.symbol, side: fill.side, qty, price, fee, reference, exit };
+        self.slippage += sign * (price - reference) * qty;
         if self.keep.trips {
             let part = Part { row: done, after: row.exact, bars: row.bars, regime };
             trips::follow(&mut row.trip, before, &part, &mut self.trips);
@@ -298,6 +308,29 @@ impl Tally {
         }
     }
 
+    /// Leaves all that is held at the last prices. The ledger is not told: [`finish`](Self::finish) reckons with it. `regime` as
+    /// in [`on_action`](Self::on_action).
+    pub(super) fn leave_all(&mut self, rules: &[Instrument], paper: &PaperSetup, regime: impl Fn(usize) -> Regime) {
+        let Some(ts) = self.to else { return };
+        for at in 0..self.rows.len() {
+            let Some(row) = self.rows.get_mut(at).filter(|row| !row.exact.is_zero()) else { continue };
+            let Some(rules) = rules.iter().find(|one| one.id().symbol == row.symbol) else { continue };
+            let side = if row.exact.is_sign_negative() { Side::Buy } else { Side::Sell };
+            let Ok(qty) = Qty::new(row.exact.abs()) else { continue };
+            let Some((price, fee)) = paper.at_close(rules, side, qty, row.mark) else { continue };
+            row.left = Some((price, fee));
+            let (symbol, reference, exit) = (row.symbol, row.mark, Some(ExitReason::RangeEnd));
+            let (qty, price, fee, exact) = (qty.to_f64(), price.to_f64(), fee.to_f64(), qty.get());
+            self.orders += 1;
+            self.book(at, exact, FillRow { ts, symbol, side, qty, price, fee, reference, exit }, regime(at));
+        }
+        if let Some(last) = self.curve.last_mut() {
+            let values = || self.rows.iter().map(|row| row.net * row.mark);
+            (last.gross, last.net) = (values().map(f64::abs).sum(), values().sum());
+            last.equity = self.flow + last.net;
+        }
+    }
+
     /// What it came to, with the ledger's own sums.
     pub(super) fn finish(mut self, account: &Account) -> Outcome {
         let state = account.state();
@@ -307,17 +340,22 @@ impl Tally {
             if let Some(trip) = &row.trip {
                 trip.write(&mut self.trips, row.net.abs(), row.mark, row.bars, None);
             }
-            let mark = exact(row.mark);
+            let mark = row.left.map_or_else(|| exact(row.mark), |left| left.0.get());
             let value = if book.is_flat() { Decimal::ZERO } else { book.net() * mark };
-            positions += value;
+            let gain = Money::new(value - book.cost().get()).unwrap_or(Money::ZERO);
+            let (fee, realised, unrealised) = match row.left {
+                Some((_, fee)) => (fee, gain, Money::ZERO),
+                None => (Money::ZERO, Money::ZERO, gain),
+            };
+            positions += value - fee.get();
             let sums = SymbolSums {
                 bars: row.bars,
                 fills: row.fills,
                 turnover: row.turnover,
-                realised: book.realised() - row.realised,
-                fees: book.fees() - row.fees,
+                realised: book.realised() - row.realised + realised,
+                fees: book.fees() - row.fees + fee,
                 funding: book.funding() - row.funding,
-                unrealised: Money::new(value - book.cost().get()).unwrap_or(Money::ZERO),
+                unrealised,
                 held: row.held,
             };
             fees += sums.fees;

@@ -4,4 +4,5 @@ mod lockstep;
 mod made_up;
 mod outcomes;
 mod plain;
+mod recorded;
 mod sameness;

@@ -61,6 +61,8 @@ pub enum ExitReason {
     Trailing,
     /// The account flattens.
     Flatten,
+    /// The range of a backtest is over. No daemon ever says so.
+    RangeEnd,
 }
 
 impl fmt::Display for ExitReason {
@@ -73,6 +75,7 @@ impl fmt::Display for ExitReason {
             Self::TimeExit => "time_exit",
             Self::Trailing => "trailing",
             Self::Flatten => "flatten",
+            Self::RangeEnd => "range_end",
         })
     }
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::funding;
-use super::models::{FeeModel, LatencyModel, ParticipationModel, SlippageModel, SpreadModel};
-use crate::domain::Span;
+use super::models::{FeeModel, LatencyModel, ParticipationModel, SlippageModel, SpreadModel, adverse};
+use crate::domain::instrument::Rounding;
+use crate::domain::{Instrument, Money, Price, Qty, Side, Span};
 
 /// A setting that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +110,18 @@ impl PaperSetup {
     /// The slippage of a fill.
     pub const fn slippage(&self) -> SlippageModel {
         self.slippage
+    }
+
+    /// Price and fee, quote currency, of leaving `qty` with an order of this side at a close of `mark`: half the spread and the
+    /// mean slippage are against us, then the tick. `None` where that cannot be kept exact.
+    pub fn at_close(&self, rules: &Instrument, side: Side, qty: Qty, mark: f64) -> Option<(Price, Money)> {
+        let rounding = match side {
+            Side::Buy => Rounding::Up,
+            Side::Sell => Rounding::Down,
+        };
+        let against = self.spread.half() + self.slippage.mean();
+        let price = rules.price(adverse(side, mark, against), rounding).ok()?;
+        Some((price, self.fee.fee(price, qty)?))
     }
 
     /// How long an order is on its way.

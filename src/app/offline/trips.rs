@@ -260,6 +260,7 @@ fn reason(
             ExitReason::Signal => "signal",
             ExitReason::Reverse => "reverse",
             ExitReason::Flatten => "halt",
+            ExitReason::RangeEnd => "range_end",
         },
         Cause::Decision { bar } if decided.get(&symbol) == Some(&(bar, true)) => "reverse",
         Cause::Decision { .. } => "signal",

@@ -1,11 +1,11 @@
 //! How much of it may be luck.
 
-use levibot_core::backtest::{Interval, Paths};
+use levibot_core::backtest::{Interval, Paths, Period, Summary};
 use levibot_core::statistics::Quantiles;
 
 use super::super::Report;
 use super::super::scale::{Axis, span_of};
-use super::super::words::{count, number, percent, signed, signed_percent};
+use super::super::words::{count, number, percent, signed, signed_percent, small};
 use super::html::{Table, Width, cell, note, said, section};
 use super::plot::{Plot, Unit};
 use super::{ends, or_none};
@@ -39,8 +39,10 @@ pub(super) fn verdict(report: &Report<'_>) -> Verdict {
     let interval = summary.intervals.and_then(|all| all.sharpe.map(|sharpe| (all.confidence, sharpe)));
     let chance = &summary.chance;
     let deflated = chance.deflated.and_then(|deflated| Some((deflated.trials.count, deflated.probability?)));
+    // Where other runs were tried and it cannot be told how much their choice is worth, nothing is sure.
+    let is_chosen = chance.deflated.is_some() || report.sweep.is_some_and(|sweep| sweep.rows.len() > 1);
     let overfitting = report.sweep.and_then(|sweep| sweep.overfitting.as_ref()).map(|one| one.pbo);
-    let mut reasons = vec![format!("{} trades over {} years", count(trades as u64), number(summary.years, 1))];
+    let mut reasons = vec![format!("{} trades over {} years", count(trades as u64), small(summary.years))];
     if let (Some(sharpe), Some((level, one))) = (summary.sharpe, interval) {
         let two = |end: f64| number(end, 2);
         reasons.push(format!("Sharpe ratio {}, {} interval {}", two(sharpe), percent(level, 0), ends(one, two)));
@@ -51,12 +53,15 @@ pub(super) fn verdict(report: &Report<'_>) -> Verdict {
     if let Some((trials, probability)) = deflated {
         reasons.push(format!("{} after {} trials", percent(probability, 0), count(u64::from(trials))));
     }
+    if is_chosen && deflated.is_none() {
+        reasons.push("what is left of it after all that was tried cannot be told".to_owned());
+    }
     if let Some(pbo) = overfitting {
         reasons.push(format!("{} probability of overfitting", percent(pbo, 0)));
     }
     let is_sure = interval.is_some_and(|(_, one)| one.low > 0.0)
         && chance.probabilistic_sharpe.is_some_and(|probability| probability >= SURE)
-        && chance.deflated.is_none_or(|deflated| deflated.probability.is_some_and(|probability| probability >= SURE))
+        && deflated.map_or(!is_chosen, |(_, probability)| probability >= SURE)
         && overfitting.is_none_or(|pbo| pbo <= OVERFITTING_MAX);
     let (class, short) = if summary.net_pnl <= 0.0 {
         ("bad", "Earned nothing after costs")
@@ -64,12 +69,23 @@ pub(super) fn verdict(report: &Report<'_>) -> Verdict {
         ("warn", "Cannot be told from luck: too few trades")
     } else if !is_sure {
         ("warn", "Cannot be told from luck")
-    } else if chance.deflated.is_none() {
+    } else if deflated.is_none() {
         ("good", "Better than luck, if nothing else was tried on these bars")
     } else {
         ("good", "Better than luck, with all that was tried counted in")
     };
     Verdict { class, short, reasons: reasons.join("; ") + "." }
+}
+
+/// The deepest drawdown by the ends of what intervals are drawn from, and a name of that.
+pub(super) fn by_periods(summary: &Summary) -> Option<(String, f64)> {
+    let all = summary.intervals?;
+    let unit = match summary.returns.period {
+        Period::Day => "day",
+        Period::Bar => "bar",
+    };
+    let name = if all.joined == 1 { format!("by {unit}s") } else { format!("by {} {unit}s each", all.joined) };
+    Some((name, all.max_drawdown_of_periods?))
 }
 
 pub(super) fn chance(report: &Report<'_>) -> String {
@@ -98,12 +114,15 @@ pub(super) fn chance(report: &Report<'_>) -> String {
         within(intervals.and_then(|all| all.annual_return), &one_percent),
         "",
     );
-    row(
-        "deepest drawdown",
-        or_none(summary.max_drawdown, one_percent),
-        within(intervals.and_then(|all| all.max_drawdown), &one_percent),
-        "other orders of the same days fall deeper or less deep",
-    );
+    row("deepest drawdown", or_none(summary.max_drawdown, one_percent), String::new(), "by the close of every bar");
+    if let Some((name, depth)) = by_periods(summary) {
+        row(
+            &format!("the same {name}"),
+            one_percent(depth),
+            within(intervals.and_then(|all| all.max_drawdown), &one_percent),
+            "other orders of the same returns fall deeper or less deep",
+        );
+    }
     row("volatility a year", or_none(summary.volatility, one_percent), String::new(), "standard deviation of returns");
     let chance = &summary.chance;
     row(
@@ -122,7 +141,7 @@ pub(super) fn chance(report: &Report<'_>) -> String {
     }
     row(
         "years needed",
-        or_none(chance.min_track_record_years, |years| number(years, 1)),
+        or_none(chance.min_track_record_years, small),
         String::new(),
         "to be sure that the true Sharpe ratio exceeds zero",
     );
@@ -136,14 +155,14 @@ pub(super) fn chance(report: &Report<'_>) -> String {
     }
     let about = summary.returns;
     let period = match about.period {
-        levibot_core::backtest::Period::Day => "days",
-        levibot_core::backtest::Period::Bar => "bars",
+        Period::Day => "days",
+        Period::Bar => "bars",
     };
     let drawn = intervals.map_or_else(
         || "No intervals: too few returns, or none were asked for.".to_owned(),
         |all| {
             format!(
-                "Intervals are {}, from {} series drawn by the stationary bootstrap in blocks of {} on average.",
+                "Intervals are {}, from {} series drawn by the stationary bootstrap in blocks of {} returns on average.",
                 percent(all.confidence, 0),
                 count(u64::from(all.draws)),
                 number(all.block, 1)

@@ -156,6 +156,10 @@ fn headline(report: &Report<'_>) -> String {
     let two = |value: f64| number(value, 2);
     let one_percent = |value: f64| percent(value, 1);
     let intervals = summary.intervals;
+    // The interval is of another figure than the one by bars.
+    let depths = luck::by_periods(summary)
+        .map_or_else(String::new, |(name, depth)| format!("{name} {}, ", one_percent(depth)))
+        + &within(intervals.and_then(|all| all.max_drawdown), &one_percent);
     let net = summary.net_pnl;
     let trades = &summary.trades;
     let chance = &summary.chance;
@@ -198,12 +202,7 @@ fn headline(report: &Report<'_>) -> String {
         out.push(figure("PBO: overfitting", &one_percent(overfitting.pbo), None, more));
     }
     out.extend([
-        figure(
-            "deepest drawdown",
-            &or_none(summary.max_drawdown, one_percent),
-            None,
-            &within(intervals.and_then(|all| all.max_drawdown), &one_percent),
-        ),
+        figure("deepest drawdown", &or_none(summary.max_drawdown, one_percent), None, &depths),
         figure(
             "Sortino, Calmar",
             &format!("{}, {}", or_none(summary.sortino, two), or_none(summary.calmar, two)),

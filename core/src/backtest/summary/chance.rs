@@ -62,7 +62,7 @@ pub struct Intervals {
     pub confidence: f64,
     /// How many series were drawn.
     pub draws: u32,
-    /// Mean length of a block, periods.
+    /// Mean length of a block, periods of `returns`.
     pub block: f64,
     /// How many periods of `returns` were joined to one before they were drawn; 1 unless there are very many.
     pub joined: usize,
@@ -70,8 +70,10 @@ pub struct Intervals {
     pub sharpe: Option<Interval>,
     /// Of the return a year.
     pub annual_return: Option<Interval>,
-    /// Of the deepest drawdown.
+    /// Of the deepest drawdown by the ends of those periods; [`super::Summary::max_drawdown`] is by the ends of frames, and deeper.
     pub max_drawdown: Option<Interval>,
+    /// The deepest drawdown by the ends of those periods: what happened of what `max_drawdown` is the interval of.
+    pub max_drawdown_of_periods: Option<f64>,
 }
 
 /// What other orders of the same trips would have come to.
@@ -123,14 +125,24 @@ impl Intervals {
         let values: Vec<f64> = series.values.chunks(joined).map(join).collect();
         let a_year = series.about.periods_a_year / joined as f64;
         let block = block_length(&values);
-        let figures = |drawn: &[f64]| {
-            let depth = if compound { max_drawdown(drawn) } else { added_drawdown(drawn) };
-            [sharpe(drawn, a_year), a_years_return(drawn, a_year, compound), Some(depth)]
-        };
+        let depth = |drawn: &[f64]| if compound { max_drawdown(drawn) } else { added_drawdown(drawn) };
+        let figures =
+            |drawn: &[f64]| [sharpe(drawn, a_year), a_years_return(drawn, a_year, compound), Some(depth(drawn))];
         let (draws, confidence) = (options.resamples, options.confidence);
         let [sharpe, annual_return, max_drawdown] =
             intervals(&values, block, (options.seed, draws), confidence, figures);
-        Some(Self { confidence, draws, block, joined, sharpe, annual_return, max_drawdown })
+        let happened = finite(Some(depth(&values)));
+        let block = block * joined as f64;
+        Some(Self {
+            confidence,
+            draws,
+            block,
+            joined,
+            sharpe,
+            annual_return,
+            max_drawdown,
+            max_drawdown_of_periods: happened,
+        })
     }
 }
 

@@ -313,6 +313,14 @@ fn luck_is_reckoned_with() {
     let minutes = outcome("2024-01-01", Timeframe::MINUTE, &wander(12 * 1_440, 7));
     let few = summarise(&minutes, &SummaryOptions { resamples: 20, ..options }).intervals.unwrap();
     assert_eq!(few.joined, 4);
+    assert!(few.block >= 4.0, "a block of joined returns is {} of them", few.block);
+    // The interval is of what happened by the ends of days, which is never deeper than by the ends of frames.
+    let hours = outcome("2024-01-01", Timeframe::HOUR, &wander(60 * 24, 7));
+    let found = summarise(&hours, &options);
+    let by_days = found.intervals.unwrap().max_drawdown_of_periods.unwrap();
+    assert!(by_days > 0.0 && by_days < found.max_drawdown.unwrap(), "{by_days} {:?}", found.max_drawdown);
+    let daily = intervals.max_drawdown_of_periods;
+    assert!(near(daily, summarise(&run, &options).max_drawdown.unwrap()), "of days both are one");
 }
 
 #[test]

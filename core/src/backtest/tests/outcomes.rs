@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::made_up::{ALL, START, account, crossing, paper, walks};
 use crate::account::AccountSetup;
 use crate::backtest::{BacktestError, Forecasts, Job, Keep, MarketPast, Outcome, run};
-use crate::domain::{ExitReason, Forecast, Money, Span, Timeframe, Ts, Vote};
+use crate::domain::{ExitReason, Forecast, Money, Side, Span, Timeframe, Ts, Vote};
 use crate::engine::StrategyPolicy;
 use crate::fills::PaperSetup;
 
@@ -46,6 +46,7 @@ impl Parts {
             policies: &self.policies,
             forecasts: None,
             keep: ALL,
+            leaves_at_end: false,
         }
     }
 }
@@ -102,6 +103,32 @@ proptest! {
         prop_assert!(outcome.trips.len() > 10, "{} trips", outcome.trips.len());
         check_sums(&outcome);
         check_trips(&outcome);
+    }
+}
+
+#[test]
+fn what_is_held_at_the_end_is_left_there_with_its_costs_where_that_is_asked_for() {
+    for seed in 0..8 {
+        let parts = Parts::new(seed, 3, 500);
+        let (stands, left) = (run(&parts.job()).unwrap(), run(&Job { leaves_at_end: true, ..parts.job() }).unwrap());
+        check_sums(&left);
+        check_trips(&left);
+        let open = stands.trips.iter().filter(|trip| trip.left.is_none()).count() as u64;
+        let exits: Vec<_> =
+            left.executions.iter().filter(|row| row.exit == Some(ExitReason::RangeEnd)).copied().collect();
+        assert_eq!((exits.len() as u64, left.fills), (open, stands.fills + open));
+        assert!(left.trips.iter().all(|trip| trip.left.is_some()));
+        assert!(left.symbols.values().all(|sums| sums.unrealised == Money::ZERO));
+        let last = left.curve.last().unwrap();
+        assert!(near(last.gross, 0.0) && Some(last.ts) == left.to, "{last:?}");
+        // Each costs its fee, and what lies between the close and its price.
+        let cost: f64 = exits.iter().map(|row| row.fee + (row.price - row.reference).abs() * row.qty).sum();
+        let lost = (stands.net_pnl - left.net_pnl).to_f64();
+        assert!(near(cost, lost), "{cost} {lost}");
+        for row in exits {
+            let against = (row.price - row.reference) * if row.side == Side::Buy { 1.0 } else { -1.0 };
+            assert!(against > 0.0 && row.fee > 0.0 && Some(row.ts) == left.to, "{row:?}");
+        }
     }
 }
 

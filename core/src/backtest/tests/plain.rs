@@ -110,6 +110,7 @@ fn backtest(market: &crate::backtest::MarketPast, fast: usize, slow: usize) -> O
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     run(&job).unwrap()
 }

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::lockstep::{House, Left, market_of};
 use super::made_up::{ALL, START, account, believing, crossing, paper, walks};
+use super::recorded::{Replay, replay, run_recorded};
 use crate::account::AccountSetup;
-use crate::backtest::{Forecasts, Job, MarketPast, Opening, Outcome, Replay, replay, run, run_recorded};
+use crate::backtest::{Forecasts, Job, MarketPast, Opening, Outcome, run};
 use crate::domain::{Frame, HaltLevel, Ix, MarketEvent, Quote, Span, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::features::FeatureId;
@@ -107,7 +108,7 @@ proptest! {
         let from = START + Span::HOUR.times(i64::try_from(case.history).unwrap());
         let (from, to) = (Some(from).filter(|_| case.history > 0), None);
         let job = Job {
-            market: &market, from, to, setup: &setup, paper: &paper, policies: &policies, forecasts: None, keep: ALL,
+            market: &market, from, to, setup: &setup, paper: &paper, policies: &policies, forecasts: None, keep: ALL, leaves_at_end: false,
         };
         compare(&job, 200);
     }
@@ -145,6 +146,7 @@ fn stops_of_the_day_halt_and_the_next_day_goes_on() {
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     let (left, outcome) = compare(&job, 1_000);
     assert!(left.halts.contains(&HaltLevel::Flatten) && left.halts.contains(&HaltLevel::None), "{:?}", left.halts);
@@ -166,6 +168,7 @@ fn an_engine_that_was_halted_for_longer_than_bars_are_kept_begins_cold() {
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     let (left, _) = compare(&job, 1_000);
     assert!(left.cold > 2, "one more than the two of the beginning: {}", left.cold);
@@ -185,6 +188,7 @@ fn what_the_model_says_stands_on_record_and_is_acted_on() {
         policies: &policies,
         forecasts: None,
         keep: ALL,
+        leaves_at_end: false,
     };
     let (left, outcome) = compare(&job, 1_000);
     assert!(left.records.iter().any(|(_, record)| matches!(record, Record::Forecasts { .. })));
@@ -227,15 +231,16 @@ fn recorded_days_with_quotes_are_replayed_to_the_records_of_the_sequencer() {
             policies: &policies,
             forecasts: None,
             keep: ALL,
+            leaves_at_end: false,
         };
         let (history, events) = market_of(&job);
         let events = with_quotes(events);
         let left = House::run(&job, features, start, &history, events.clone());
         let forecasts: Option<&Forecasts> = Some(&left.forecasts);
-        let terms = Replay { history: &history, policies: &policies, features, forecasts, notes: &[], keep: ALL };
+        let terms = Replay { history: &history, policies: &policies, features, forecasts };
         let opening = Opening::new(&setup, &paper, "backtest".parse().unwrap(), Timeframe::HOUR, start).unwrap();
         let mut records = Vec::new();
-        let outcome = replay(opening, &terms, events, &mut |ts, record| records.push((ts, record))).unwrap();
+        let outcome = replay(opening, &terms, events, &mut |ts, record| records.push((ts, record)));
         same(&left.records, &records);
         let quoted = market.symbols[Ix(2).at()].symbol;
         assert!(

@@ -73,7 +73,7 @@ const fn rule_words(rule: ExitReason) -> &'static str {
         ExitReason::Target => "the target price was reached: the bracket",
         ExitReason::Trailing => "the trailing stop was reached: the bracket",
         ExitReason::TimeExit => "the longest holding time is over: the bracket",
-        ExitReason::Signal | ExitReason::Reverse | ExitReason::Flatten => "the bracket",
+        ExitReason::Signal | ExitReason::Reverse | ExitReason::Flatten | ExitReason::RangeEnd => "the bracket",
     }
 }
 
