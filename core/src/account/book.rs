@@ -308,6 +308,18 @@ impl Book {
         (!is_closing && self.wanted().is_none()).then_some(guarded)
     }
 
+    /// Whether a strategy's position has neither a stop nor a trailing distance: nothing but that strategy's own exits, a
+    /// target or its time ends a loss.
+    pub(super) fn is_stopless(&self) -> bool {
+        let bare = |bracket: &Bracket| bracket.stop.is_none() && bracket.trailing.is_none();
+        self.direction().is_some() && self.bracket().is_some_and(bare)
+    }
+
+    /// Whether what is held is going to be closed whatever prices do.
+    pub(super) fn is_leaving(&self, orders: &OpenOrders) -> bool {
+        self.wanted().is_some() || self.is_closing(orders)
+    }
+
     /// Whether an exit is on its way that is meant to close the position, and not only to make it smaller. One of which
     /// nobody knows whether it is on its way does not count.
     #[inline]

@@ -241,7 +241,7 @@ pub struct Plan {
     /// How large.
     pub size: PlannedSize,
     /// Usual move as a fraction of price: what sizing divides by. Of this node what it gives before it is warm is used
-    /// too, and never less than 1e-9.
+    /// too. Where it is under 1e-9 or not known, the account cannot size by it and nothing is entered.
     pub volatility: NodeIx,
 }
 

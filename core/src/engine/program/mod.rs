@@ -158,7 +158,10 @@ impl Program {
             stop: distance(code.stop),
             target: distance(code.target),
             trailing: distance(code.trailing),
-            time_exit: code.time_exit_bars.map(|bars| scene.timeframe.span().times(i64::from(bars))),
+            time_exit: code.time_exit_bars.map(|bars| {
+                // What can be written is longer than what can be meant: on weekly bars by centuries.
+                scene.timeframe.span().times(i64::from(bars)).min(BracketSpec::TIME_MAX)
+            }),
         };
         let size = match code.size {
             SizeCode::Account => Size::Account,
@@ -167,8 +170,8 @@ impl Program {
             SizeCode::Equity(slot) => Size::Equity(values.get(slot)),
         };
         let volatility = match values.get(code.volatility) {
-            x if x.is_finite() => x.max(VOLATILITY_MIN),
-            // The account cannot size by it.
+            x if x.is_finite() && x >= VOLATILITY_MIN => x,
+            // The account cannot size by it: the least of all moves would make the largest of all positions.
             _ if size == Size::Account => return None,
             _ => VOLATILITY_MIN,
         };
