@@ -99,9 +99,10 @@ impl Account {
     fn enter(&mut self, ix: Ix, symbol: Symbol, decision: &Decision, entry: Entry, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let held = book.direction();
-        let pending = book.live.iter().filter_map(|id| self.state.orders.get(id)).find(|o| o.order.leg == Leg::Entry);
         let side = entry.direction.entry_side();
-        let same_pending = pending.is_some_and(|o| o.order.side == side);
+        let mut pending = book.live.iter().filter_map(|id| self.state.orders.get(id));
+        // One that was given up is on its way out, and no reason to pass over a change of mind.
+        let same_pending = pending.any(|open| open.enters() == Some(entry.direction));
         if held == Some(entry.direction) || same_pending {
             self.note_decision(symbol, decision, Verdict::Unchanged, now, out);
             self.cancel_entries_of(ix, Some(side.opposite()), out);

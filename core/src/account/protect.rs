@@ -244,12 +244,31 @@ impl Account {
         }
     }
 
-    /// Sets or re-anchors the bracket after a fill of an entry. Its time runs from the fill itself, which may be heard a
-    /// whole bar later; a venue whose clock is ahead does not lengthen it.
-    pub(super) fn anchor(&mut self, ix: Ix, fill: &Fill, spec: &BracketSpec, now: Ts, out: &mut Actions<Action>) {
+    /// When the time of an entry begins: with the bar in which it was filled, which may be heard of a whole bar later. The
+    /// moments that an order takes are no part of it, or a position whose prices are bars alone would be held one bar more
+    /// than it may be. A venue whose clock is ahead lengthens nothing.
+    pub(super) fn entered(&self, fill: &Fill, cause: Cause, now: Ts) -> Ts {
+        let (filled, length) = (fill.ts.min(now), self.state.timeframe().span());
+        match cause {
+            // Bars follow the deciding one; after a pause of the market too, they begin in its steps.
+            Cause::Decision { bar } if bar <= filled => {
+                bar + length.times((filled - bar).nanos() / length.nanos().max(1))
+            }
+            _ => filled,
+        }
+    }
+
+    /// Sets or re-anchors the bracket after a fill of an entry; `entered` is when its time began.
+    pub(super) fn anchor(
+        &mut self,
+        ix: Ix,
+        (entry, entered): (OrderId, Ts),
+        spec: &BracketSpec,
+        now: Ts,
+        out: &mut Actions<Action>,
+    ) {
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
-        let (entry, entered) = (fill.order, fill.ts.min(now));
         let mut bracket = Bracket::anchored(spec, entry, direction, book.entry_price(), entered);
         if let Some(old) = book.bracket() {
             // A further part of an entry moves the levels with the mean price, not the clock, and never loosens a stop,

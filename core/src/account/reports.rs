@@ -122,7 +122,7 @@ impl Account {
             && direction.is_some_and(|d| d.entry_side() == fill.side)
             && !(late && guarded)
         {
-            self.anchor(ix, fill, &spec, now, out);
+            self.anchor(ix, (fill.order, self.entered(fill, cause, now)), &spec, now, out);
         }
         self.cancel_surplus_exits(ix, direction, out);
         self.after_trade(fill, now, out);

@@ -401,27 +401,27 @@ fn a_position_without_a_bracket_is_told_once() {
     assert_eq!(desk.alerts.iter().filter(|a| a.contains("no bracket")).count(), 1, "{:?}", desk.alerts);
 }
 
-/// Where only bars are heard, what is filled at the open of one is told at its close.
+/// Where only bars are heard, what is filled at the open of one is told at its close. The order was on its way for a
+/// moment, or over a pause of the market.
 #[test]
-fn a_time_runs_from_the_fill_and_not_from_when_it_was_heard() {
-    for (bars, closed_after) in [(1, 1), (3, 3)] {
+fn a_time_is_so_many_bars_from_the_one_in_which_it_was_filled() {
+    for (bars, pause, late) in [(1, 0, 0), (3, 0, 50), (3, 40, 50), (2, 0, 3_599_999)] {
         let mut desk = Desk::new();
         desk.flat_bar(0, 100.0);
         long(&mut desk, 0, BracketSpec { time_exit: Some(Span::HOUR.times(bars)), ..SPEC });
-        let filled = desk.now;
-        desk.now = desk.now + Span::HOUR;
+        let opened = desk.now + Span::HOUR.times(pause);
+        desk.now = opened + Span::HOUR;
         let Order { id, symbol, side, qty, .. } = desk.orders.remove(0);
-        let (price, fee) = ("100".parse().unwrap(), Money::ZERO);
-        let fill = Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts: filled };
+        let (price, fee, ts) = ("100".parse().unwrap(), Money::ZERO, opened + Span::from_millis(late));
+        let fill = Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts };
         desk.tell(&Event::Report(Report::Fill(fill)));
         let bracket = desk.account.state().books()[0].bracket().unwrap();
-        assert_eq!(bracket.expires, Some(filled + Span::HOUR.times(bars)));
+        assert_eq!(bracket.expires, Some(opened + Span::HOUR.times(bars)));
         while desk.orders.is_empty() {
             desk.flat_bar(0, 100.0);
             desk.next_hour();
         }
-        let held = desk.orders[0].created - filled;
-        assert_eq!(held, Span::HOUR.times(closed_after));
+        assert_eq!(desk.orders[0].created - opened, Span::HOUR.times(bars), "not one more");
         desk.assert_folds();
     }
 }
