@@ -129,7 +129,7 @@ fn the_hash_is_that_of_the_meaning() {
         ("units: 1", "units: 2"),
         ("units: 1", "notional: 1"),
         ("short: crosses_below(quick, steady)", "short: crosses_below(steady, quick)"),
-        ("    short: crosses", "    # short: crosses"),
+        ("    short: crosses_below(quick, steady)", "  exit:\n    long: crosses_below(quick, steady)"),
         ("  size:", "  bracket: {time: 5}\n  size:"),
         ("  size:", "  filters: [hour < 5]\n  size:"),
         ("  size:", "  exit: {long: hour < 5}\n  size:"),
