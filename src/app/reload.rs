@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use actix::Addr;
 use arc_swap::ArcSwap;
-use levibot_core::domain::{Event, Feed, FreezeCause, Ix, Symbol, Ts};
+use levibot_core::account::view::OpenPosition;
+use levibot_core::alerts::{Alert, Topic};
+use levibot_core::domain::{Direction, Event, Feed, FreezeCause, Ix, Symbol, Ts};
 use levibot_core::driver::Input;
+use levibot_core::engine::StrategyPolicy;
 
 use super::apart::apart;
 use super::orders::Clerk;
@@ -18,8 +21,8 @@ use crate::config::{Change, Config, Overrides};
 use crate::control::{Command, Scope, SymbolView};
 use crate::forecaster::Asking;
 use crate::market::{Grow, Market};
-use crate::supervisor::Wish;
 use crate::supervisor::symbols::{NOT_CONFIGURED, SymbolChange};
+use crate::supervisor::{AlertChannels, Wish};
 use crate::telemetry::metrics::Metrics;
 
 /// How long the account may take to show a new symbol.
@@ -42,6 +45,7 @@ pub(super) struct Reloads {
     pub(super) began: Ts,
     pub(super) metrics: Arc<Metrics>,
     pub(super) sight: SharedSight,
+    pub(super) alerts: AlertChannels,
 }
 
 impl Clerk {
@@ -121,6 +125,11 @@ impl Clerk {
                 continue;
             }
             self.reloads.standing.borrow_mut().unmet.remove(&(*symbol, *fate));
+            if *fate == Fate::Renewed
+                && let Some(why) = self.stranded(*symbol, &plan.next)
+            {
+                self.reloads.alerts.send(&Alert::warning(Topic::Configuration, *symbol, why));
+            }
             tracing::info!(%symbol, change = self.fate_words(*symbol, *fate, &plan.next), "configuration reloaded");
         }
         if !failed.is_empty() {
@@ -195,13 +204,23 @@ impl Clerk {
         match fate {
             Fate::Added => format!("added, strategy {}", file(symbol)),
             Fate::Returned => format!("back again, strategy {}", file(symbol)),
-            Fate::Renewed => format!("strategy {} renewed", file(symbol)),
+            Fate::Renewed => {
+                let stranded = self.stranded(symbol, next).map(|why| format!(", but {why}")).unwrap_or_default();
+                format!("strategy {} renewed{stranded}", file(symbol))
+            }
             Fate::Removed => {
                 let account = self.board.account();
                 let view = account.symbols.iter().find(|one| one.symbol == symbol);
                 format!("removed{}", view.map(rest).unwrap_or_default())
             }
         }
+    }
+
+    /// Why nothing would end the position that a renewed strategy finds, if so.
+    fn stranded(&self, symbol: Symbol, next: &Config) -> Option<String> {
+        let account = self.board.account();
+        let view = account.symbols.iter().find(|one| one.symbol == symbol)?;
+        stranded(symbol, view.position.as_ref()?, next.strategies.of(symbol))
     }
 
     /// `[taken]` stands before the keys that are, `[none]` where there are none but some wait, `[same]` where nothing
@@ -226,6 +245,24 @@ impl Clerk {
         }
         if parts.is_empty() { same.to_owned() } else { parts.join("; ") }
     }
+}
+
+/// A position keeps the bracket that it was entered with: where that has neither a stop nor a time, a strategy that neither
+/// leaves its side nor enters the other one never ends it.
+fn stranded(symbol: Symbol, position: &OpenPosition, policy: &StrategyPolicy) -> Option<String> {
+    let (side, other, word) = match position.direction {
+        Direction::Long => (Direction::Long, Direction::Short, "long"),
+        Direction::Short => (Direction::Short, Direction::Long, "short"),
+    };
+    let ends = position.stop.is_some() || position.expires.is_some() || position.closing || position.dust;
+    let leaves = policy.plan().side(side).exit.is_some() || policy.trades(other);
+    (!ends && !leaves).then(|| {
+        format!(
+            "nothing ends the {word} position of {symbol}: it was entered without a stop and a time, and the strategy {} \
+             has no exit for it; write one under `exit.{word}`, or close it with `levibot close {symbol}`",
+            policy.name()
+        )
+    })
 }
 
 /// What there is of a symbol that goes.

@@ -107,6 +107,7 @@ impl Scene {
             began: Ts::EPOCH,
             metrics,
             sight: Arc::default(),
+            alerts: AlertChannels::default(),
         };
         Self {
             clerk: Clerk { board, house: link, supervisor, model: None, reloads, purpose: Purpose::Trade },
@@ -204,4 +205,32 @@ async fn others_are_carried_out_while_a_reload_is_under_way() {
     let done = scene.clerk.beside(outcome, &mut orders, &mut later).await;
     assert!(done.unwrap().is_ok());
     assert_eq!(later.iter().map(|order| &order.command).collect::<Vec<_>>(), [&Command::Reload]);
+}
+
+#[test]
+fn a_renewed_strategy_that_never_ends_what_is_held_is_told_with_symbol_side_and_remedy() {
+    let account = samples::account();
+    let held = account.symbols.iter().find_map(|one| one.position.clone()).unwrap();
+    let bare = OpenPosition { stop: None, expires: None, ..held };
+    let read = |keys: &str| StrategyPolicy::from_yaml(&format!("policy:\n  name: next\n  {keys}\n")).unwrap();
+    let told = |position: &OpenPosition, keys: &str| stranded(symbol("BTCUSDT"), position, &read(keys));
+    let (long, short) = ("entry: {long: close > open}", "entry: {short: close > open}");
+    let stopped = "bracket: {stop: 1}";
+    // A stop of the new strategy is one of its own entries.
+    let why = told(&bare, &format!("{long}\n  {stopped}")).unwrap();
+    for part in ["long position of BTCUSDT", "`exit.long`", "levibot close BTCUSDT", "strategy next"] {
+        assert!(why.contains(part), "{why}");
+    }
+    assert_eq!(told(&bare, &format!("{long}\n  exit: {{long: close < open}}")), None);
+    assert_eq!(told(&bare, &format!("{short}\n  {stopped}")), None, "it turns it");
+    let sold = OpenPosition { direction: Direction::Short, ..bare.clone() };
+    assert!(told(&sold, &format!("{short}\n  {stopped}")).unwrap().contains("`exit.short`"));
+    let expires = Some(Ts::from_secs(1_735_689_600));
+    for position in [
+        OpenPosition { stop: Some(1.0), ..bare.clone() },
+        OpenPosition { expires, ..bare.clone() },
+        OpenPosition { closing: true, ..bare },
+    ] {
+        assert_eq!(told(&position, &format!("{long}\n  {stopped}")), None, "{position:?}");
+    }
 }

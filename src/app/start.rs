@@ -286,6 +286,7 @@ impl Shared<'_> {
             began: actors.began,
             metrics: Arc::clone(&self.metrics),
             sight,
+            alerts: AlertChannels(self.alerts.clone()),
         };
         Clerk {
             board: self.board.clone(),

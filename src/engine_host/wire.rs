@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::work::Said;
 
 /// Version of the messages below. Raised by any change of them.
-const MESSAGES: u16 = 1;
+const MESSAGES: u16 = 2;
 
 /// To an engine. `I` is [`EngineInput`](levibot_core::driver::EngineInput), by reference where it is written.
 #[derive(Debug, Serialize, Deserialize)]

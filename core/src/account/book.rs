@@ -12,7 +12,7 @@ use super::wanted::Wanted;
 use crate::domain::money::quotient_to_f64;
 use crate::domain::{
     BracketSpec, Cause, Decision, Direction, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
-    PositionView, Price, Qty, Side, Symbol, Ts,
+    PositionView, Price, Qty, Side, Size, Symbol, Ts,
 };
 use crate::record::{Bracket, Verdict};
 
@@ -39,6 +39,13 @@ impl OrderState {
     pub(super) const fn new(order: Order, reserved: Money, bracket: Option<BracketSpec>, touched: Touch) -> Self {
         let (stage, filled) = (OrderStage::Unsent, Qty::ZERO);
         Self { order, reserved, bracket, stage, touched, filled, given_up: None }
+    }
+
+    /// The side that it brings a strategy into, where it is an entry that is still wanted.
+    pub(super) fn enters(&self) -> Option<Direction> {
+        let Order { leg, side, cause, .. } = self.order;
+        let is_wanted = leg == Leg::Entry && self.given_up.is_none() && !cause.is_rebalance();
+        is_wanted.then_some(if side == Side::Buy { Direction::Long } else { Direction::Short })
     }
 
     /// Base units not filled yet.
@@ -90,6 +97,8 @@ pub struct Book {
     pub(super) bracket_at: Ts,
     /// Usual move of the price, a fraction, as the last approved entry reckoned with it.
     pub(super) volatility: Option<f64>,
+    /// Whether that entry stated its size: then it is not the account's to change.
+    pub(super) is_size_stated: bool,
     /// Total PnL when the trading day began.
     pub(super) day_base: Money,
 }
@@ -116,6 +125,7 @@ impl Book {
             marked_at: Ts::EPOCH,
             bracket_at: Ts::EPOCH,
             volatility: None,
+            is_size_stated: false,
             day_base: Money::ZERO,
         }
     }
@@ -291,8 +301,8 @@ impl Book {
     /// Takes note of what an approved entry reckoned with.
     pub(super) fn note_decision(&mut self, decision: &Decision, verdict: &Verdict, ts: Ts) {
         self.last_decision = decision.bar.min(ts);
-        if let (Some(Intent::Enter { volatility, .. }), Verdict::Approved { .. }) = (&decision.intent, verdict) {
-            self.volatility = Some(*volatility);
+        if let (Some(Intent::Enter { volatility, size, .. }), Verdict::Approved { .. }) = (&decision.intent, verdict) {
+            (self.volatility, self.is_size_stated) = (Some(*volatility), *size != Size::Account);
         }
     }
 
@@ -308,6 +318,18 @@ impl Book {
         (!is_closing && self.wanted().is_none()).then_some(guarded)
     }
 
+    /// Whether a strategy's position has neither a stop nor a trailing distance: nothing but that strategy's own exits, a
+    /// target or its time ends a loss.
+    pub(super) fn is_stopless(&self) -> bool {
+        let bare = |bracket: &Bracket| bracket.stop.is_none() && bracket.trailing.is_none();
+        self.direction().is_some() && self.bracket().is_some_and(bare)
+    }
+
+    /// Whether what is held is going to be closed whatever prices do.
+    pub(super) fn is_leaving(&self, orders: &OpenOrders) -> bool {
+        self.wanted().is_some() || self.is_closing(orders)
+    }
+
     /// Whether an exit is on its way that is meant to close the position, and not only to make it smaller. One of which
     /// nobody knows whether it is on its way does not count.
     #[inline]
@@ -317,12 +339,13 @@ impl Book {
         live.any(|open| open.order.leg == Leg::Exit && Self::closes(open, closing_side))
     }
 
-    /// Whether an entry is on its way, and whether an exit is that [closes](Self::is_closing).
-    pub(super) fn under_way(&self, orders: &OpenOrders) -> (bool, bool) {
+    /// The side of the last entry of a strategy that is on its way and wanted, and whether an exit is on its way that
+    /// [closes](Self::is_closing).
+    pub(super) fn under_way(&self, orders: &OpenOrders) -> (Option<Direction>, bool) {
         let closing_side = self.closing_side();
         let live = self.live.iter().filter_map(|id| orders.get(id));
-        live.fold((false, false), |(enters, closes), open| match open.order.leg {
-            Leg::Entry => (true, closes),
+        live.fold((None, false), |(enters, closes), open| match open.order.leg {
+            Leg::Entry => (open.enters().or(enters), closes),
             Leg::Exit => (enters, closes || Self::closes(open, closing_side)),
         })
     }
@@ -332,7 +355,7 @@ impl Book {
     }
 
     /// What the engine at `ix` may know.
-    pub(super) fn view(&self, ix: Ix, entry_pending: bool) -> PositionView {
+    pub(super) fn view(&self, ix: Ix, entry_pending: Option<Direction>) -> PositionView {
         PositionView {
             instrument: ix,
             direction: self.direction(),

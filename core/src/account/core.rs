@@ -402,8 +402,10 @@ impl Draft {
 }
 
 /// Who speaks when the account halts itself.
+pub(super) const RISK: &str = "risk";
+
 pub(super) fn by_risk(text: String) -> Reason {
-    Reason { by: "risk".to_owned(), text }
+    Reason { by: RISK.to_owned(), text }
 }
 
 /// A decimal for a record, from a limit reckoned in `f64`.

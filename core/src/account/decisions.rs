@@ -9,7 +9,7 @@ use super::protections::Protection;
 use super::sizing::{POLICY_UNITS, Sized, SizingInput, size};
 use crate::domain::instrument::Rounding;
 use crate::domain::{
-    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Money, Qty, Size, Span,
+    AccountKind, Actions, BracketSpec, Cause, Decision, Direction, HaltLevel, Intent, Ix, Leg, Money, Qty, Size,
     Symbol, Ts,
 };
 use crate::record::{Sizing, Verdict};
@@ -20,8 +20,6 @@ const VOLATILITIES: std::ops::RangeInclusive<f64> = 1e-9..=10.0;
 const PRICES: std::ops::RangeInclusive<f64> = 1e-12..=1e14;
 /// The furthest target or trailing distance that can be meant, in prices.
 const FURTHEST: f64 = 100.0;
-/// The longest time in a position that can be meant.
-const LONGEST: Span = Span::DAY.times(3_660);
 
 /// What an entry asks for.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +47,7 @@ impl Entry {
             && self.bracket.stop.is_none_or(|stop| stop < self.reference)
             && near(self.bracket.target, FURTHEST)
             && near(self.bracket.trailing, FURTHEST)
-            && self.bracket.time_exit.is_none_or(|t| t <= LONGEST)
+            && self.bracket.time_exit.is_none_or(|t| t <= BracketSpec::TIME_MAX)
     }
 
     /// Whether a record can hold every number.
@@ -101,9 +99,10 @@ impl Account {
     fn enter(&mut self, ix: Ix, symbol: Symbol, decision: &Decision, entry: Entry, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
         let held = book.direction();
-        let pending = book.live.iter().filter_map(|id| self.state.orders.get(id)).find(|o| o.order.leg == Leg::Entry);
         let side = entry.direction.entry_side();
-        let same_pending = pending.is_some_and(|o| o.order.side == side);
+        let mut pending = book.live.iter().filter_map(|id| self.state.orders.get(id));
+        // One that was given up is on its way out, and no reason to pass over a change of mind.
+        let same_pending = pending.any(|open| open.enters() == Some(entry.direction));
         if held == Some(entry.direction) || same_pending {
             self.note_decision(symbol, decision, Verdict::Unchanged, now, out);
             self.cancel_entries_of(ix, Some(side.opposite()), out);
@@ -331,9 +330,10 @@ impl Account {
 
     fn tighten(&mut self, ix: Ix, symbol: Symbol, decision: &Decision, stop: f64, now: Ts, out: &mut Actions<Action>) {
         let Some(book) = self.state.book(ix) else { return };
-        let closer = |now: f64, dir: Direction| stop.is_finite() && stop > 0.0 && (stop - now) * dir.sign() > 0.0;
+        let is_price = stop.is_finite() && stop > 0.0;
+        let closer = |now: f64, dir: Direction| (stop - now) * dir.sign() > 0.0;
         let tightened = match (book.bracket(), book.direction()) {
-            (Some(bracket), Some(direction)) if bracket.stop.is_none_or(|now| closer(now, direction)) => {
+            (Some(bracket), Some(direction)) if is_price && bracket.stop.is_none_or(|now| closer(now, direction)) => {
                 Some(crate::record::Bracket { stop: Some(stop), trailed: false, ..bracket.clone() })
             }
             _ => None,
@@ -341,7 +341,7 @@ impl Account {
         let verdict = match &tightened {
             Some(_) => Verdict::Approved { sizing: None, checks: Vec::new() },
             None => Verdict::Refused {
-                check: if stop.is_finite() && stop > 0.0 { "tighten" } else { "numbers" }.to_owned(),
+                check: if is_price { "tighten" } else { "numbers" }.to_owned(),
                 reason: format!("a stop at {stop} is not closer than the one in force"),
                 sizing: None,
                 checks: Vec::new(),

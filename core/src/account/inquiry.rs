@@ -244,7 +244,7 @@ impl Account {
             Follow::Market => self.retry_exits(now, out),
             Follow::Frame | Follow::State => {
                 self.retry_exits(now, out);
-                self.flatten(now, out);
+                self.close_halted(now, out);
                 if follow == Follow::Frame {
                     self.make_way_again(out);
                 }

@@ -50,6 +50,8 @@ pub(super) struct Live {
     published: u64,
     /// Whether people know that the position has no bracket.
     pub(super) bare_told: bool,
+    /// Whether people know that positions here may have no stop: that is how their strategy is, and told once.
+    pub(super) stopless_told: bool,
     /// When the latest quote was valid; older ones are out of order.
     valid: Ts,
     /// What the next quote is compared with, up to `near_until`.
@@ -130,6 +132,7 @@ impl Live {
             view: book.view(ix, enters),
             published: 0,
             bare_told: false,
+            stopless_told: false,
             valid: Ts::EPOCH,
             near,
             near_until: book.marked_at.saturating_add(RECENT),

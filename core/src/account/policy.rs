@@ -27,7 +27,8 @@ pub struct RiskPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnStop {
-    /// Leaves them to their stops and exits.
+    /// Leaves them to their stops, targets and times, and closes those that have neither a stop nor a trailing distance:
+    /// strategies are asked for no exits any more.
     ReduceOnly,
     /// Closes them.
     Flatten,

@@ -5,7 +5,7 @@ use super::live::{BarHeard, Heard};
 use super::{Action, Alert};
 use crate::alerts::Topic;
 use crate::domain::instrument::Rounding;
-use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Ix, Leg, OrderId, Quote, Ts};
+use crate::domain::{Actions, Bar, BracketSpec, Cause, Direction, ExitReason, Fill, Ix, Leg, OrderId, Quote, Ts};
 use crate::record::Bracket;
 
 /// A rule of a bracket that was reached, and at which price if that is known better than by the next quote.
@@ -23,13 +23,13 @@ enum Seen<'a> {
 }
 
 impl Bracket {
-    /// The protection of a position entered at `entry_price`.
-    fn anchored(spec: &BracketSpec, entry: OrderId, direction: Direction, entry_price: f64, now: Ts) -> Self {
+    /// The protection of a position entered at `entry_price` and `entered`.
+    fn anchored(spec: &BracketSpec, entry: OrderId, direction: Direction, entry_price: f64, entered: Ts) -> Self {
         let away = |distance: f64| entry_price + direction.sign() * distance;
         // A stop under zero is a stop that is never reached: keep it the smallest price there is.
         // A trailing stop alone begins at its own distance.
         let stop = spec.stop.or(spec.trailing).map(|distance| away(-distance).max(f64::MIN_POSITIVE));
-        let expires = spec.time_exit.map(|t| now + t);
+        let expires = spec.time_exit.map(|t| entered + t);
         Self {
             entry,
             stop,
@@ -219,7 +219,8 @@ impl Account {
         }
     }
 
-    /// Tells once of each position that nothing protects: a human's, or one of an old record.
+    /// Tells once of each position that nothing protects: a human's, or one of an old record. Of positions whose strategy
+    /// gives them no stop it tells once a symbol, because all of that strategy's are so.
     pub(super) fn tell_unprotected(&mut self, out: &mut Actions<Action>) {
         if !self.is_recording() {
             return;
@@ -231,14 +232,44 @@ impl Account {
                 let text = format!("the position of {} has no bracket: no stop protects it", book.net());
                 out.push(Action::Alert(Alert::warning(Topic::Account, book.symbol(), text)));
             }
+            if book.is_stopless() && !live.stopless_told && !book.is_leaving(&self.state.orders) {
+                live.stopless_told = true;
+                let text = format!(
+                    "the position of {} has no stop: only its strategy's exits, a target or its time end it, and the \
+                     account's day's stop closes it; write `bracket.stop` or `bracket.trailing` if that is not meant",
+                    book.net()
+                );
+                out.push(Action::Alert(Alert::warning(Topic::Account, book.symbol(), text)));
+            }
         }
     }
 
-    /// Sets or re-anchors the bracket after a fill of an entry.
-    pub(super) fn anchor(&mut self, ix: Ix, entry: OrderId, spec: &BracketSpec, now: Ts, out: &mut Actions<Action>) {
+    /// When the time of an entry begins: with the bar in which it was filled, which may be heard of a whole bar later. The
+    /// moments that an order takes are no part of it, or a position whose prices are bars alone would be held one bar more
+    /// than it may be. A venue whose clock is ahead lengthens nothing.
+    pub(super) fn entered(&self, fill: &Fill, cause: Cause, now: Ts) -> Ts {
+        let (filled, length) = (fill.ts.min(now), self.state.timeframe().span());
+        match cause {
+            // Bars follow the deciding one; after a pause of the market too, they begin in its steps.
+            Cause::Decision { bar } if bar <= filled => {
+                bar + length.times((filled - bar).nanos() / length.nanos().max(1))
+            }
+            _ => filled,
+        }
+    }
+
+    /// Sets or re-anchors the bracket after a fill of an entry; `entered` is when its time began.
+    pub(super) fn anchor(
+        &mut self,
+        ix: Ix,
+        (entry, entered): (OrderId, Ts),
+        spec: &BracketSpec,
+        now: Ts,
+        out: &mut Actions<Action>,
+    ) {
         let Some(book) = self.state.book(ix) else { return };
         let Some(direction) = book.direction() else { return };
-        let mut bracket = Bracket::anchored(spec, entry, direction, book.entry_price(), now);
+        let mut bracket = Bracket::anchored(spec, entry, direction, book.entry_price(), entered);
         if let Some(old) = book.bracket() {
             // A further part of an entry moves the levels with the mean price, not the clock, and never loosens a stop,
             // wherever it came from.

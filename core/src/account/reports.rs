@@ -122,7 +122,7 @@ impl Account {
             && direction.is_some_and(|d| d.entry_side() == fill.side)
             && !(late && guarded)
         {
-            self.anchor(ix, fill.order, &spec, now, out);
+            self.anchor(ix, (fill.order, self.entered(fill, cause, now)), &spec, now, out);
         }
         self.cancel_surplus_exits(ix, direction, out);
         self.after_trade(fill, now, out);
@@ -151,7 +151,7 @@ impl Account {
             let text = "an exit has opened a position: it is closed".to_owned();
             out.push(Action::Alert(Alert::critical(Topic::Venue, book.symbol(), text)));
         }
-        self.flatten(now, out);
+        self.close_halted(now, out);
     }
 
     /// A fill of an order that is not known here, or no longer: the ledger may be behind the venue, or this is an old

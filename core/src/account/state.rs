@@ -283,6 +283,8 @@ impl State {
             | Record::Forecasts { .. }
             | Record::Strategies { .. } => {}
         }
+        // Nothing of the facts of every trade comes here: what is to follow from one of them stands in `facts`, where it
+        // is folded without a record too.
         if !self.setup.unlimited {
             self.sent.follow(record);
             self.protections.follow(ts, record, self.setup.risk.protections(), &self.books, self.contributed);

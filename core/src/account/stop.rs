@@ -1,6 +1,8 @@
 //! The day's stop and all halts: latched, explained, lifted by an explicit resume.
 
-use super::core::{Account, by_risk};
+use super::book::Book;
+use super::core::{Account, RISK, by_risk};
+use super::open_orders::OpenOrders;
 use super::policy::OnStop;
 use super::witness::CONFIRM_AFTER;
 use super::{Action, Alert};
@@ -38,7 +40,7 @@ impl Account {
         self.settle_frame();
         self.commit(Record::Day { day, start_equity: self.last_equity }, now, out);
         (self.warned, self.unconfirmed) = (0, None);
-        let stopped_itself = self.state.halt.as_ref().is_some_and(|h| h.reason.by == "risk");
+        let stopped_itself = self.state.halt.as_ref().is_some_and(|h| h.reason.by == RISK);
         if stopped_itself && self.state.setup.resume_next_day {
             let text = "a new day begins (resume_next_day)".to_owned();
             self.resume(Reason { by: "replay".to_owned(), text }, now, out);
@@ -63,6 +65,10 @@ impl Account {
             let text =
                 format!("the day's loss is {loss:.2} % of {start:.2}{drill} (limit {:.2} %) at {now}", 100.0 * limit);
             self.halt(wanted, by_risk(text), now, out);
+        }
+        // A halt by hand stands already, and leaves open what no stop guards: the day's loss does not.
+        if wanted == HaltLevel::ReduceOnly && self.halt_level() == wanted {
+            self.close_stopless(now, out);
         }
         let seen = (start - self.equity()) / start / limit;
         self.tell_of_doubt(seen >= 1.0 && share < 1.0, now, out);
@@ -111,8 +117,8 @@ impl Account {
         }
     }
 
-    /// Raises the halt level: the record latches it, our entries are cancelled, and at `Flatten` everything is
-    /// closed.
+    /// Raises the halt level: the record latches it, our entries are cancelled, and what may not stay open is closed.
+    /// Where a person stops the engines and with them the exits of strategies, people are told what no stop guards.
     pub(super) fn halt(&mut self, level: HaltLevel, reason: Reason, now: Ts, out: &mut Actions<Action>) {
         if level <= self.halt_level() {
             // Nothing new, but for what should be gone and is not.
@@ -120,7 +126,7 @@ impl Account {
                 self.cancel_all_entries(out);
             }
             if level == HaltLevel::Flatten {
-                self.flatten(now, out);
+                self.close_halted(now, out);
             }
             return;
         }
@@ -131,20 +137,66 @@ impl Account {
         out.push(Action::Halt(level, reason));
         out.push(Action::Alert(Alert::critical(Topic::Account, None, text)));
         self.cancel_all_entries(out);
-        self.flatten(now, out);
+        self.close_halted(now, out);
+        if level == HaltLevel::ReduceOnly && !self.is_stopped_by_risk() {
+            self.tell_stopless(out);
+        }
     }
 
-    /// At `Flatten`, closes what is open and has no exit on its way: an exit may have been refused, an entry may have been
-    /// filled before its cancel arrived, and the exits of the halt may have been lost with the process before they were on
-    /// record.
-    pub(super) fn flatten(&mut self, now: Ts, out: &mut Actions<Action>) {
-        let Some(seq) = self.state.halt.as_ref().filter(|h| h.level == HaltLevel::Flatten).map(|h| h.seq) else {
-            return;
+    /// Closes what the halt in force does not leave open and has no exit on its way: everything at `Flatten`, and what no
+    /// stop guards where the account has stopped itself. An exit may have been refused, an entry may have been filled before
+    /// its cancel arrived, and the exits of the halt may have been lost with the process before they were on record.
+    pub(super) fn close_halted(&mut self, now: Ts, out: &mut Actions<Action>) {
+        match self.halt_level() {
+            HaltLevel::Flatten => self.close_each(|_, _| true, now, out),
+            HaltLevel::ReduceOnly if self.is_stopped_by_risk() => self.close_stopless(now, out),
+            _ => {}
+        }
+    }
+
+    fn is_stopped_by_risk(&self) -> bool {
+        self.state.halt.as_ref().is_some_and(|halt| halt.reason.by == RISK)
+    }
+
+    /// From `ReduceOnly` on no engine runs, so that nobody asks a strategy's own exits any more: a position that no stop
+    /// guards would go on losing without an end.
+    fn close_stopless(&mut self, now: Ts, out: &mut Actions<Action>) {
+        let Some(names) = self.stopless() else { return };
+        let text = || {
+            format!(
+                "no stop guards the position of {names}, and its strategy is asked no more: closed by the day's stop"
+            )
         };
+        self.tell(|| Alert::critical(Topic::Account, None, text()), out);
+        self.close_each(|book, orders| book.is_stopless() && !book.is_leaving(orders), now, out);
+    }
+
+    fn tell_stopless(&self, out: &mut Actions<Action>) {
+        let Some(names) = self.stopless() else { return };
+        let text = || {
+            format!(
+                "no stop guards the position of {names}, and its strategy is asked no more: watch it, or close it with \
+                 `levibot close SYMBOL`; at the day's loss limit the account closes it"
+            )
+        };
+        self.tell(|| Alert::critical(Topic::Account, None, text()), out);
+    }
+
+    /// The names of positions of ours that no stop guards and nothing closes yet.
+    fn stopless(&self) -> Option<String> {
+        let bare = |book: &&Book| book.is_stopless() && !book.is_leaving(&self.state.orders);
+        let names: Vec<String> = self.state.books().iter().filter(bare).map(|book| book.symbol().to_string()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    fn close_each(&mut self, meant: impl Fn(&Book, &OpenOrders) -> bool, now: Ts, out: &mut Actions<Action>) {
+        let Some(seq) = self.state.halt.as_ref().map(|halt| halt.seq) else { return };
         for at in 0..self.state.books().len() {
             let Some(ix) = Ix::from_usize(at) else { break };
-            self.close(ix, Cause::Command { seq }, None, now, out);
-            self.publish(ix, out);
+            if self.state.book(ix).is_some_and(|book| meant(book, &self.state.orders)) {
+                self.close(ix, Cause::Command { seq }, None, now, out);
+                self.publish(ix, out);
+            }
         }
     }
 

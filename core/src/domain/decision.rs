@@ -120,6 +120,9 @@ pub struct BracketSpec {
 }
 
 impl BracketSpec {
+    /// The longest time in a position that an account takes: ten years. An engine cuts longer ones to it.
+    pub const TIME_MAX: Span = Span::DAY.times(3_660);
+
     /// Whether all distances are finite and over zero.
     pub fn is_sound(&self) -> bool {
         let sound = |x: f64| x.is_finite() && x > 0.0;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bar, Context, Decision, Forecast, Ix, PositionView, Quote, Report, Ts};
 
 /// Version of [`Event`] on the tape. Raised by any change that an older reader would misread.
-pub const EVENT_VERSION: u16 = 4;
+pub const EVENT_VERSION: u16 = 5;
 
 /// How much the account still allows. Ordered: a higher level forbids all that a lower one forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

@@ -25,13 +25,20 @@ pub struct PositionView {
     pub entry_price: f64,
     /// The stop now in force; 0 when there is none.
     pub stop: f64,
-    /// Whether an entry is on its way.
-    pub entry_pending: bool,
+    /// Side of the strategy's entry that is on its way and still wanted. What a rebalancing adds is none: it belongs to the
+    /// position that is there.
+    pub entry_pending: Option<Direction>,
 }
 
 impl PositionView {
+    /// Where it stands once its entry is filled: the side on its way, else the one held.
+    #[inline]
+    pub fn side(&self) -> Option<Direction> {
+        self.entry_pending.or(self.direction)
+    }
+
     /// No position and nothing on its way.
     pub const fn flat(instrument: Ix) -> Self {
-        Self { instrument, direction: None, entry_price: 0.0, stop: 0.0, entry_pending: false }
+        Self { instrument, direction: None, entry_price: 0.0, stop: 0.0, entry_pending: None }
     }
 }

@@ -54,8 +54,9 @@ struct Open {
 
 /// The engine of one symbol: exactly one decision to each new bar, and nothing to anything else.
 ///
-/// It wants nothing until all that its policy decides by is known: features only where the policy names one, all of them
-/// and a whole window where it asks the model. A cross before that is not acted on, now or later: how many bars an engine
+/// It enters nothing until all that its policy decides by is known: features only where the policy names one, all of them
+/// and a whole window where it asks the model. Exits wait for their own values alone, and not for the model where they do
+/// not name it. A cross before that is not acted on, now or later: how many bars an engine
 /// was primed with thus decides which crosses it acts on, and a run and its repetition must prime alike. A bar whose
 /// numbers are unsound, or that closes at or before the last one, is not taken and gets no decision, so that bars can be
 /// given again.
@@ -158,7 +159,8 @@ impl Core {
                 self.open = Some(Open { bar: close, close: bar.close });
                 return Answer::Asks(Question { instrument, bar: close, features, window: rows.into() });
             }
-            Some(_) => None,
+            // The model cannot be asked yet: that holds up entries.
+            Some(_) => self.intent(bar.close, None),
         };
         Answer::Decided(self.decision(close, None, intent))
     }

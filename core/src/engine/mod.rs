@@ -9,6 +9,8 @@ pub mod program;
 pub mod snapshot;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;
 
 use std::fmt::Debug;

@@ -1,30 +1,28 @@
 //! The engine as its host sees it.
 
+use super::model_tests::{forecast, fusion_setup};
 use super::*;
-use crate::domain::{
-    BracketSpec, Direction, Forecast, Intent, Ix, PositionView, Question, Quote, Span, Timeframe, Vote,
-};
+use crate::domain::{BracketSpec, Direction, Intent, Ix, PositionView, Quote, Span, Timeframe};
 use crate::features::series::walk;
 use crate::features::{FeatureId, FeatureSet, feature_hash};
-use crate::forecast::{INPUTS, WINDOW, window_hash};
 
-const OWN: Ix = Ix(3);
+pub(super) const OWN: Ix = Ix(3);
 
 /// What the strategies of these tests differ in.
-struct Keys {
-    fast: u32,
-    slow: u32,
-    atr: u32,
-    stop: f64,
-    sides: &'static [Direction],
+pub(super) struct Keys {
+    pub(super) fast: u32,
+    pub(super) slow: u32,
+    pub(super) atr: u32,
+    pub(super) stop: f64,
+    pub(super) sides: &'static [Direction],
     /// A condition that entries need.
-    filter: &'static str,
-    threshold: f64,
+    pub(super) filter: &'static str,
+    pub(super) threshold: f64,
     /// The probability under which a side is left.
-    exit_under: Option<f64>,
+    pub(super) exit_under: Option<f64>,
 }
 
-const BOTH: &[Direction] = &[Direction::Long, Direction::Short];
+pub(super) const BOTH: &[Direction] = &[Direction::Long, Direction::Short];
 
 impl Default for Keys {
     fn default() -> Self {
@@ -34,7 +32,7 @@ impl Default for Keys {
 }
 
 /// A strategy of both sides, or of one that is left where the other would be entered.
-fn strategy(keys: &Keys, conditions: [String; 2], exits: Option<[String; 2]>) -> StrategyPolicy {
+pub(super) fn strategy(keys: &Keys, conditions: [String; 2], exits: Option<[String; 2]>) -> StrategyPolicy {
     let Keys { atr, stop, sides, filter, .. } = keys;
     let [up, down] = &conditions;
     let entry = match sides {
@@ -55,7 +53,7 @@ fn strategy(keys: &Keys, conditions: [String; 2], exits: Option<[String; 2]>) ->
 }
 
 /// Two averages that cross.
-fn policy(change: impl FnOnce(&mut Keys)) -> StrategyPolicy {
+pub(super) fn policy(change: impl FnOnce(&mut Keys)) -> StrategyPolicy {
     let mut keys = Keys::default();
     change(&mut keys);
     let Keys { fast, slow, .. } = keys;
@@ -63,7 +61,7 @@ fn policy(change: impl FnOnce(&mut Keys)) -> StrategyPolicy {
     strategy(&keys, [cross("above"), cross("below")], None)
 }
 
-fn setup(policy: StrategyPolicy, features: &[FeatureId]) -> EngineSetup {
+pub(super) fn setup(policy: StrategyPolicy, features: &[FeatureId]) -> EngineSetup {
     EngineSetup { features: features.to_vec(), ..EngineSetup::new(OWN, Timeframe::HOUR, policy) }
 }
 
@@ -76,14 +74,14 @@ fn point(at: i64, price: f64) -> Bar {
     Bar { open_ts, open: price, high: price, low: price, close: price, volume: 1.0 }
 }
 
-fn act(core: &mut Core, event: &Event) -> Vec<EngineAction> {
+pub(super) fn act(core: &mut Core, event: &Event) -> Vec<EngineAction> {
     let mut actions = Actions::new();
     core.step(event, Ts::EPOCH, &mut actions);
     actions.drain().collect()
 }
 
 /// Steps an engine that asks no model.
-fn step(core: &mut Core, event: &Event) -> Vec<Decision> {
+pub(super) fn step(core: &mut Core, event: &Event) -> Vec<Decision> {
     let decide = |action| match action {
         EngineAction::Decide(decision) => decision,
         EngineAction::Ask(question) => panic!("{question:?}"),
@@ -91,11 +89,11 @@ fn step(core: &mut Core, event: &Event) -> Vec<Decision> {
     act(core, event).into_iter().map(decide).collect()
 }
 
-fn give(core: &mut Core, bar: Bar) -> Vec<Decision> {
+pub(super) fn give(core: &mut Core, bar: Bar) -> Vec<Decision> {
     step(core, &Event::Bar { instrument: OWN, bar, context: Context::default() })
 }
 
-fn tell(core: &mut Core, direction: Option<Direction>, entry_pending: bool) {
+pub(super) fn tell(core: &mut Core, direction: Option<Direction>, entry_pending: Option<Direction>) {
     let view = PositionView { direction, entry_pending, ..PositionView::flat(OWN) };
     assert!(step(core, &Event::Position(view)).is_empty());
 }
@@ -152,15 +150,16 @@ fn each_cross_after_the_first_comparison_is_an_entry_and_nothing_else_is() {
 #[test]
 fn what_is_already_so_is_not_asked_for() {
     for (direction, pending, wanted) in [
-        (None, false, [Some(Direction::Short), Some(Direction::Long), Some(Direction::Short)]),
-        (Some(Direction::Short), false, [None, Some(Direction::Long), None]),
-        (Some(Direction::Long), false, [Some(Direction::Short), None, Some(Direction::Short)]),
-        (None, true, [None, None, None]),
+        (None, None, [Some(Direction::Short), Some(Direction::Long), Some(Direction::Short)]),
+        (Some(Direction::Short), None, [None, Some(Direction::Long), None]),
+        (Some(Direction::Long), None, [Some(Direction::Short), None, Some(Direction::Short)]),
+        (None, Some(Direction::Long), [Some(Direction::Short), None, Some(Direction::Short)]),
+        (None, Some(Direction::Short), [None, Some(Direction::Long), None]),
     ] {
         let mut core = Core::new(setup(policy(|_| ()), &[]));
         tell(&mut core, direction, pending);
         let intents = intents(&mut core);
-        assert_eq!([4, 6, 8].map(|at| entered(intents[at])), wanted, "{direction:?} {pending}");
+        assert_eq!([4, 6, 8].map(|at| entered(intents[at])), wanted, "{direction:?} {pending:?}");
         assert_eq!(intents.iter().flatten().count(), wanted.iter().flatten().count());
     }
 }
@@ -174,8 +173,8 @@ fn after_a_stop_it_waits_for_the_next_cross() {
         if let Some(direction) = entered(intent) {
             entries.push(at);
             // Filled at once and stopped out before the next bar.
-            tell(&mut core, Some(direction), false);
-            tell(&mut core, None, false);
+            tell(&mut core, Some(direction), None);
+            tell(&mut core, None, None);
         }
     }
     assert_eq!(entries, [4, 6, 8]);
@@ -190,11 +189,11 @@ fn long_only_leaves_on_a_cross_down_if_there_is_something_to_leave() {
     };
     assert_eq!(exits(&mut long_only()), [4, 8], "an unknown position may be one");
     for (direction, pending, want) in
-        [(Some(Direction::Long), false, vec![4, 8]), (None, true, vec![4, 8]), (None, false, vec![])]
+        [(Some(Direction::Long), None, vec![4, 8]), (None, Some(Direction::Long), vec![4, 8]), (None, None, vec![])]
     {
         let mut core = long_only();
         tell(&mut core, direction, pending);
-        assert_eq!(exits(&mut core), want, "{direction:?} {pending}");
+        assert_eq!(exits(&mut core), want, "{direction:?} {pending:?}");
     }
 }
 
@@ -331,7 +330,7 @@ fn an_engine_restored_at_any_bar_decides_as_if_it_had_never_stopped() {
 #[test]
 fn the_position_is_not_believed_from_a_snapshot() {
     let mut core = long_only();
-    tell(&mut core, None, false);
+    tell(&mut core, None, None);
     for (at, price) in (0..).zip(&CLOSES[..4]) {
         give(&mut core, point(at, *price));
     }
@@ -366,134 +365,5 @@ fn a_snapshot_that_does_not_fit_is_refused_with_its_reason() {
         cut.bytes.truncate(at);
         assert_eq!(reason(&all, &changed), RestoreError::Damaged, "changed at {at}");
         assert_eq!(reason(&all, &cut), RestoreError::Damaged, "cut at {at}");
-    }
-}
-
-fn fusion_setup(change: impl FnOnce(&mut Keys)) -> EngineSetup {
-    let mut keys = Keys::default();
-    change(&mut keys);
-    let (rise, fall, threshold) = ("model.prob_up", "1 - model.prob_up", keys.threshold);
-    let under = |x: f64| [rise, fall].map(|side| format!("{side} < {x}"));
-    let entries = [rise, fall].map(|side| format!("{side} >= {threshold}"));
-    setup(strategy(&keys, entries, keys.exit_under.map(under)), &[FeatureId::Rsi14])
-}
-
-fn forecast(question: &Question, prob_up: f64) -> Event {
-    let vote = Vote { probability: prob_up, weight: 1.0 };
-    let version = "20220601_030000".parse().unwrap();
-    let votes = [None, Some(vote), None];
-    let forecast = Some(Forecast { version, features: question.features, votes, prob_up, quantiles: None });
-    Event::Forecast { instrument: OWN, bar: question.bar, forecast }
-}
-
-/// An engine that is warm, and the bars that follow.
-fn warm(setup: EngineSetup) -> (Core, Vec<(Bar, Context)>) {
-    let mut core = Core::new(setup);
-    let bars = walk(3, 340);
-    let (past, later) = bars.split_at(core.warm_up_bars());
-    past.iter().for_each(|(bar, context)| core.prime(bar, context));
-    (core, later.to_vec())
-}
-
-fn ask(core: &mut Core, (bar, context): &(Bar, Context)) -> Question {
-    match act(core, &Event::Bar { instrument: OWN, bar: *bar, context: *context }).pop() {
-        Some(EngineAction::Ask(question)) => question,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn the_model_is_asked_from_the_first_whole_window_on_with_the_rows_of_the_features() {
-    let mut core = Core::new(fusion_setup(|_| ()));
-    assert_eq!(core.warm_up_bars(), 200 + WINDOW - 1);
-    let mut features = FeatureSet::all();
-    let mut rows: Vec<f32> = Vec::new();
-    for (at, (bar, context)) in walk(3, 300).iter().enumerate() {
-        features.update(bar, context);
-        #[expect(clippy::cast_possible_truncation, reason = "as the model is shown them")]
-        rows.extend(features.values().iter().map(|x| *x as f32));
-        let actions = act(&mut core, &Event::Bar { instrument: OWN, bar: *bar, context: *context });
-        match &actions[..] {
-            [EngineAction::Decide(decision)] => assert!(at < core.warm_up_bars() - 1 && decision.intent.is_none()),
-            [EngineAction::Ask(question)] => {
-                assert!(at >= core.warm_up_bars() - 1);
-                assert_eq!(question.window[..], rows[(at + 1 - WINDOW) * INPUTS..]);
-                assert_eq!(question.features, window_hash(&question.window));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[test]
-fn a_forecast_is_acted_on_from_the_threshold_on_each_side_by_its_own_probability() {
-    let held = |direction| PositionView { direction, ..PositionView::flat(OWN) };
-    let (long, short) = (Some(Direction::Long), Some(Direction::Short));
-    for (prob_up, position, wanted) in [
-        (0.6, None, Some((Direction::Long, 0.6))),
-        (0.59, None, None),
-        (0.4, None, Some((Direction::Short, 0.6))),
-        (0.41, None, None),
-        (0.9, long, None),
-        (0.2, long, Some((Direction::Short, 0.8))),
-        (0.7, short, Some((Direction::Long, 0.7))),
-    ] {
-        let (mut core, later) = warm(fusion_setup(|_| ()));
-        let question = ask(&mut core, &later[0]);
-        assert!(step(&mut core, &Event::Position(held(position))).is_empty());
-        let decision = step(&mut core, &forecast(&question, prob_up))[0];
-        let entered = match decision.intent {
-            Some(Intent::Enter { direction, probability, .. }) => Some((direction, probability.unwrap())),
-            _ => None,
-        };
-        assert_eq!(entered, wanted, "{prob_up} {position:?}");
-        assert!((decision.forecast.unwrap().prob_up - prob_up).abs() < 1e-12);
-    }
-}
-
-#[test]
-fn a_side_that_is_not_believed_in_any_more_is_left() {
-    let intent = |change: fn(&mut Keys), direction, prob_up| {
-        let (mut core, later) = warm(fusion_setup(change));
-        tell(&mut core, direction, false);
-        let question = ask(&mut core, &later[0]);
-        step(&mut core, &forecast(&question, prob_up))[0].intent
-    };
-    let (long, short) = (Some(Direction::Long), Some(Direction::Short));
-    let usual: fn(&mut Keys) = |keys| keys.threshold = 0.7;
-    assert_eq!(intent(usual, long, 0.39), Some(Intent::Exit));
-    assert_eq!(intent(usual, long, 0.41), None);
-    assert_eq!(intent(usual, short, 0.61), Some(Intent::Exit));
-    assert_eq!(intent(usual, None, 0.39), None);
-    assert_eq!(intent(|keys| (keys.threshold, keys.exit_under) = (0.7, None), long, 0.39), None);
-    assert_eq!(intent(|keys| keys.sides = &BOTH[..1], long, 0.2), Some(Intent::Exit), "not a side of its own");
-}
-
-#[test]
-fn a_forecast_of_another_bar_or_one_that_cannot_be_meant_decides_nothing() {
-    let (mut core, later) = warm(fusion_setup(|_| ()));
-    let first = ask(&mut core, &later[0]);
-    let second = ask(&mut core, &later[1]);
-    assert!(step(&mut core, &forecast(&first, 0.9)).is_empty(), "too late");
-    let none = Event::Forecast { instrument: OWN, bar: second.bar, forecast: None };
-    let decision = step(&mut core, &none)[0];
-    assert_eq!((decision.intent, decision.forecast, decision.bar), (None, None, second.bar));
-    assert!(step(&mut core, &forecast(&second, 0.9)).is_empty(), "answered once");
-    let third = ask(&mut core, &later[2]);
-    assert_eq!(step(&mut core, &forecast(&third, f64::NAN))[0].intent, None);
-    let elsewhere = Event::Forecast { instrument: Ix(4), bar: third.bar, forecast: None };
-    assert!(step(&mut core, &elsewhere).is_empty());
-}
-
-#[test]
-fn an_engine_restored_after_a_decision_asks_the_same_as_if_it_had_never_stopped() {
-    let setup = fusion_setup(|_| ());
-    let (mut core, later) = warm(setup.clone());
-    for pair in later.windows(2) {
-        let question = ask(&mut core, &pair[0]);
-        step(&mut core, &forecast(&question, 0.7));
-        let mut restored = Core::restore(setup.clone(), &core.snapshot()).unwrap();
-        let wanted = ask(&mut core.clone(), &pair[1]);
-        assert_eq!(ask(&mut restored, &pair[1]), wanted);
     }
 }

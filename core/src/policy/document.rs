@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::error::{Fault, quoted, suggestion};
-use super::expression::{Code, Scope, parse};
-use super::names::is_taken;
+use super::expression::{Code, Scope, Step, parse};
+use super::names::{Meaning, is_taken};
 use super::parameter::{Parameter, figure};
 use super::tree::{Scalar, Shape, Tree};
 
@@ -64,6 +64,50 @@ pub(super) struct Document {
     pub(super) time: Option<Expression>,
     pub(super) size: Option<(SizeUnit, Expression)>,
     pub(super) volatility: Option<Expression>,
+}
+
+impl Document {
+    /// Every expression, those of definitions and conditions over parameters included.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let lists = self.require.iter().chain(&self.definitions).chain(&self.filters);
+        let sides = [&self.entry, &self.exit].into_iter().flat_map(|sides| [&sides.long, &sides.short]);
+        let single = [&self.stop, &self.target, &self.trailing, &self.time, &self.volatility];
+        lists.chain(sides.chain(single).flatten()).chain(self.size.iter().map(|(_, size)| size))
+    }
+
+    /// Whether the ensemble's threshold is named anywhere, be it needed or not as the parameters stand.
+    pub(super) fn names_threshold(&self) -> bool {
+        let names = |step: &Step| matches!(step, Step::Word(Meaning::Threshold, _));
+        self.expressions().any(|expression| expression.code.iter().any(|(step, _)| names(step)))
+    }
+
+    /// Whether each side that is entered can be left, and only such are. A target alone leaves no position that loses.
+    pub(super) fn check_ways_out(&self) -> Result<(), Fault> {
+        let ends = self.stop.is_some() || self.trailing.is_some() || self.time.is_some();
+        let (entry, exit) = (&self.entry, &self.exit);
+        for (side, other, enters, turns, leaves) in [
+            ("long", "short", &entry.long, &entry.short, &exit.long),
+            ("short", "long", &entry.short, &entry.long, &exit.short),
+        ] {
+            match (enters, leaves) {
+                (None, Some(exit)) => {
+                    let reason = format!("nothing is ever entered {side}, and this would leave it");
+                    let remedy = format!("write a condition under `entry.{side}`, or leave this out");
+                    return Err(Fault::new(exit.scalar.at.clone(), reason, remedy).under(&exit.key));
+                }
+                (Some(entry), None) if turns.is_none() && !ends => {
+                    let reason = format!("what is entered {side} could be left by nothing but a target");
+                    let remedy = format!(
+                        "write a condition under `exit.{side}` or `entry.{other}`, or one of `stop`, `trailing` and \
+                         `time` under `bracket`"
+                    );
+                    return Err(Fault::new(entry.scalar.at.clone(), reason, remedy).under(&entry.key));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A map whose keys are known and stand once.

@@ -41,15 +41,6 @@ fn key(node: &Node) -> Key {
     }
 }
 
-/// What a node is made of.
-pub(super) const fn operands(node: &Node) -> [Option<NodeIx>; 2] {
-    match *node {
-        Node::Rolling(_, a, _) | Node::Unary(_, a) => [Some(a), None],
-        Node::Binary(_, a, b) => [Some(a), Some(b)],
-        _ => [None, None],
-    }
-}
-
 /// The node over other operands.
 const fn moved(node: Node, a: NodeIx, b: NodeIx) -> Node {
     match node {
@@ -135,7 +126,7 @@ impl Graph {
         let mut to: Vec<NodeIx> = Vec::with_capacity(self.nodes.len());
         let at = |to: &[NodeIx], ix: NodeIx| to.get(usize::from(ix)).copied().unwrap_or(0);
         for node in &self.nodes {
-            let [a, b] = operands(node).map(|ix| ix.map_or(0, |ix| at(&to, ix)));
+            let [a, b] = node.operands().map(|ix| ix.map_or(0, |ix| at(&to, ix)));
             let node = match *node {
                 Node::Number(x) if x.is_nan() => Node::Number(threshold),
                 node => moved(node, a, b),
@@ -160,7 +151,7 @@ impl Graph {
                 let node = self.nodes.get(usize::from(ix)).copied().unwrap_or(Node::Number(0.0));
                 let before = open.len();
                 let waiting = |ix: &NodeIx| place(&moved_to, *ix).is_none();
-                open.extend(operands(&node).into_iter().rev().flatten().filter(waiting));
+                open.extend(node.operands().into_iter().rev().flatten().filter(waiting));
                 if open.len() > before {
                     continue;
                 }
@@ -168,7 +159,7 @@ impl Graph {
                 if place(&moved_to, ix).is_some() {
                     continue;
                 }
-                let [a, b] = operands(&node).map(|ix| ix.and_then(|ix| place(&moved_to, ix)).unwrap_or(0));
+                let [a, b] = node.operands().map(|ix| ix.and_then(|ix| place(&moved_to, ix)).unwrap_or(0));
                 // The list is no longer than that of the graph, whose places fit.
                 let to = NodeIx::try_from(list.len()).unwrap_or(NodeIx::MAX);
                 if let Some(slot) = moved_to.get_mut(usize::from(ix)) {
@@ -194,7 +185,7 @@ impl Graph {
         for (at, node) in self.nodes.iter().enumerate().rev() {
             if reached.get(at).copied().unwrap_or(false) {
                 found |= matches!(node, Node::Number(x) if x.is_nan());
-                for operand in operands(node).into_iter().flatten() {
+                for operand in node.operands().into_iter().flatten() {
                     if let Some(mark) = reached.get_mut(usize::from(operand)) {
                         *mark = true;
                     }

@@ -211,3 +211,33 @@ fn a_text_of_a_terminal_cannot_disturb_it() {
     let shown = StrategyPolicy::from_yaml(&text).unwrap_err().to_string();
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()) && shown.len() < 600, "{shown}");
 }
+
+#[test]
+fn a_side_that_is_never_left_or_never_entered_is_refused() {
+    let entered = |side: &str, lines: &str| with(&format!("entry: {{{side}: §close > open}}\n{lines}"));
+    let wanted = "`policy.entry.long`: what is entered long could be left by nothing but a target; write a condition under \
+                  `exit.long` or `entry.short`, or one of `stop`, `trailing` and `time` under `bracket`";
+    refused(&entered("long", ""), wanted);
+    refused(&entered("long", "bracket: {target: 5}"), wanted);
+    refused(
+        &entered("short", "size: {units: 1}"),
+        "`policy.entry.short`: what is entered short could be left by nothing",
+    );
+    for lines in ["exit: {long: close < open}", "bracket: {stop: 1}", "bracket: {trailing: 1}", "bracket: {time: 1}"] {
+        StrategyPolicy::from_yaml(&and(lines)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let both = with("entry: {long: close > open, short: close < open}");
+    StrategyPolicy::from_yaml(&both).unwrap_or_else(|error| panic!("{error}"));
+    let wanted = "`policy.exit.short`: nothing is ever entered short, and this would leave it; write a condition under \
+                  `entry.short`, or leave this out";
+    refused(&and("exit: {long: close < open, short: §close > low}"), wanted);
+    refused(&and("bracket: {stop: 1}\nexit: {short: §close > low}"), wanted);
+}
+
+#[test]
+fn a_require_names_the_parameters_that_it_is_made_of_through_definitions_too() {
+    let lines = "parameters: {a: {default: 3, min: 0, max: 4}, b: {default: 2, min: 0, max: 4}}\n\
+                 define: {twice: 2 * a, sum: twice + b + twice}\nrequire: ";
+    refused(&and(&format!("{lines}[§sum < 9]")), "`sum < 9` does not hold with b = 2, a = 3; set other values");
+    refused(&and(&format!("{lines}[\"a > 0\", §2 < 1]")), "`2 < 1` never holds; write a condition over parameters");
+}

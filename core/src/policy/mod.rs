@@ -12,6 +12,7 @@ mod error;
 mod expression;
 mod graph;
 mod lexer;
+mod memory;
 pub mod names;
 mod parameter;
 pub mod plan;
@@ -19,7 +20,6 @@ mod resolve;
 mod schema;
 mod strategy;
 mod tree;
-mod warm_up;
 
 pub use error::{Mistake, StrategyError};
 pub use parameter::Parameter;

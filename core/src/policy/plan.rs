@@ -195,6 +195,17 @@ pub enum Node {
     Binary(Binary, NodeIx, NodeIx),
 }
 
+impl Node {
+    /// What it is made of.
+    pub(crate) const fn operands(&self) -> [Option<NodeIx>; 2] {
+        match *self {
+            Self::Rolling(_, a, _) | Self::Unary(_, a) => [Some(a), None],
+            Self::Binary(_, a, b) => [Some(a), Some(b)],
+            _ => [None, None],
+        }
+    }
+}
+
 /// How large an entry is meant to be.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -241,7 +252,7 @@ pub struct Plan {
     /// How large.
     pub size: PlannedSize,
     /// Usual move as a fraction of price: what sizing divides by. Of this node what it gives before it is warm is used
-    /// too, and never less than 1e-9.
+    /// too. Where it is under 1e-9 or not known, the account cannot size by it and nothing is entered.
     pub volatility: NodeIx,
 }
 

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::graph::operands;
 use super::plan::{Node, NodeIx, PlannedSize, Rolling};
 use super::{Plan, StrategyPolicy};
 
@@ -22,7 +21,7 @@ fn check(plan: &Plan) {
     }
     for (at, node) in plan.nodes.iter().enumerate().rev() {
         assert!(needed[at], "{node:?} at {at} is not needed");
-        for operand in operands(node).into_iter().flatten() {
+        for operand in node.operands().into_iter().flatten() {
             assert!(usize::from(operand) < at);
             needed[usize::from(operand)] = true;
         }
@@ -83,7 +82,7 @@ proptest! {
     fn any_expression_is_answered(text in "[-a-z0-9_.()+*/<>=!, \"'\\\\#\n\t\u{e9}]{0,80}", style in 0..4) {
         let open = ["", "\"", "'", "|\n      "][style as usize];
         let close = ["", "\"", "'", ""][style as usize];
-        let text = format!("policy:\n  name: x\n  entry:\n    long: {open}{text}{close}\n  size: {{units: 1}}\n");
+        let text = format!("policy:\n  name: x\n  entry:\n    long: {open}{text}{close}\n  bracket: {{time: 1}}\n");
         if let Ok(policy) = StrategyPolicy::from_yaml(&text) {
             check(policy.plan());
         }

@@ -44,7 +44,7 @@ pub(super) fn resolve(
         resolver.definitions.push(value);
     }
     for condition in &document.require {
-        resolver.require(condition)?;
+        resolver.require(condition, &document.definitions)?;
     }
     let plan = resolver.plan(document)?;
     resolver.finish(plan, threshold)
@@ -112,24 +112,39 @@ impl Resolver<'_> {
         self.placed(Fault::new(0..expression.scalar.text.trim_end().len(), reason, remedy), expression)
     }
 
-    fn require(&mut self, expression: &Expression) -> Result<(), Fault> {
+    /// The parameters that an expression is made of, by itself or through definitions, as they stand.
+    fn used(&self, expression: &Expression, definitions: &[Expression]) -> String {
+        let (mut used, mut seen, mut open): (Vec<String>, Vec<usize>, _) = (Vec::new(), Vec::new(), vec![expression]);
+        while let Some(expression) = open.pop() {
+            for (step, _) in &expression.code {
+                match step {
+                    Step::Parameter(place) => {
+                        let stands = |one: &Parameter| format!("{} = {}", one.name, one.value);
+                        let one = self.parameters.get(*place).map(stands);
+                        used.extend(one.filter(|one| !used.contains(one)));
+                    }
+                    Step::Definition(place) if !seen.contains(place) => {
+                        seen.push(*place);
+                        open.extend(definitions.get(*place));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        used.join(", ")
+    }
+
+    fn require(&mut self, expression: &Expression, definitions: &[Expression]) -> Result<(), Fault> {
         let ix = self.of_kind(expression, Kind::Condition)?;
         match self.graph.constant(ix) {
             Some(x) if x > 0.5 => Ok(()),
             Some(_) => {
-                let mut used = Vec::new();
-                for (step, _) in &expression.code {
-                    if let Step::Parameter(place) = step
-                        && let Some(parameter) = self.parameters.get(*place)
-                    {
-                        let one = format!("{} = {}", parameter.name, parameter.value);
-                        if !used.contains(&one) {
-                            used.push(one);
-                        }
-                    }
-                }
-                let reason = format!("{} does not hold with {}", quoted(&expression.scalar.text), used.join(", "));
-                Err(self.refuse(expression, reason, "set other values"))
+                let (text, used) = (quoted(&expression.scalar.text), self.used(expression, definitions));
+                Err(if used.is_empty() {
+                    self.refuse(expression, format!("{text} never holds"), "write a condition over parameters")
+                } else {
+                    self.refuse(expression, format!("{text} does not hold with {used}"), "set other values")
+                })
             }
             None => Err(self.refuse(
                 expression,

@@ -10,9 +10,11 @@ use super::error::{Fault, StrategyError, quoted, suggestion};
 use super::parameter::Parameter;
 use super::plan::{Plan, PlannedSize};
 use super::resolve::{Resolved, resolve};
-use super::{document, tree, warm_up};
+use super::{document, memory, tree};
 use crate::domain::Direction;
 use crate::domain::hash::hash64;
+use crate::engine::program::Program;
+use crate::features::FeatureId;
 
 /// Versions what the language means: a change of what a text does must change it.
 const MEANING: &[u8] = b"levilang 1";
@@ -25,7 +27,7 @@ const MEANING: &[u8] = b"levilang 1";
 pub struct StrategyPolicy {
     source: Arc<Source>,
     parameters: Vec<Parameter>,
-    /// That of the ensemble, where the plan needs it and it is known.
+    /// That of the ensemble, where the text names it and it is known: other parameters may need it though these do not.
     threshold: Option<f64>,
     awaits_threshold: bool,
     plan: Plan,
@@ -133,7 +135,15 @@ impl StrategyPolicy {
     pub fn from_yaml(text: &str) -> Result<Self, StrategyError> {
         let source = Source::read(text.to_owned())?;
         let parameters = source.document.parameters.clone();
-        Self::resolved(Arc::new(source), parameters, None)
+        let policy = Self::resolved(Arc::new(source), parameters, None)?;
+        policy.source.document.check_ways_out().map_err(|fault| fault.shown(&policy.source.text))?;
+        policy.remembered()
+    }
+
+    /// The same, if an engine's snapshot holds all that it remembers. What stands on record is not asked: it was run.
+    fn remembered(self) -> Result<Self, StrategyError> {
+        memory::check(&self.plan).map_err(|fault| fault.shown(&self.source.text))?;
+        Ok(self)
     }
 
     fn resolved(
@@ -145,7 +155,8 @@ impl StrategyPolicy {
         let Resolved { plan, has_threshold } = resolved.map_err(|fault| fault.shown(&source.text))?;
         let hash = hash_of(&source.document.name, &plan);
         let awaits_threshold = has_threshold && threshold.is_none();
-        Ok(Self { source, parameters, threshold: threshold.filter(|_| has_threshold), awaits_threshold, plan, hash })
+        let threshold = threshold.filter(|_| source.document.names_threshold());
+        Ok(Self { source, parameters, threshold, awaits_threshold, plan, hash })
     }
 
     /// The same with some parameters set, each `(name, value)`; the others stay where they stand. The text is not read
@@ -153,17 +164,17 @@ impl StrategyPolicy {
     ///
     /// # Errors
     /// [`StrategyError`] when there is no such parameter, a value is out of its range or between its steps, or a condition
-    /// of the strategy does not hold with these values.
+    /// of the strategy does not hold with these values, or they make it remember more than a snapshot holds.
     pub fn with(&self, set: &[(&str, f64)]) -> Result<Self, StrategyError> {
         let parameters = self.source.set(&self.parameters, set)?;
-        Self::resolved(Arc::clone(&self.source), parameters, self.threshold)
+        Self::resolved(Arc::clone(&self.source), parameters, self.threshold)?.remembered()
     }
 
-    /// The same with the ensemble's threshold, 0 to 1, where it needs one and has none yet. Another number is no threshold
-    /// and changes nothing.
+    /// The same with the ensemble's threshold, 0 to 1, where its text names one and it has none yet. Another number is no
+    /// threshold and changes nothing.
     #[must_use]
     pub fn with_threshold(self, threshold: f64) -> Self {
-        if !self.awaits_threshold || !is_threshold(threshold) {
+        if self.threshold.is_some() || !is_threshold(threshold) {
             return self;
         }
         // What a threshold is never decides whether a strategy can be meant: this resolves as it did before.
@@ -226,9 +237,9 @@ impl StrategyPolicy {
         self.plan.size
     }
 
-    /// Bars after which all that it decides by is defined, this bar's values included.
+    /// Bars after which all that it decides by is defined, this bar's values included: 1 at least.
     pub fn warm_up_bars(&self) -> usize {
-        warm_up::warm_up_bars(&self.plan)
+        Program::new(&self.plan, FeatureId::ALL).ready_bars()
     }
 }
 

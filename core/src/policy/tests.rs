@@ -17,9 +17,10 @@ fn read(text: &str) -> StrategyPolicy {
     StrategyPolicy::from_yaml(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// With this entry and these lines.
+/// With this entry, these lines and a way out.
 fn entry(expression: &str, lines: &str) -> StrategyPolicy {
-    read(&format!("policy:\n  name: trial\n  entry: {{long: \"{expression}\"}}\n{lines}"))
+    let out = if lines.contains("bracket") { "  exit: {long: close < 0}\n" } else { "  bracket: {time: 9}\n" };
+    read(&format!("policy:\n  name: trial\n  entry: {{long: \"{expression}\"}}\n{out}{lines}"))
 }
 
 /// The nodes of an entry: those of the usual volatility stand behind them.
@@ -128,7 +129,7 @@ fn the_hash_is_that_of_the_meaning() {
         ("units: 1", "units: 2"),
         ("units: 1", "notional: 1"),
         ("short: crosses_below(quick, steady)", "short: crosses_below(steady, quick)"),
-        ("    short: crosses", "    # short: crosses"),
+        ("    short: crosses_below(quick, steady)", "  exit:\n    long: crosses_below(quick, steady)"),
         ("  size:", "  bracket: {time: 5}\n  size:"),
         ("  size:", "  filters: [hour < 5]\n  size:"),
         ("  size:", "  exit: {long: hour < 5}\n  size:"),
@@ -223,7 +224,7 @@ fn constants_fold_and_equal_values_are_one() {
 fn parameters_are_set_in_their_ranges_and_steps() {
     let text = "policy:\n  name: trial\n  parameters:\n    n: {default: 10, min: 2, max: 20}\n    \
                 x: {default: 0.5, min: 0, max: 1, step: 0.1}\n    y: {default: 1.0, min: 0, max: 3}\n  \
-                require: [n < 20 * y]\n  entry: {long: \"ema(close, n) > x * y\"}\n";
+                require: [n < 20 * y]\n  entry: {long: \"ema(close, n) > x * y\"}\n  bracket: {time: 9}\n";
     let policy = read(text);
     let parameters = policy.parameters();
     assert_eq!(
@@ -256,7 +257,7 @@ fn parameters_are_set_in_their_ranges_and_steps() {
 fn warm_up_is_counted_through_what_a_value_is_made_of() {
     let warm_up = |expression: &str| entry(expression, "").warm_up_bars();
     for (expression, bars) in [
-        ("hour > 3", 0),
+        ("hour > 3", 1),
         ("close > 3", 1),
         ("ema(close, 20) > 1", 20),
         ("lag(close, 5) > 1", 6),
@@ -277,6 +278,31 @@ fn warm_up_is_counted_through_what_a_value_is_made_of() {
     assert_eq!(entry("close > 3", text).warm_up_bars(), 1, "volatility is not waited for");
     assert_eq!(entry("close > 3", "  bracket: {stop: atr(30)}\n").warm_up_bars(), 31);
     assert_eq!(entry("close > 3", "  filters: [adx(10) > 20]\n").warm_up_bars(), 20);
+}
+
+#[test]
+fn a_threshold_that_these_parameters_do_not_need_is_kept_for_those_that_do() {
+    let text = "policy:\n  name: trial\n  parameters: {on: {default: 0, min: 0, max: 1}}\n  \
+                entry: {long: on > 0.5 and model.prob_up > model.threshold}\n  bracket: {time: 9}\n";
+    let off = read(text);
+    assert!(!off.awaits_threshold());
+    assert!(off.with(&[("on", 1.0)]).unwrap().awaits_threshold());
+    let given = off.with_threshold(0.7);
+    let on = given.with(&[("on", 1.0)]).unwrap();
+    assert_eq!((on.awaits_threshold(), on.threshold()), (false, Some(0.7)));
+    assert!(on.plan().nodes.contains(&Node::Number(0.7)));
+    let kept: StrategyPolicy = serde_json::from_str(&serde_json::to_string(&given).unwrap()).unwrap();
+    assert_eq!(kept.with(&[("on", 1.0)]).unwrap(), on);
+    assert_eq!(read(CROSS).with_threshold(0.7).threshold(), None, "it names none");
+}
+
+#[test]
+fn what_stands_on_record_is_read_though_it_would_not_be_loaded_today() {
+    let text = "policy:\n  name: trial\n  entry: {long: close > open}\n";
+    assert!(StrategyPolicy::from_yaml(text).is_err());
+    let stored = serde_json::json!({"source": text, "set": {}, "threshold": null});
+    let policy: StrategyPolicy = serde_json::from_value(stored).unwrap();
+    assert!(policy.trades(Direction::Long));
 }
 
 #[test]

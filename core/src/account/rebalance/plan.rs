@@ -15,6 +15,8 @@ pub(super) const REDUCE: &str = "reduce";
 pub(super) const ADD: &str = "add";
 /// It is where it should be.
 const KEEP: &str = "keep";
+/// Its strategy has stated its size, and it is under its cap.
+const STATED: &str = "stated";
 /// Nothing is known of how much it moves: it is not weighed.
 const NO_VOLATILITY: &str = "no_volatility";
 /// No price has come since the start.
@@ -55,8 +57,11 @@ impl Weighed<'_> {
         self.notional * self.volatility.unwrap_or(0.0)
     }
 
-    /// What it should be worth where each carries `level`.
+    /// What it should be worth where each carries `level`. A size that is stated stays, up to its cap.
     fn target(&self, level: f64) -> f64 {
+        if self.book.is_size_stated {
+            return self.cap.min(self.notional);
+        }
         self.volatility.map_or(self.notional, |v| self.cap.min(level / v))
     }
 }
@@ -114,7 +119,8 @@ impl Account {
     /// they carry now and can be paid.
     fn level_of(&self, weighed: &[Weighed<'_>], blocked: &[Option<(&str, f64)>]) -> f64 {
         let known = || {
-            let free = weighed.iter().zip(blocked).filter(|(_, blocked)| blocked.is_none());
+            let sized = weighed.iter().zip(blocked).filter(|(one, _)| !one.book.is_size_stated);
+            let free = sized.filter(|(_, blocked)| blocked.is_none());
             free.filter_map(|(one, _)| Some((one, one.volatility?)))
         };
         let by_risk: Vec<(f64, f64)> = known().map(|(one, v)| (one.cap * v, 1.0)).collect();
@@ -159,8 +165,8 @@ impl Account {
         live.is_heard() && age <= self.state.setup.risk.data_age_max(self.state.timeframe)
     }
 
-    /// Whether a position may be enlarged: entries are allowed, its price is known, nothing else is under way, and a
-    /// bracket guards it.
+    /// Whether a position may be enlarged: entries are allowed, its price is known, nothing else is under way, a bracket
+    /// guards it, and its size is the account's to choose.
     pub(super) fn may_add(&self, ix: Ix) -> bool {
         self.fault.is_none()
             && self.halt_level() < HaltLevel::EntryHalt
@@ -169,7 +175,7 @@ impl Account {
             && self.state.book(ix).is_some_and(|b| {
                 let paused = self.state.protections.holds_up(b.symbol(), self.state.ts);
                 let stays = b.failed().is_none() && b.wanted().is_none();
-                !paused && stays && b.frozen.is_empty() && b.live.is_empty() && b.bracket.is_some()
+                !paused && stays && !b.is_size_stated && b.frozen.is_empty() && b.live.is_empty() && b.bracket.is_some()
             })
     }
 
@@ -203,9 +209,14 @@ impl Account {
     /// What is done, and how much of it. A trade must cost less than the usual move, over the week until the next
     /// rebalancing, of what it moves: that is what leaving it in the wrong place is usually worth.
     fn judge(&self, one: &Weighed<'_>, target: f64) -> (&'static str, Qty) {
-        let keys = self.state.setup.risk.rebalance();
-        let Some(volatility) = one.volatility else { return (NO_VOLATILITY, Qty::ZERO) };
+        let (keys, is_stated) = (self.state.setup.risk.rebalance(), one.book.is_size_stated);
         let gap = target - one.notional;
+        if is_stated && gap >= 0.0 {
+            return (STATED, Qty::ZERO);
+        }
+        // Over its cap a stated size is cut whatever it moves and costs: of such an entry no volatility was asked.
+        let volatility = if is_stated { Some(f64::INFINITY) } else { one.volatility };
+        let Some(volatility) = volatility else { return (NO_VOLATILITY, Qty::ZERO) };
         if gap.abs() <= target * keys.band_pct / 100.0 {
             return (KEEP, Qty::ZERO);
         }

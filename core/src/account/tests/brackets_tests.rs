@@ -24,9 +24,9 @@ struct Oracle {
 }
 
 impl Oracle {
-    fn new(long: bool, spec: BracketSpec, entry: f64, now: Ts) -> Self {
+    fn new(long: bool, spec: BracketSpec, entry: f64, entered: Ts) -> Self {
         let sign = if long { 1.0 } else { -1.0 };
-        let expires = spec.time_exit.map_or(Ts::MAX, |t| now + t);
+        let expires = spec.time_exit.map_or(Ts::MAX, |t| entered + t);
         let target = spec.target.map(|t| entry + sign * t);
         Self { long, spec, stop: entry - sign * spec.stop.unwrap(), target, best: entry, expires }
     }
@@ -399,4 +399,42 @@ fn a_position_without_a_bracket_is_told_once() {
         desk.next_hour();
     }
     assert_eq!(desk.alerts.iter().filter(|a| a.contains("no bracket")).count(), 1, "{:?}", desk.alerts);
+}
+
+/// Where only bars are heard, what is filled at the open of one is told at its close. The order was on its way for a
+/// moment, or over a pause of the market.
+#[test]
+fn a_time_is_so_many_bars_from_the_one_in_which_it_was_filled() {
+    for (bars, pause, late) in [(1, 0, 0), (3, 0, 50), (3, 40, 50), (2, 0, 3_599_999)] {
+        let mut desk = Desk::new();
+        desk.flat_bar(0, 100.0);
+        long(&mut desk, 0, BracketSpec { time_exit: Some(Span::HOUR.times(bars)), ..SPEC });
+        let opened = desk.now + Span::HOUR.times(pause);
+        desk.now = opened + Span::HOUR;
+        let Order { id, symbol, side, qty, .. } = desk.orders.remove(0);
+        let (price, fee, ts) = ("100".parse().unwrap(), Money::ZERO, opened + Span::from_millis(late));
+        let fill = Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts };
+        desk.tell(&Event::Report(Report::Fill(fill)));
+        let bracket = desk.account.state().books()[0].bracket().unwrap();
+        assert_eq!(bracket.expires, Some(opened + Span::HOUR.times(bars)));
+        while desk.orders.is_empty() {
+            desk.flat_bar(0, 100.0);
+            desk.next_hour();
+        }
+        assert_eq!(desk.orders[0].created - opened, Span::HOUR.times(bars), "not one more");
+        desk.assert_folds();
+    }
+}
+
+#[test]
+fn a_fill_of_the_future_lengthens_no_time() {
+    let mut desk = Desk::new();
+    desk.flat_bar(0, 100.0);
+    long(&mut desk, 0, BracketSpec { time_exit: Some(Span::HOUR), ..SPEC });
+    let (order, now) = (desk.orders.remove(0), desk.now);
+    let Order { id, symbol, side, qty, .. } = order;
+    let (price, fee, ts) = ("100".parse().unwrap(), Money::ZERO, now + Span::DAY);
+    let fill = Fill { order: id, trade_id: 1, symbol, side, price, qty, fee, commission: None, ts };
+    desk.tell(&Event::Report(Report::Fill(fill)));
+    assert_eq!(desk.account.state().books()[0].bracket().unwrap().expires, Some(now + Span::HOUR));
 }

@@ -62,10 +62,16 @@ fn numbers_that_cannot_be_meant_are_refused_by_name_and_leave_a_readable_record(
         assert_readable(&desk.records);
         desk.assert_folds();
     }
-    for stop in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+    let bare = BracketSpec { stop: None, target: None, trailing: None, time_exit: None };
+    let stopped = BracketSpec { stop: Some(2.0), ..bare };
+    for (stop, bracket) in [f64::NAN, f64::INFINITY, 0.0, -1.0].into_iter().flat_map(|x| [(x, bare), (x, stopped)]) {
         let mut desk = Desk::new();
         desk.flat_bar(0, 100.0);
-        desk.enter(0, Direction::Long, 100.0);
+        let Intent::Enter { direction, probability, volatility, reference, size, .. } = entry(SANE, [None; 3], None)
+        else {
+            panic!("an entry")
+        };
+        desk.decide(0, Intent::Enter { direction, probability, volatility, reference, size, bracket });
         desk.fill("100", 1);
         desk.next_hour();
         assert_eq!(Desk::check(&desk.decide(0, Intent::Tighten { stop })), "numbers", "{stop}");

@@ -365,3 +365,54 @@ proptest! {
         desk.assert_folds();
     }
 }
+
+/// Longs of ten units whose strategies have said so, but for the last, which the account sizes.
+fn stated(risk: &str) -> Desk {
+    let mut desk = Desk::with(AccountKind::Linear, risk);
+    for (at, size) in (0..).zip([Size::Units(10.0), Size::Notional(1_000.0), Size::Account]) {
+        desk.flat_bar(at, 100.0);
+        // What stands for a volatility where nobody asks for one.
+        let volatility = if size == Size::Account { 0.2 } else { 1e-9 };
+        let (direction, probability, reference, bracket) = (Direction::Long, None, 100.0, WIDE);
+        desk.decide(at, Intent::Enter { direction, probability, volatility, reference, size, bracket });
+        desk.fill("100", 1);
+    }
+    desk.tell(&Event::FrameEnd);
+    desk
+}
+
+#[test]
+fn a_size_that_a_strategy_states_is_neither_enlarged_nor_cut_but_by_its_cap() {
+    let mut desk = stated(WEEKLY);
+    prices(&mut desk, [180.0, 50.0, 130.0]);
+    let rows = rebalance(&mut desk);
+    assert_eq!(actions(&rows), ["stated", "stated", "keep"], "{rows:?}");
+    assert!(rows.iter().all(|row| (row.target - row.notional).abs() < 1e-9), "{rows:?}");
+    assert!(desk.orders.is_empty(), "{:?}", desk.orders);
+    // Ten units at 600 are worth more than a position may be.
+    prices(&mut desk, [600.0, 50.0, 130.0]);
+    assert_eq!(actions(&rebalance(&mut desk)), ["reduce", "stated", "keep"]);
+    assert_eq!(desk.orders.len(), 1);
+    let cut = desk.orders[0].qty.to_f64();
+    assert!((cut - (10.0 - 5_000.0 / 600.0)).abs() < 2e-3, "{cut}");
+    settle(&mut desk);
+    desk.restart();
+    prices(&mut desk, [600.0, 50.0, 130.0]);
+    // What the step of an order leaves over the cap is in the band.
+    assert_eq!(actions(&rebalance(&mut desk)), ["keep", "stated", "keep"], "the record knows it");
+    desk.assert_folds();
+}
+
+#[test]
+fn what_a_rebalancing_adds_is_no_entry_of_the_strategy() {
+    let mut desk = desk(WEEKLY, [0.2, 0.4, 0.1]);
+    prices(&mut desk, [150.0, 80.0, 100.0]);
+    rebalance(&mut desk);
+    desk.fill("150", 1);
+    let adds: Vec<_> = desk.orders.iter().map(|order| (order.leg, order.cause.is_rebalance())).collect();
+    assert_eq!(adds, [(Leg::Entry, true); 2]);
+    for at in 0..3 {
+        let view = desk.account.position_view(Ix(at));
+        assert_eq!((view.direction, view.entry_pending), (Some(Direction::Long), None));
+    }
+}

@@ -233,3 +233,119 @@ fn a_drill_before_the_first_bar_works_and_one_of_no_loss_is_refused() {
     assert_eq!(desk.account.halt_level(), HaltLevel::ReduceOnly);
     desk.assert_folds();
 }
+
+/// Long positions of ten units at 100 in the first symbols, each under its bracket.
+fn held(risk: &str, brackets: &[BracketSpec]) -> Desk {
+    let mut desk = Desk::with(AccountKind::Linear, risk);
+    for (at, bracket) in (0..).zip(brackets) {
+        desk.flat_bar(at, 100.0);
+        desk.decide(at, long(*bracket));
+        desk.fill("100", 1);
+    }
+    desk.tell(&Event::FrameEnd);
+    desk
+}
+
+fn long(bracket: BracketSpec) -> Intent {
+    let (direction, size) = (Direction::Long, Size::Account);
+    Intent::Enter { direction, probability: None, volatility: 0.2, reference: 100.0, size, bracket }
+}
+
+const NONE: BracketSpec = BracketSpec { stop: None, target: None, trailing: None, time_exit: None };
+/// A target and a time end no loss by its size.
+const STOPLESS: BracketSpec = BracketSpec { target: Some(400.0), time_exit: Some(Span::DAY), ..NONE };
+const STOPPED: BracketSpec = BracketSpec { stop: Some(90.0), ..NONE };
+const TRAILED: BracketSpec = BracketSpec { trailing: Some(90.0), ..NONE };
+
+fn exits_of(desk: &Desk) -> Vec<(&str, Cause)> {
+    let exits = desk.orders.iter().filter(|order| order.leg == Leg::Exit);
+    exits.map(|order| (order.symbol.as_str(), order.cause)).collect()
+}
+
+#[test]
+fn the_days_stop_closes_what_no_stop_guards_and_leaves_the_rest() {
+    let risk = RISK.replace("max_concurrent_positions: 2", "max_concurrent_positions: 3");
+    for (brackets, closed) in [([STOPLESS, STOPPED, NONE], vec!["AAA", "CCC"]), ([STOPPED, TRAILED, TRAILED], vec![])] {
+        let mut desk = held(&risk, &brackets);
+        for _ in 0..2 {
+            desk.tick_after(1_000, 0, 65.0);
+        }
+        assert_eq!(desk.account.halt_level(), HaltLevel::ReduceOnly);
+        let seq = desk.account.state().halt().unwrap().seq;
+        let wanted: Vec<_> = closed.iter().map(|symbol| (*symbol, Cause::Command { seq })).collect();
+        assert_eq!(exits_of(&desk), wanted);
+        let told = desk.alerts.iter().filter(|text| text.contains("closed by the day's stop")).collect::<Vec<_>>();
+        assert_eq!(told.len(), usize::from(!closed.is_empty()), "{:?}", desk.alerts);
+        assert!(told.iter().all(|text| text.contains("AAA, CCC")), "{told:?}");
+        desk.assert_folds();
+    }
+}
+
+#[test]
+fn a_stopless_position_is_closed_though_its_exit_is_refused_or_lost_with_the_process() {
+    let mut desk = held(RISK, &[NONE]);
+    for _ in 0..2 {
+        desk.tick_after(1_000, 0, 65.0);
+    }
+    let lost = desk.orders.remove(0);
+    desk.tell(&Event::Report(Report::Done { order: lost.id, reason: DoneReason::Rejected, text: None }));
+    desk.tick_after(1_000, 0, 65.0);
+    assert_eq!((desk.orders.len(), desk.orders[0].attempt), (1, 2));
+    desk.fill("65", 1);
+    assert!(desk.account.state().books()[0].is_flat());
+    desk.assert_folds();
+
+    let mut desk = held(RISK, &[NONE]);
+    let reason = Reason { by: "risk".into(), text: "the record of a life that ended here".into() };
+    desk.records.push((desk.now, Record::Halt { level: HaltLevel::ReduceOnly, reason }));
+    desk.restart();
+    desk.next_hour();
+    assert_eq!(exits_of(&desk).len(), 1);
+    desk.assert_folds();
+}
+
+#[test]
+fn an_entry_without_a_stop_that_fills_after_the_days_stop_is_closed_at_once() {
+    let mut desk = held(RISK, &[STOPPED]);
+    desk.flat_bar(1, 100.0);
+    desk.decide(1, long(NONE));
+    for _ in 0..2 {
+        desk.tick_after(1_000, 0, 65.0);
+    }
+    assert_eq!((desk.account.halt_level(), desk.exits()), (HaltLevel::ReduceOnly, 0));
+    desk.fill("100", 2);
+    assert_eq!(exits_of(&desk).first().map(|exit| exit.0), Some("BBB"));
+    desk.assert_folds();
+}
+
+#[test]
+fn a_halt_by_hand_tells_what_no_stop_guards_and_the_days_loss_closes_it_all_the_same() {
+    let mut desk = held(RISK, &[NONE, STOPPED]);
+    let before = desk.alerts.len();
+    desk.tell(&Event::Halt { level: HaltLevel::ReduceOnly, reason: by("wait") });
+    let told = desk.alerts[before..].iter().filter(|text| text.contains("no stop guards the position of AAA,")).count();
+    assert_eq!((told, desk.exits()), (1, 0), "{:?}", desk.alerts);
+    for _ in 0..4 {
+        desk.tick_after(1_000, 0, 65.0);
+    }
+    assert_eq!((desk.account.state().halt().unwrap().reason.by.as_str(), exits_of(&desk).len()), ("trader", 1));
+    assert_eq!(desk.alerts.iter().filter(|text| text.contains("closed by the day's stop")).count(), 1);
+    desk.assert_folds();
+}
+
+#[test]
+fn a_strategy_without_a_stop_is_told_of_once_a_symbol() {
+    let mut desk = held(RISK, &[NONE, STOPPED]);
+    let told = |desk: &Desk| desk.alerts.iter().filter(|text| text.contains("has no stop")).count();
+    assert_eq!(told(&desk), 1, "{:?}", desk.alerts);
+    desk.next_hour();
+    desk.flat_bar(0, 100.0);
+    desk.decide(0, Intent::Exit);
+    desk.fill("100", 1);
+    desk.next_hour();
+    desk.flat_bar(0, 100.0);
+    desk.decide(0, long(NONE));
+    desk.fill("100", 1);
+    desk.next_hour();
+    assert_eq!(told(&desk), 1, "{:?}", desk.alerts);
+}

@@ -240,3 +240,35 @@ fn a_bracket_that_must_wait_cancels_once() {
     }
     assert_eq!(desk.cancels.len(), 1);
 }
+
+#[test]
+fn engines_are_told_the_side_on_its_way_and_every_change_of_mind_counts() {
+    let (long, short) = (Some(Direction::Long), Some(Direction::Short));
+    let (mut desk, first) = Desk::entering(AccountKind::Linear);
+    let view = |desk: &Desk| {
+        let view = desk.account.position_view(Ix(0));
+        (view.direction, view.entry_pending)
+    };
+    assert_eq!(view(&desk), (None, long));
+    desk.fill_part(&first, "1".parse().unwrap(), 100.0);
+    assert_eq!(view(&desk), (long, long));
+    desk.now = desk.now + Span::HOUR;
+    desk.flat_bar(0, 100.0);
+    assert!(matches!(desk.enter(0, Direction::Short, 100.0), Verdict::Approved { .. }));
+    assert_eq!(view(&desk), (long, short));
+    // Closed; the first entry, given up, is still at the venue.
+    desk.fill("100", 1);
+    assert_eq!(view(&desk), (None, short));
+    desk.now = desk.now + Span::HOUR;
+    desk.flat_bar(0, 100.0);
+    let cancelled = desk.orders.remove(0);
+    assert!(matches!(desk.enter(0, Direction::Long, 100.0), Verdict::Approved { .. }), "it is not the one given up");
+    assert_eq!(view(&desk), (None, long));
+    assert!(desk.cancels.contains(&cancelled.id) && desk.cancels.contains(&first.id));
+    assert!(matches!(desk.orders[..], [Order { leg: Leg::Entry, side: Side::Buy, .. }]), "{:?}", desk.orders);
+    for id in [cancelled.id, first.id] {
+        desk.done(id, DoneReason::Cancelled);
+    }
+    desk.decide(0, Intent::Exit);
+    desk.assert_folds();
+}

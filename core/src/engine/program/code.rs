@@ -109,8 +109,10 @@ pub(super) struct Wire {
     pub(super) out: [Slot; 3],
     /// The same from the first value on.
     pub(super) early: [Slot; 3],
-    /// Whether nothing is wanted before it is warm.
+    /// Whether nothing is entered before it is warm.
     pub(super) is_required: bool,
+    /// Whether it hangs on what the model says.
+    pub(super) is_of_model: bool,
 }
 
 /// A side's conditions.

@@ -53,15 +53,22 @@ struct Known {
     /// The same with what memories give before they are warm.
     early: Slot,
     is_late: bool,
+    is_of_model: bool,
     is_constant: bool,
     /// Bars after which it has a value.
     ready: u32,
     answered: Option<Answered>,
 }
 
+impl Known {
+    /// What is there with the first bar.
+    const fn of_bar(slot: Slot) -> Self {
+        Self { slot, early: slot, is_late: false, is_of_model: false, is_constant: false, ready: 1, answered: None }
+    }
+}
+
 /// A value that is never known: what a node stands for that names one that is not before it.
-const NOTHING: Known =
-    Known { slot: UNKNOWN, early: UNKNOWN, is_late: false, is_constant: true, ready: 0, answered: None };
+const NOTHING: Known = Known { is_constant: true, ready: 0, ..Known::of_bar(UNKNOWN) };
 
 /// The nodes that a part of a plan needs.
 #[derive(Debug)]
@@ -75,7 +82,7 @@ impl Cone {
         }
         for (at, node) in plan.nodes.iter().enumerate().rev() {
             if marks.get(at).is_some_and(|marked| *marked) {
-                operands(node).into_iter().flatten().for_each(|ix| mark(&mut marks, ix));
+                node.operands().into_iter().flatten().for_each(|ix| mark(&mut marks, ix));
             }
         }
         Self(marks)
@@ -89,14 +96,6 @@ impl Cone {
 fn mark(marks: &mut [bool], ix: NodeIx) {
     if let Some(place) = marks.get_mut(usize::from(ix)) {
         *place = true;
-    }
-}
-
-const fn operands(node: &Node) -> [Option<NodeIx>; 2] {
-    match node {
-        Node::Rolling(_, a, _) | Node::Unary(_, a) => [Some(*a), None],
-        Node::Binary(_, a, b) => [Some(*a), Some(*b)],
-        _ => [None, None],
     }
 }
 
@@ -131,7 +130,7 @@ impl Cones {
         let roots = conditions.clone().chain(brackets.clone()).chain(filters.clone()).chain([plan.volatility]);
         let all = Cone::of(plan, roots);
         let memories = plan.nodes.iter().enumerate().filter(|(at, node)| remembers(node) && all.holds(*at));
-        let feeding = Cone::of(plan, memories.flat_map(|(_, node)| operands(node)).flatten());
+        let feeding = Cone::of(plan, memories.flat_map(|(_, node)| node.operands()).flatten());
         Self {
             feeding,
             conditions: Cone::of(plan, conditions),
@@ -142,7 +141,7 @@ impl Cones {
         }
     }
 
-    /// Whether nothing is wanted before it is known.
+    /// Whether nothing is entered before it is known.
     fn requires(&self, at: usize) -> bool {
         self.conditions.holds(at) || self.filters.holds(at) || self.brackets.holds(at)
     }
@@ -208,11 +207,11 @@ impl Compiler<'_> {
     }
 
     fn node(&mut self, at: usize, node: &Node, cones: &Cones) -> Known {
-        let fixed = |slot| Known { slot, early: slot, is_late: false, is_constant: false, ready: 1, answered: None };
+        let fixed = Known::of_bar;
         match *node {
             Node::Number(x) => Known { is_constant: true, ready: 0, ..fixed(self.free(x)) },
             Node::Bar(field) => fixed(field as Slot),
-            Node::Model(value) => Known { is_late: true, ..fixed(MODEL + value as Slot) },
+            Node::Model(value) => Known { is_late: true, is_of_model: true, ..fixed(MODEL + value as Slot) },
             Node::Position(value) => {
                 self.reads_position = true;
                 Known { is_late: true, ..fixed(POSITION + value as Slot) }
@@ -238,7 +237,7 @@ impl Compiler<'_> {
                 let (a, b) = (self.known(a), self.known(b));
                 let nth = usize::from(op == Binary::CrossesBelow);
                 let ready = a.ready.max(b.ready).max(1).saturating_add(1);
-                self.memory(at, (Kind::Cross, a.slot, b.slot, 0), nth, a.is_late || b.is_late, ready, cones)
+                self.memory(at, (Kind::Cross, a.slot, b.slot, 0), nth, [a, b], ready, cones)
             }
             Node::Binary(op, a, b) => {
                 let (a, b) = (self.known(a), self.known(b));
@@ -248,7 +247,7 @@ impl Compiler<'_> {
                 let (source, bars) = (self.known(source), bars.max(1));
                 let (kind, nth, more) = rolling_kind(rolling, bars);
                 let ready = source.ready.max(1).saturating_add(more);
-                self.memory(at, (kind, source.slot, UNKNOWN, bars), nth, source.is_late, ready, cones)
+                self.memory(at, (kind, source.slot, UNKNOWN, bars), nth, [source, NOTHING], ready, cones)
             }
             Node::Indicator(indicator, bars) => {
                 let bars = bars.max(1);
@@ -256,7 +255,7 @@ impl Compiler<'_> {
                     Indicator::Atr => (Kind::Atr, bars.saturating_add(1)),
                     Indicator::Adx => (Kind::Adx, bars.saturating_mul(2)),
                 };
-                self.memory(at, (kind, CLOSE, UNKNOWN, bars), 0, false, ready, cones)
+                self.memory(at, (kind, CLOSE, UNKNOWN, bars), 0, [NOTHING; 2], ready, cones)
             }
         }
     }
@@ -264,12 +263,12 @@ impl Compiler<'_> {
     /// A node without a memory: a number where all it is made of is, else run where it is first needed.
     fn plain(&mut self, at: usize, op: Op, from: [Known; 2], ready: u32, cones: &Cones) -> Known {
         let [a, b] = from;
-        let is_late = a.is_late || b.is_late;
+        let (is_late, is_of_model) = (a.is_late || b.is_late, a.is_of_model || b.is_of_model);
         let is_constant = a.is_constant && b.is_constant && !matches!(op, Op::Time(_));
         if is_constant {
             let read = |slot: Slot| self.values.get(slot as usize).copied().unwrap_or(f64::NAN);
             let slot = self.free(op.of(read(a.slot), read(b.slot), Ts::EPOCH));
-            return Known { slot, early: slot, is_late, is_constant, ready: 0, answered: None };
+            return Known { is_constant, ready: 0, ..Known::of_bar(slot) };
         }
         let out = self.free(f64::NAN);
         let plain = Plain { op, a: a.slot, b: b.slot, out };
@@ -282,6 +281,7 @@ impl Compiler<'_> {
                 out: [out, NOWHERE, NOWHERE],
                 early: [NOWHERE; 3],
                 is_required: false,
+                is_of_model,
             });
             strand.keys.push((Kind::Plain, a.slot, b.slot, 0));
         } else if cones.conditions.holds(at) {
@@ -291,17 +291,20 @@ impl Compiler<'_> {
         } else {
             self.brackets.push(plain);
         }
-        Known { slot: out, early: out, is_late, is_constant, ready, answered: None }
+        Known { is_late, is_of_model, ready, ..Known::of_bar(out) }
     }
 
-    /// A node with a memory: the `nth` answer of the wire of this key.
-    fn memory(&mut self, at: usize, key: Key, nth: usize, is_late: bool, ready: u32, cones: &Cones) -> Known {
+    /// A node with a memory over these values: the `nth` answer of the wire of this key.
+    fn memory(&mut self, at: usize, key: Key, nth: usize, from: [Known; 2], ready: u32, cones: &Cones) -> Known {
+        let is_late = from.iter().any(|known| known.is_late);
+        let is_of_model = from.iter().any(|known| known.is_of_model);
         let fresh = self.free(f64::NAN);
         let strand = if is_late { &mut self.late } else { &mut self.bar };
         let wire = strand.place(key);
         let mut slot = NOWHERE;
         if let Some(wire) = strand.wires.get_mut(wire) {
             wire.is_required |= cones.requires(at);
+            wire.is_of_model = is_of_model;
             if let Some(out) = wire.out.get_mut(nth) {
                 if *out == NOWHERE {
                     *out = fresh;
@@ -310,7 +313,7 @@ impl Compiler<'_> {
             }
         }
         let answered = Some(Answered { is_late, wire, nth });
-        Known { slot, early: slot, is_late, is_constant: false, ready, answered }
+        Known { is_late, is_of_model, ready, answered, ..Known::of_bar(slot) }
     }
 
     /// Gives a node of the volatility the value that it has before its memories are warm.
@@ -328,7 +331,7 @@ impl Compiler<'_> {
                 known.slot
             }
         } else {
-            let [a, b] = operands(node).map(|ix| ix.map_or(NOTHING, |ix| self.known(ix)));
+            let [a, b] = node.operands().map(|ix| ix.map_or(NOTHING, |ix| self.known(ix)));
             let op = match *node {
                 Node::Unary(op, _) => Op::Unary(op),
                 Node::Binary(op, _, _) => Op::Binary(op),
@@ -393,7 +396,7 @@ impl Strand {
             return at;
         }
         let (op, out, early) = (Op::Unary(Unary::Abs), [NOWHERE; 3], [NOWHERE; 3]);
-        self.wires.push(Wire { op, a: key.1, b: key.2, out, early, is_required: false });
+        self.wires.push(Wire { op, a: key.1, b: key.2, out, early, is_required: false, is_of_model: false });
         self.keys.push(key);
         self.keys.len() - 1
     }

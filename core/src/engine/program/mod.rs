@@ -8,8 +8,8 @@
 //! # When a value is known
 //! A value with a memory is known once it has seen enough: an average of `n` after `n` values of its source, which count
 //! from the first that is known; a lag of `n` after `n + 1`. A cross compares two bars: the first comparison only says
-//! where things stand. Nothing is wanted before all that entries, exits, filters, distances and the size need is known;
-//! the volatility does not hold up.
+//! where things stand. Nothing is entered before all that entries, exits, filters, distances and the size need is known;
+//! the volatility does not hold up. An exit waits for its own values alone: what may be entered later holds nobody in.
 //!
 //! Once known, a value can still be a number that is not finite, by a division say. A comparison with one is neither true
 //! nor false, and what is not true does not hold, nor does its negation. Averages, extremes and indices leave such a
@@ -18,7 +18,8 @@
 //! # Model and position
 //! What depends on the model or the position is computed when a decision is made. A memory over such a value (a cross of
 //! `prob_up`, say) goes on with each decision, not with each bar: it compares with the decision before, and bars that an
-//! engine was primed with, or that got no forecast, are not in it.
+//! engine was primed with are not in it. Where there is no forecast, what depends on the model is not known and its
+//! memories stand still: nothing is entered, and exits that hold without the model are made.
 
 mod code;
 mod compile;
@@ -101,31 +102,33 @@ impl Program {
             memories.seen >= code.ready_bars && wires.all(|(memory, wire)| !wire.is_required || memory.is_warm());
     }
 
-    /// Whether all that is required of bars is known, so that the next decision may want something. Once so, it stays.
+    /// Whether all that is required of bars is known, so that the next decision may enter. Once so, it stays.
     pub const fn is_warm(&self) -> bool {
         self.memories.is_warm
     }
 
     /// What is wanted after the last bar; `None` leaves things as they are.
     ///
-    /// - To enter a side whose entry holds, with every filter, unless that side is held or an entry is on its way.
-    ///   Where the entries of both sides hold, neither is entered. An entry with a distance or a size that is not finite
-    ///   and over zero is none.
-    /// - Else to be flat, where the exit of the side that is held holds. While the side is not known (an entry is on its
-    ///   way, or the account has not spoken), the exits of all sides that the plan enters must hold.
+    /// - To enter a side whose entry holds, with every filter, unless that side is held or on its way. Where the entries of
+    ///   both sides hold, neither is entered. An entry with a distance or a size that is not finite and over zero is none;
+    ///   nor is one that the account sizes, where the volatility is not known or under [`VOLATILITY_MIN`].
+    /// - Else to be flat, where the exit of the side that is held or on its way holds. While the account has not spoken, the
+    ///   exits of all sides that the plan enters must hold.
     ///
-    /// A plan that asks the model wants nothing without a sound forecast.
+    /// A plan that asks the model enters nothing without a sound forecast.
     #[inline]
     pub fn decide(&mut self, scene: &Scene<'_>) -> Option<Intent> {
-        if self.code.is_late && !self.see(scene) || !self.memories.is_warm {
+        let is_seen = !self.code.is_late || self.see(scene);
+        let may_enter = is_seen && self.memories.is_warm;
+        if !may_enter && !self.code.has_exits {
             return None;
         }
         let Self { code, values, .. } = self;
         run(&code.conditions, values);
         let (long, short) = (values.holds(code.long.entry), values.holds(code.short.entry));
-        if long != short {
+        if long != short && may_enter {
             let side = if long { Direction::Long } else { Direction::Short };
-            let is_so = scene.position.is_some_and(|p| p.direction == Some(side) || p.entry_pending);
+            let is_so = scene.position.is_some_and(|position| position.side() == Some(side));
             if !is_so && let Some(intent) = self.enter(side, scene) {
                 return Some(intent);
             }
@@ -135,11 +138,11 @@ impl Program {
 
     fn leaves(&self, position: Option<&PositionView>) -> bool {
         let Code { long, short, .. } = self.code;
-        match position {
-            Some(PositionView { direction: Some(Direction::Long), .. }) => self.values.holds(long.exit),
-            Some(PositionView { direction: Some(Direction::Short), .. }) => self.values.holds(short.exit),
-            Some(PositionView { entry_pending: false, .. }) => false,
-            _ => {
+        match position.map(PositionView::side) {
+            Some(Some(Direction::Long)) => self.values.holds(long.exit),
+            Some(Some(Direction::Short)) => self.values.holds(short.exit),
+            Some(None) => false,
+            None => {
                 let mut entered = [long, short].into_iter().filter(|side| side.entry.is_some()).peekable();
                 entered.peek().is_some() && entered.all(|side| self.values.holds(side.exit))
             }
@@ -158,7 +161,10 @@ impl Program {
             stop: distance(code.stop),
             target: distance(code.target),
             trailing: distance(code.trailing),
-            time_exit: code.time_exit_bars.map(|bars| scene.timeframe.span().times(i64::from(bars))),
+            time_exit: code.time_exit_bars.map(|bars| {
+                // What can be written is longer than what can be meant: on weekly bars by centuries.
+                scene.timeframe.span().times(i64::from(bars)).min(BracketSpec::TIME_MAX)
+            }),
         };
         let size = match code.size {
             SizeCode::Account => Size::Account,
@@ -167,8 +173,8 @@ impl Program {
             SizeCode::Equity(slot) => Size::Equity(values.get(slot)),
         };
         let volatility = match values.get(code.volatility) {
-            x if x.is_finite() => x.max(VOLATILITY_MIN),
-            // The account cannot size by it.
+            x if x.is_finite() && x >= VOLATILITY_MIN => x,
+            // The account cannot size by it: the least of all moves would make the largest of all positions.
             _ if size == Size::Account => return None,
             _ => VOLATILITY_MIN,
         };
@@ -184,14 +190,14 @@ impl Program {
         })
     }
 
-    /// Takes over what the model and the account say, and tells whether all is known that must be. Nothing is known of the
-    /// position before the account has spoken.
+    /// Takes over what the model and the account say, and tells whether all is known that an entry needs. Nothing is known
+    /// of the position before the account has spoken, nor of the model without a sound forecast.
     fn see(&mut self, scene: &Scene<'_>) -> bool {
         let Self { code, memories, values } = self;
+        let forecast = scene.forecast.filter(|forecast| code.asks_model && forecast.is_sound());
         if code.asks_model {
-            let Some(forecast) = scene.forecast.filter(|forecast| forecast.is_sound()) else { return false };
-            values.set(MODEL, forecast.prob_up);
-            values.set(MODEL + 1, forecast.confidence());
+            let said = forecast.map_or([f64::NAN; 2], |forecast| [forecast.prob_up, forecast.confidence()]);
+            (MODEL..).zip(said).for_each(|(slot, x)| values.set(slot, x));
         }
         if code.reads_position {
             let seen = scene.position.map_or([f64::NAN; 4], |position| {
@@ -202,12 +208,23 @@ impl Program {
             });
             (POSITION..).zip(seen).for_each(|(slot, x)| values.set(slot, x));
         }
-        let mut all = true;
+        let mut all = forecast.is_some() || !code.asks_model;
         for (memory, wire) in memories.late.iter_mut().zip(&code.late) {
+            if wire.is_of_model && forecast.is_none() {
+                // What it gave at the decision before must not be taken for what it gives now.
+                wire.out.iter().for_each(|slot| values.set(*slot, f64::NAN));
+                continue;
+            }
             memory.step(wire, values);
             all &= !wire.is_required || memory.is_warm();
         }
         all
+    }
+
+    /// Bars after which all that entries, exits, filters, distances and the size need is known; the volatility is not
+    /// waited for.
+    pub fn ready_bars(&self) -> usize {
+        self.code.ready_bars as usize
     }
 
     /// The number of bars to prime it with, so that all its values are known on the next one, the volatility among them.

@@ -34,7 +34,7 @@ fn bar(at: i64, open: f64, close: f64) -> Bar {
     Bar { open_ts, open, high: open.max(close), low: open.min(close), close, volume: 1.0 }
 }
 
-fn view(direction: Option<Direction>, entry_pending: bool) -> PositionView {
+fn view(direction: Option<Direction>, entry_pending: Option<Direction>) -> PositionView {
     PositionView { direction, entry_pending, entry_price: 10.0, ..PositionView::flat(Ix(0)) }
 }
 
@@ -73,12 +73,16 @@ fn a_side_is_entered_unless_it_is_held_or_on_its_way_and_the_other_side_wins_ove
     let (long, short) = (Some(Direction::Long), Some(Direction::Short));
     for (position, wanted) in [
         (None, ["short", "-", "long"]),
-        (Some(view(None, false)), ["short", "-", "long"]),
-        (Some(view(long, false)), ["short", "-", "-"]),
-        (Some(view(short, false)), ["-", "-", "long"]),
-        (Some(view(None, true)), ["-", "-", "-"]),
-        (Some(view(long, true)), ["exit", "-", "-"]),
-        (Some(view(short, true)), ["-", "-", "exit"]),
+        (Some(view(None, None)), ["short", "-", "long"]),
+        (Some(view(long, None)), ["short", "-", "-"]),
+        (Some(view(short, None)), ["-", "-", "long"]),
+        // A part of it is filled, or nothing yet: the other side turns it all the same.
+        (Some(view(None, long)), ["short", "-", "-"]),
+        (Some(view(long, long)), ["short", "-", "-"]),
+        (Some(view(None, short)), ["-", "-", "long"]),
+        // It is turning: the side that it turns to is the one that counts.
+        (Some(view(long, short)), ["-", "-", "long"]),
+        (Some(view(short, long)), ["short", "-", "-"]),
     ] {
         assert_eq!(words(&by_form(), position), wanted, "{position:?}");
     }
@@ -89,10 +93,10 @@ fn a_plan_of_one_side_leaves_what_may_be_that_side() {
     let long_only = Plan { short: SidePlan::default(), ..by_form() };
     for (position, wanted) in [
         (None, ["exit", "-", "long"]),
-        (Some(view(None, true)), ["exit", "-", "-"]),
-        (Some(view(None, false)), ["-", "-", "long"]),
-        (Some(view(Some(Direction::Long), false)), ["exit", "-", "-"]),
-        (Some(view(Some(Direction::Short), false)), ["-", "-", "long"]),
+        (Some(view(None, Some(Direction::Long))), ["exit", "-", "-"]),
+        (Some(view(None, None)), ["-", "-", "long"]),
+        (Some(view(Some(Direction::Long), None)), ["exit", "-", "-"]),
+        (Some(view(Some(Direction::Short), None)), ["-", "-", "long"]),
     ] {
         assert_eq!(words(&long_only, position), wanted, "{position:?}");
     }
@@ -101,17 +105,17 @@ fn a_plan_of_one_side_leaves_what_may_be_that_side() {
 #[test]
 fn where_both_entries_hold_neither_is_entered_and_exits_go_on() {
     let both = Plan { long: side(3, Some(3)), short: side(3, None), ..by_form() };
-    assert_eq!(words(&both, Some(view(None, false))), ["-", "-", "-"]);
-    assert_eq!(words(&both, Some(view(Some(Direction::Long), false))), ["-", "-", "exit"]);
+    assert_eq!(words(&both, Some(view(None, None))), ["-", "-", "-"]);
+    assert_eq!(words(&both, Some(view(Some(Direction::Long), None))), ["-", "-", "exit"]);
 }
 
 #[test]
 fn filters_hold_back_entries_and_never_exits() {
     let never = Plan { filters: vec![3, 4], ..by_form() };
-    assert_eq!(words(&never, Some(view(None, false))), ["-", "-", "-"]);
-    assert_eq!(words(&never, Some(view(Some(Direction::Long), false))), ["exit", "-", "-"]);
+    assert_eq!(words(&never, Some(view(None, None))), ["-", "-", "-"]);
+    assert_eq!(words(&never, Some(view(Some(Direction::Long), None))), ["exit", "-", "-"]);
     let fits = Plan { filters: vec![3, ONE], ..by_form() };
-    assert_eq!(words(&fits, Some(view(None, false))), ["-", "-", "long"]);
+    assert_eq!(words(&fits, Some(view(None, None))), ["-", "-", "long"]);
 }
 
 #[test]
@@ -172,6 +176,32 @@ fn an_entry_carries_distances_size_volatility_and_reference_and_none_that_cannot
 }
 
 #[test]
+fn what_the_account_cannot_size_by_is_no_entry() {
+    let nodes = [0.0, -1.0, 1e-10, f64::NAN, f64::INFINITY, 1e-9].map(Node::Number);
+    let over = [Node::Binary(Binary::Greater, CLOSE, OPEN)];
+    let all = plan(&over.into_iter().chain(nodes).collect::<Vec<_>>());
+    for (volatility, enters) in (4..).zip([false, false, false, false, false, true]) {
+        let sized = Plan { long: side(3, None), volatility, ..all.clone() };
+        assert_eq!(words(&sized, None)[2] == "long", enters, "{volatility}");
+        let told = Plan { size: PlannedSize::Units(ONE), ..sized };
+        assert_eq!(words(&told, None)[2], "long", "a size that is told needs none");
+    }
+}
+
+#[test]
+fn a_time_over_ten_years_is_one_that_the_account_takes() {
+    for (bars, span) in [(10, Span::DAY.times(70)), (100_000, BracketSpec::TIME_MAX)] {
+        let long = Plan { time_exit_bars: Some(bars), ..by_form() };
+        let mut program = Program::new(&long, &[]);
+        let week = Timeframe::from_secs(604_800).unwrap();
+        program.update(&bar(0, 10.0, 11.0), &[], week);
+        let scene = Scene { close: 11.0, timeframe: week, position: None, forecast: None };
+        let Some(Intent::Enter { bracket, .. }) = program.decide(&scene) else { panic!("{bars}") };
+        assert_eq!(bracket.time_exit, Some(span));
+    }
+}
+
+#[test]
 fn the_volatility_does_not_hold_up_and_what_else_reads_it_waits() {
     let range = Node::Indicator(crate::policy::plan::Indicator::Atr, 14);
     let shared = [Node::Binary(Binary::Greater, CLOSE, OPEN), range, Node::Binary(Binary::Divide, 4, CLOSE)];
@@ -210,6 +240,27 @@ fn nothing_is_wanted_before_all_is_known_whatever_already_holds() {
     assert_eq!(program.warm_up_bars(), 4);
     let got: Vec<_> = (0..7).map(|at| word(take(&mut program, at, 11.0, None))).collect();
     assert_eq!(got, ["-", "-", "-", "-", "long", "long", "long"]);
+}
+
+#[test]
+fn an_exit_waits_for_its_own_values_alone() {
+    let nodes = [
+        Node::Binary(Binary::Greater, CLOSE, OPEN),
+        Node::Binary(Binary::Less, CLOSE, OPEN),
+        Node::Rolling(Rolling::Sma, CLOSE, 5),
+        Node::Binary(Binary::Greater, CLOSE, 5),
+        Node::Binary(Binary::And, 3, 6),
+        Node::Rolling(Rolling::Sma, CLOSE, 3),
+        Node::Binary(Binary::Less, CLOSE, 8),
+    ];
+    let held = view(Some(Direction::Long), None);
+    let run = |exit| {
+        let mut program = Program::new(&Plan { long: side(7, Some(exit)), ..plan(&nodes) }, &[]);
+        let closes = [9.5, 9.4, 9.3, 9.2, 9.1];
+        (0..).zip(closes).map(|(at, close)| word(take(&mut program, at, close, Some(&held)))).collect::<Vec<_>>()
+    };
+    assert_eq!(run(4), ["exit"; 5], "it names the bar alone");
+    assert_eq!(run(9), ["-", "-", "exit", "exit", "exit"], "three bars");
 }
 
 #[test]
@@ -268,9 +319,9 @@ fn the_gain_is_that_of_the_side_and_unknown_before_the_account_has_spoken() {
         Node::Unary(Unary::Not, 6),
     ];
     let taker = Plan { long: side(6, Some(5)), short: SidePlan { entry: None, exit: Some(5) }, ..plan(&nodes) };
-    assert_eq!(words(&taker, Some(view(Some(Direction::Long), false))), ["-", "-", "exit"]);
-    assert_eq!(words(&taker, Some(view(Some(Direction::Short), false))), ["exit", "-", "-"]);
-    assert_eq!(words(&taker, Some(view(None, false))), ["long"; 3]);
+    assert_eq!(words(&taker, Some(view(Some(Direction::Long), None))), ["-", "-", "exit"]);
+    assert_eq!(words(&taker, Some(view(Some(Direction::Short), None))), ["exit", "-", "-"]);
+    assert_eq!(words(&taker, Some(view(None, None))), ["long"; 3]);
     assert_eq!(words(&taker, None), ["-"; 3]);
     let not_flat = Plan { long: side(7, None), ..taker };
     assert_eq!(words(&not_flat, None), ["-"; 3]);
@@ -298,6 +349,45 @@ fn the_model_is_compared_from_decision_to_decision_and_must_be_sound() {
     assert_eq!(got.iter().map(|intent| word(*intent)).collect::<Vec<_>>(), ["-", "-", "-", "-", "long", "-", "exit"]);
     let Some(Intent::Enter { probability, .. }) = got[4] else { panic!("{got:?}") };
     assert_eq!(probability, Some(0.7));
+}
+
+#[test]
+fn without_a_forecast_nothing_is_entered_and_exits_that_do_not_name_the_model_go_on() {
+    let nodes = [
+        Node::Model(ModelValue::ProbUp),
+        Node::Number(0.5),
+        Node::Binary(Binary::Greater, 3, 4),
+        Node::Binary(Binary::Less, 3, 4),
+        Node::Binary(Binary::Less, CLOSE, OPEN),
+        Node::Binary(Binary::Or, 6, 7),
+        Node::Binary(Binary::CrossesBelow, 3, 4),
+        Node::Position(PositionValue::Gain),
+        Node::Rolling(Rolling::Highest, 10, 2),
+        Node::Binary(Binary::Less, 10, 11),
+    ];
+    let run = |exit, closes: &[f64], probs: &[Option<f64>]| {
+        let mut program = Program::new(&Plan { long: side(5, Some(exit)), ..plan(&nodes) }, &[]);
+        let held = view(Some(Direction::Long), None);
+        let mut got = Vec::new();
+        for (at, (close, prob_up)) in (0..).zip(closes.iter().zip(probs)) {
+            program.update(&bar(at, 10.0, *close), &[], Timeframe::HOUR);
+            let forecast = prob_up.map(forecast);
+            let (timeframe, position) = (Timeframe::HOUR, Some(&held));
+            let scene = Scene { close: *close, timeframe, position, forecast: forecast.as_ref() };
+            got.push(word(program.decide(&scene)));
+        }
+        got
+    };
+    let (up, none, bad) = (Some(0.6), None, Some(f64::NAN));
+    assert_eq!(run(7, &[9.0, 9.0, 11.0], &[none, bad, none]), ["exit", "exit", "-"], "the close alone");
+    assert_eq!(run(6, &[9.0; 3], &[none, Some(0.4), none]), ["-", "exit", "-"], "the model alone");
+    assert_eq!(run(8, &[9.0, 11.0, 11.0], &[none, none, Some(0.4)]), ["exit", "-", "exit"], "one of both");
+    // What held at the decision before does not hold once more, and the cross goes over the gap.
+    assert_eq!(run(9, &[9.0; 5], &[up, Some(0.4), none, up, none]), ["-", "exit", "-", "-", "-"]);
+    assert_eq!(run(9, &[9.0; 4], &[up, none, bad, Some(0.4)]), ["-", "-", "-", "exit"]);
+    assert_eq!(run(12, &[12.0, 11.0, 13.0, 12.0], &[none; 4]), ["-", "exit", "-", "exit"], "the position is known");
+    let mut program = Program::new(&Plan { long: side(5, Some(6)), ..plan(&nodes) }, &[]);
+    assert_eq!(word(take(&mut program, 0, 11.0, Some(&view(None, None)))), "-", "no entry");
 }
 
 #[test]
@@ -397,5 +487,5 @@ fn a_plan_that_names_what_is_not_before_it_never_holds_and_never_fails() {
     let nodes =
         [Node::Binary(Binary::Greater, 900, OPEN), Node::Rolling(Rolling::Ema, 5, 3), Node::Unary(Unary::Not, 3)];
     let broken = Plan { long: side(3, Some(5)), short: side(901, None), filters: vec![902], ..plan(&nodes) };
-    assert_eq!(words(&broken, Some(view(Some(Direction::Long), false))), ["-"; 3]);
+    assert_eq!(words(&broken, Some(view(Some(Direction::Long), None))), ["-"; 3]);
 }
