@@ -53,9 +53,14 @@ fn run_with<S: Sink>(job: &Job<'_>, sink: S) -> Result<Outcome, BacktestError> {
         }
     }
     if !S::IS_ON {
-        opening.account.set_recording(silence(job));
-        // Orders are sent once and never asked about: there is nothing that could get lost on the way.
-        opening.venue = opening.venue.terse();
+        let silence = silence(job);
+        opening.account.set_recording(silence);
+        // Orders are sent once and never asked about: there is nothing that could get lost on the way. But the order that
+        // closes everything is named after the number of its record: each word of the venue counts where orders are named.
+        opening.venue = match silence {
+            Recording::Off => opening.venue.terse(),
+            Recording::On | Recording::Named => opening.venue.without_memory(),
+        };
     }
     let seats = seats(job.policies, &[], timeframe, job.keep.trips);
     let mut floor = Floor::new(opening, seats, Cursors::new(job.forecasts, Some(start)), job.keep, sink);

@@ -23,22 +23,29 @@ pub(super) struct Finished {
     known: BTreeMap<OrderId, Outcome>,
     oldest_first: VecDeque<OrderId>,
     most: usize,
+    /// Whether it is said that an order is wholly filled.
+    tells_filled: bool,
 }
 
 impl Finished {
     /// Remembers at most so many, or none.
     pub(super) const fn new(most: usize) -> Self {
-        Self { known: BTreeMap::new(), oldest_first: VecDeque::new(), most }
+        Self { known: BTreeMap::new(), oldest_first: VecDeque::new(), most, tells_filled: true }
+    }
+
+    /// Remembers none, and says nothing of an order whose last fill has said that it is over.
+    pub(super) fn terse() -> Self {
+        Self { tells_filled: false, ..Self::new(0) }
     }
 
     pub(super) fn contains(&self, id: OrderId) -> bool {
         self.known.contains_key(&id)
     }
 
-    /// Keeps how an order ended, and says so. Where none are remembered, its last fill has said as much.
+    /// Keeps how an order ended, and says so.
     pub(super) fn end(&mut self, id: OrderId, outcome: Outcome, out: &mut Actions<Report>) {
         if self.most == 0 {
-            if outcome.reason != DoneReason::Filled {
+            if self.tells_filled || outcome.reason != DoneReason::Filled {
                 out.push(Report::Done { order: id, reason: outcome.reason, text: outcome.text });
             }
             return;

@@ -64,6 +64,8 @@ pub struct PaperVenue {
     recent: Recent,
     /// Whether what is over is remembered.
     remembers: bool,
+    /// Whether nothing is said that a fill tells by itself.
+    is_terse: bool,
     /// Orders on record that are not known to have reached the venue. Recovery alone fills this.
     intended: BTreeMap<OrderId, Order>,
     /// Whether a record has said what was there in the beginning.
@@ -90,6 +92,7 @@ impl PaperVenue {
             wallet: Wallet::new(account),
             recent: Recent::new(RECENT_MAX),
             remembers: true,
+            is_terse: false,
             intended: BTreeMap::new(),
             opened: false,
         };
@@ -97,14 +100,20 @@ impl PaperVenue {
         venue
     }
 
-    /// A venue of few words that forgets what is over: for a driver that sends every order once, asks about none, and starts
-    /// anew instead of recovering one. The same orders are filled at the same prices and times. But trades are counted
-    /// instead of named after their orders, and nothing is said that a fill tells by itself: that its order was accepted, or
-    /// is wholly filled. An order that is over is taken again, and what it knows of an order or of everything leaves out all
-    /// fills.
+    /// A venue that forgets what is over: for a driver that sends every order once, asks about none, and starts anew instead
+    /// of recovering one. The same is said at the same time, but that trades are counted instead of named after their
+    /// orders. An order that is over is taken again, and what it knows of an order or of everything leaves out all fills.
+    #[must_use]
+    pub fn without_memory(self) -> Self {
+        Self { finished: Finished::new(0), recent: Recent::new(0), remembers: false, ..self }
+    }
+
+    /// A venue of few words that [forgets](Self::without_memory) what is over: nothing is said that a fill tells by itself,
+    /// that its order was accepted or is wholly filled. The same orders are filled at the same prices and times. But who
+    /// names orders after the number of what was heard before names them otherwise: not for him.
     #[must_use]
     pub fn terse(self) -> Self {
-        Self { finished: Finished::new(0), recent: Recent::new(0), remembers: false, ..self }
+        Self { finished: Finished::terse(), is_terse: true, ..self.without_memory() }
     }
 
     /// Follows a change of the account's table of instruments, which only ever grows. Orders stay as they are.
@@ -147,7 +156,7 @@ impl PaperVenue {
             let outcome = Outcome { fills: Vec::new(), reason: DoneReason::Rejected, text: Some(text) };
             return self.finished.end(id, outcome, out);
         }
-        if self.remembers {
+        if !self.is_terse {
             out.push(Report::Accepted { order: id });
         }
         let Self { setup, books, finished, wallet, recent, remembers, .. } = self;

@@ -56,6 +56,10 @@ impl Bench {
         Self { venue: PaperVenue::new(raw.try_into().unwrap(), &account, &table), out: Actions::new() }
     }
 
+    fn without_memory(self) -> Self {
+        Self { venue: self.venue.without_memory(), ..self }
+    }
+
     fn terse(self) -> Self {
         Self { venue: self.venue.terse(), ..self }
     }

@@ -42,6 +42,9 @@ fn a_terse_venue_fills_alike_and_leaves_out_what_its_fills_say() {
     };
     for raw in [plain(), raw_setup()] {
         let whole = once(told(Bench::new(raw), true));
+        let unnumbered: Vec<Report> = whole.iter().cloned().map(unnamed).collect();
+        let forgetful = once(told(Bench::new(raw).without_memory(), true).into_iter().map(unnamed).collect());
+        assert_eq!(forgetful, unnumbered, "without memory all is said");
         let wanted: Vec<Report> = whole.into_iter().filter(|report| !told_by_fills(report)).map(unnamed).collect();
         let terse = told(Bench::new(raw).terse(), true);
         let numbers = fills(&terse).iter().map(|fill| fill.trade_id).collect::<std::collections::BTreeSet<_>>();
