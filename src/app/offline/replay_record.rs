@@ -169,6 +169,13 @@ impl<'a> Again<'a> {
         &self.journal
     }
 
+    /// The number of the last record before those that the next input makes. What came by no input stands before them.
+    pub(super) fn number(&self) -> u64 {
+        let is_before = |record: &Record| record.is_note() && !matches!(record, Record::Reconciled { .. });
+        let notes = self.journal.iter().take_while(|(_, record)| is_before(record)).count() as u64;
+        self.account.as_ref().map_or(0, |account| account.state().seq()) + notes
+    }
+
     /// The engines.
     pub(super) const fn seats(&self) -> &Seats {
         &self.seats
