@@ -204,6 +204,12 @@ fn a_strategy_that_is_replaced_within_the_day_decides_from_there_on() {
     home.edit("ema_cross.yaml", "fast: {default: 12", "fast: {default: 8");
     home.ask(&["reload"]).ended_with(0);
     trades(&home, 4);
+    // One that is not warm before the day is over: nothing but the record says that it is there.
+    home.edit("ema_cross.yaml", "slow: {default: 26", "slow: {default: 1900");
+    home.ask(&["reload"]).ended_with(0);
+    let frames = || of_type(&records(&home.data()), "mark").len();
+    let until = frames() + 120;
+    eventually("two more hours", || (frames() > until).then_some(()));
     daemon.stop().ended_with(0);
     let records = records(&home.data());
     let decisions = of_type(&records, "decision");

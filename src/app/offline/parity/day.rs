@@ -99,16 +99,22 @@ pub(super) fn read(config: &Config, dir: &Path, from: Ts, paper: PaperSetup) -> 
         lost: 0,
         config_hash: String::new(),
     };
+    let mut gap = 0;
     for item in TapeReader::open(&dir.join("tape"))? {
         match item? {
-            TapeItem::Gap { entries, .. } => reader.lost += if reader.open.is_some() { entries } else { 0 },
+            TapeItem::Gap { entries, .. } => gap += entries,
             TapeItem::Entry(entry) => {
-                if !reader.take(entry) {
+                let goes_on = reader.take(entry);
+                // What was lost before the first input of the day may have been of it.
+                reader.lost += if reader.open.is_some() { gap } else { 0 };
+                gap = 0;
+                if !goes_on {
                     break;
                 }
             }
         }
     }
+    reader.lost += if reader.open.is_some() { gap } else { 0 };
     reader.finish(dir)
 }
 
@@ -341,6 +347,15 @@ impl Reader<'_> {
             let coming =
                 Coming { life: open.day.lives, past: vec![(*bar, *context)], first: None, policy: None, strategy };
             open.day.coming.entry(*ix).or_default().push_back(coming);
+        }
+        // The strategy that is in force when it is first asked: that of a reload stands on record by then. One that decides
+        // nothing all day has no other witness.
+        if let (TapeTarget::Engine(ix), Event::Bar { .. }) = (to, event)
+            && self.open.as_mut().and_then(|open| open.latest(*ix)).is_some_and(|coming| coming.first.is_none())
+            && let Some(strategy) = self.strategy(*ix, None)
+            && let Some(coming) = self.open.as_mut().and_then(|open| open.latest(*ix))
+        {
+            coming.strategy = strategy;
         }
         if let (TapeTarget::Account, Event::Decision(decision)) = (to, event) {
             let strategy = self.strategy(decision.instrument, Some(decision.policy));
