@@ -23,7 +23,7 @@ use levibot::config::{Config, Overrides, PaceKey, StoreConfig, arguments, enviro
 use levibot::engine_host;
 use levibot::risk_manager::TRADING_TARGET;
 use levibot::telemetry::{clock, logs};
-use levibot_core::domain::{Symbol, Ts};
+use levibot_core::domain::{Span, Symbol, Ts};
 
 /// A multi-engine trading daemon: one failure domain a symbol, one account, one record.
 #[derive(Debug, Parser)]
@@ -47,7 +47,8 @@ enum Command {
     Trades(TradesArgs),
     /// Run a record again from its tape and compare every decision and record; 0 when nothing differs, 1 when something does
     ReplayRecord(ReplayArgs),
-    /// Run a recorded day through the backtester and show what differs, and why; 0 when nothing does, 1 when something does
+    /// Run a recorded day through the backtester and show what differs, and why; 0 when nothing does, 1 when something does, 6
+    /// when nothing that was compared does, but not all of the day was
     Parity(ParityArgs),
     /// Run a policy over prices of the past, once or with many parameters
     #[command(after_help = cli::AFTER_HELP)]
@@ -320,8 +321,9 @@ fn run_again(args: &ReplayArgs, client: &ClientArgs) -> u8 {
 }
 
 fn run_parity(args: &ParityArgs, client: &ClientArgs) -> u8 {
-    let ParityArgs { day, fee, spread, slippage, .. } = *args;
-    let request = ParityRequest { day, fee, spread, slippage };
+    let ParityArgs { day, fee, spread, slippage, latency, participation, .. } = *args;
+    let latency = latency.map(|length| Span::from_nanos(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)));
+    let request = ParityRequest { day, fee, spread, slippage, latency, participation };
     let config = load(args.config.as_deref(), &Overrides::default());
     match config.and_then(|config| parity(&config, &client.folder(), &request)) {
         Ok(outcome) => {

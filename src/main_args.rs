@@ -1,6 +1,7 @@
 //! What the commands that look at a record are told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use levibot::config::parse_to;
@@ -23,6 +24,13 @@ pub(crate) struct ParityArgs {
     /// Another mean slippage than `paper.slippage`, a fraction of price
     #[arg(long, value_name = "FRACTION")]
     pub(crate) slippage: Option<f64>,
+    /// Another mean time from sending an order to its being live than `paper.latency`, such as 50ms
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) latency: Option<Duration>,
+    /// Another share of a bar's volume, or of a quote's size, that one order may take than `paper.participation`, over 0 and
+    /// up to 1
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) participation: Option<f64>,
 }
 
 #[derive(Debug, Args)]

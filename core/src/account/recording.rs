@@ -47,6 +47,12 @@ impl Account {
         }
     }
 
+    /// Numbers the next record after `seq`. For a run that repeats a record without the notes of its hosts: an order that a
+    /// command makes is named after a number, and what it is filled at is drawn from its name.
+    pub const fn count_from(&mut self, seq: u64) {
+        self.state.seq = seq;
+    }
+
     #[inline]
     pub(super) const fn is_recording(&self) -> bool {
         matches!(self.recording, Recording::On)

@@ -389,6 +389,11 @@ impl<'a, S: Sink> Floor<'a, S> {
         self.account.remember(ix, bar);
     }
 
+    /// Numbers records from there on.
+    pub(super) const fn count_from(&mut self, seq: u64) {
+        self.account.count_from(seq);
+    }
+
     /// What people and supervisors ask of the account, between two instants.
     pub(super) fn control(&mut self, ts: Ts, event: &Event) {
         self.now = ts;

@@ -64,6 +64,11 @@ impl<'a> Rerun<'a> {
         self.floor.remember(ix, bar);
     }
 
+    /// Numbers the records of what comes next after `seq`, as they were: orders that are named after a number keep their names.
+    pub const fn count_from(&mut self, seq: u64) {
+        self.floor.count_from(seq);
+    }
+
     /// One piece of market data, through all phases of its instant.
     pub fn market(&mut self, event: &MarketEvent) {
         self.floor.market(event);

@@ -143,6 +143,8 @@ pub(super) struct Again<'a> {
     holds_strategies: bool,
     /// The strategies of each symbol on record by their hashes, as far as it was read.
     strategies: BTreeMap<Symbol, BTreeMap<u64, StrategyPolicy>>,
+    /// Which of them was put on record last.
+    latest: BTreeMap<Symbol, u64>,
     seats: Seats,
     /// The records that were read, until somebody takes them; `None` where nobody wants them.
     passed: Option<Vec<(Ts, Record)>>,
@@ -169,18 +171,25 @@ impl<'a> Again<'a> {
         &self.journal
     }
 
+    /// The number of the last record before those that the next input makes. What came by no input stands before them.
+    pub(super) fn number(&self) -> u64 {
+        let is_before = |record: &Record| record.is_note() && !matches!(record, Record::Reconciled { .. });
+        let notes = self.journal.iter().take_while(|(_, record)| is_before(record)).count() as u64;
+        self.account.as_ref().map_or(0, |account| account.state().seq()) + notes
+    }
+
     /// The engines.
     pub(super) const fn seats(&self) -> &Seats {
         &self.seats
     }
 
-    /// The strategy of a symbol with this hash, as far as the record was read; any of the symbol where no hash is known; the
-    /// configured one where the record has none.
+    /// The strategy of a symbol with this hash, as far as the record was read; the one that was put on record last where no
+    /// hash is known; the configured one where the record has none.
     pub(super) fn strategy(&self, symbol: Symbol, hash: Option<u64>) -> &StrategyPolicy {
         let on_record = self.strategies.get(&symbol);
         let found = on_record.and_then(|all| match hash {
             Some(hash) => all.get(&hash),
-            None => all.values().next_back(),
+            None => self.latest.get(&symbol).and_then(|hash| all.get(hash)),
         });
         found.unwrap_or_else(|| self.config.strategies.of(symbol))
     }
@@ -195,6 +204,7 @@ impl<'a> Again<'a> {
             ended: false,
             holds_strategies: false,
             strategies: BTreeMap::new(),
+            latest: BTreeMap::new(),
             seats: Seats::default(),
             passed: None,
         }
@@ -367,6 +377,7 @@ impl<'a> Again<'a> {
         match strategies::of_record(strategies) {
             Ok(found) => {
                 for (symbol, strategy) in found {
+                    self.latest.insert(symbol, strategy.hash());
                     self.strategies.entry(symbol).or_default().insert(strategy.hash(), strategy);
                 }
             }

@@ -66,11 +66,15 @@ impl<'a> House<'a> {
         let mut sequencer = Sequencer::new(Pace::Lockstep, account, start);
         sequencer.remember(history);
         let symbols = setup.instruments.len();
+        let mut venue = PaperVenue::new(*job.paper, &PaperAccount::from(setup), &setup.instruments);
+        for (at, rates) in job.market.funding.iter().enumerate() {
+            venue.set_funding(Ix::from_usize(at).unwrap(), rates.clone());
+        }
         let mut house = Self {
             job: *job,
             features,
             sequencer,
-            venue: PaperVenue::new(*job.paper, &PaperAccount::from(setup), &setup.instruments),
+            venue,
             seats: (0..symbols).map(|_| (0, None)).collect(),
             inputs: VecDeque::new(),
             stopped: false,

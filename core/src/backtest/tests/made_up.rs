@@ -17,8 +17,8 @@ pub(super) fn account(symbols: usize, risk: &str) -> AccountSetup {
     setup(&NAMES[..symbols], AccountKind::Linear, risk)
 }
 
-pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
-    let raw = RawPaperSetup {
+fn raw_paper(seed: u64, participation: f64) -> RawPaperSetup {
+    RawPaperSetup {
         seed,
         fee: 0.0005,
         spread: 0.0002,
@@ -26,8 +26,17 @@ pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
         latency: Span::from_millis(50),
         participation,
         funding: 0.0001,
-    };
-    raw.try_into().unwrap()
+    }
+}
+
+/// Slippage is drawn from the names of orders: a backtest names them.
+pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
+    raw_paper(seed, participation).try_into().unwrap()
+}
+
+/// Nothing is drawn: a backtest without records counts its orders.
+pub(super) fn drawless_paper(seed: u64, participation: f64) -> PaperSetup {
+    RawPaperSetup { slippage: 0.0, ..raw_paper(seed, participation) }.try_into().unwrap()
 }
 
 /// Random walks of `count` frames; a symbol has no bar in a share `gaps` of them.
@@ -51,6 +60,15 @@ pub(super) fn walks(seed: u64, symbols: usize, count: usize, timeframe: Timefram
 
 /// Two averages that cross, with every kind of bracket; the stop stands so many average true ranges away.
 pub(super) fn crossing(stop: f64) -> StrategyPolicy {
+    crossing_with(stop, "")
+}
+
+/// The same with a size of its own, which an account without limits needs.
+pub(super) fn sized_crossing(stop: f64) -> StrategyPolicy {
+    crossing_with(stop, "size: {equity: 0.3}")
+}
+
+fn crossing_with(stop: f64, size: &str) -> StrategyPolicy {
     let text = format!(
         "
 policy:
@@ -58,6 +76,7 @@ policy:
   entry: {{long: 'crosses_above(ema(close, 2), ema(close, 5))', short: 'crosses_below(ema(close, 2), ema(close, 5))'}}
   bracket: {{stop: {stop} * atr(5), target: 3 * atr(5), trailing: 2.5 * atr(5), time: 20}}
   volatility: atr(5) / close
+  {size}
 "
     );
     StrategyPolicy::from_yaml(&text).unwrap()

@@ -1,141 +1,40 @@
 //! Compares what a daemon put on record with what the backtest did: decisions by symbol and bar, orders by their ids, fills
-//! by order and number.
+//! by order and number, ends by order, the last bracket of each symbol, fundings by symbol and instant, halts as they came.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use levibot_core::domain::{Cause as OrderCause, Decision, Fill, Leg, Order, OrderId, Side, Span, Symbol, Ts};
-use levibot_core::record::{Record, Sizing, Verdict};
-use serde::Serialize;
+use levibot_core::domain::{Cause as OrderCause, Fill, HaltLevel, Order, OrderId, Reason, Symbol, Ts};
+use levibot_core::record::Record;
 
-use super::super::words::{self, Iso};
+use super::super::words::Iso;
+use super::deeds::{Deeds, Pair, pairs};
+use super::differ::{self, Decided, Found};
+use super::difference::{Cause, Counts, Difference};
+use super::follow::{Held, Link, Rests, number};
 
-/// Why something differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// Something else was decided, or with other features, forecast or strategy.
-    Signal,
-    /// The same was decided, and its quantity or the account's answer differs.
-    Size,
-    /// The same was done at another time.
-    Latency,
-    /// Another fee was paid.
-    Fee,
-    /// Another price or quantity was filled.
-    Fill,
-    /// The backtest did it, the daemon did not.
-    Missing,
-    /// The daemon did it, the backtest did not.
-    Extra,
+/// What is compared.
+pub(super) struct Terms<'a> {
+    pub(super) daemon: &'a [(Ts, Record)],
+    pub(super) backtest: &'a [(Ts, Record)],
+    /// The last prices, which value what is held: quote currency.
+    pub(super) marks: &'a BTreeMap<Symbol, f64>,
+    /// When both sides were made alike, and what was held then: first of all in the beginning.
+    pub(super) held: &'a [(Ts, Held)],
 }
 
-impl Cause {
-    /// A short stable word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signal => "signal",
-            Self::Size => "size",
-            Self::Latency => "latency",
-            Self::Fee => "fee",
-            Self::Fill => "fill",
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-        }
-    }
-}
-
-/// One difference.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
-    /// When the daemon did it; where it did not, when the backtest did.
-    pub ts: Iso,
-    /// Of what.
-    pub symbol: Symbol,
-    /// `decision`, `order` or `fill`.
-    pub what: &'static str,
-    /// The order, where it is about one.
-    pub order: Option<String>,
-    /// Why.
-    pub cause: Cause,
-    /// Whether it follows from an earlier difference.
-    pub follows: bool,
-    /// What the daemon did.
-    pub daemon: String,
-    /// What the backtest did.
-    pub backtest: String,
-    /// What made the difference.
-    pub why: String,
-    /// By how much it makes the daemon's equity larger at the end of the day, account currency. What follows from a decision
-    /// or an order is reckoned there.
-    pub effect: f64,
-}
-
-/// How many there are on each side.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// Of the daemon.
-    pub daemon: u64,
-    /// Of the backtest.
-    pub backtest: u64,
-    /// Those that are the same.
-    pub equal: u64,
-}
-
-/// How many things were compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Decisions that wanted something.
-    pub decisions: Count,
-    /// Orders.
-    pub orders: Count,
-    /// Fills.
-    pub fills: Count,
-}
-
-/// See the module. The last prices value what is held: quote currency, by symbol.
-pub(super) fn compare(
-    daemon: &[(Ts, Record)],
-    backtest: &[(Ts, Record)],
-    marks: &BTreeMap<Symbol, f64>,
-) -> (Vec<Difference>, Counts) {
-    let mut comparison = Comparison::new(Deeds::of(daemon), Deeds::of(backtest), marks);
+/// See the module.
+pub(super) fn compare(terms: &Terms<'_>) -> (Vec<Difference>, Counts) {
+    let mut comparison = Comparison::new(terms);
     comparison.decisions();
     comparison.orders();
     comparison.fills();
-    comparison.finish()
+    comparison.ends();
+    comparison.brackets();
+    comparison.fundings();
+    comparison.halts();
+    let rests = Rests::new(terms.daemon, terms.backtest, terms.held);
+    (number(comparison.rows, &rests), comparison.counts)
 }
-
-/// What one side did.
-#[derive(Debug, Default)]
-struct Deeds<'a> {
-    decisions: BTreeMap<(Symbol, Ts), (Ts, &'a Decision, &'a Verdict)>,
-    orders: BTreeMap<OrderId, &'a Order>,
-    /// In the order in which they were sent.
-    sent: Vec<OrderId>,
-    fills: BTreeMap<OrderId, Vec<(Ts, &'a Fill)>>,
-}
-
-impl<'a> Deeds<'a> {
-    fn of(records: &'a [(Ts, Record)]) -> Self {
-        let mut deeds = Self::default();
-        for (ts, record) in records {
-            match record {
-                Record::Decision { symbol, decision, verdict } => {
-                    deeds.decisions.insert((*symbol, decision.bar), (*ts, decision, verdict));
-                }
-                Record::Intent { order, .. } if deeds.orders.insert(order.id, order).is_none() => {
-                    deeds.sent.push(order.id);
-                }
-                Record::Fill { fill } => deeds.fills.entry(fill.order).or_default().push((*ts, fill)),
-                _ => {}
-            }
-        }
-        deeds
-    }
-}
-
-/// Of a pair only one side is there at times.
-type Pair<T> = (Option<T>, Option<T>);
 
 struct Comparison<'a> {
     daemon: Deeds<'a>,
@@ -143,34 +42,60 @@ struct Comparison<'a> {
     marks: &'a BTreeMap<Symbol, f64>,
     /// Orders of the backtest by those of the daemon that they stand for.
     pairs: Vec<Pair<OrderId>>,
-    rows: Vec<(Ts, Difference)>,
-    /// Which row tells of a decision, and of an order of either side.
+    rows: Vec<(Difference, Link)>,
+    /// Which row tells of a decision, of an order of either side, and of the last fill that differs of it.
     of_decision: BTreeMap<(Symbol, Ts), usize>,
     of_order: BTreeMap<OrderId, usize>,
+    of_fill: BTreeMap<OrderId, usize>,
     counts: Counts,
 }
 
+/// A row before it has its number and its effect.
+struct Row {
+    ts: Ts,
+    symbol: Option<Symbol>,
+    what: &'static str,
+    order: Option<OrderId>,
+    found: Found,
+    daemon: String,
+    backtest: String,
+}
+
+fn say<T>(side: Option<T>, words: impl FnOnce(T) -> String) -> String {
+    side.map_or_else(|| "nothing".to_owned(), words)
+}
+
+/// What only one side has done.
+fn alone<T>(daemon: Option<T>, extra: &str, missing: &str, link: Link) -> Found {
+    match daemon {
+        Some(_) => (Cause::Extra, extra.to_owned(), link),
+        None => (Cause::Missing, missing.to_owned(), link),
+    }
+}
+
 impl<'a> Comparison<'a> {
-    fn new(daemon: Deeds<'a>, backtest: Deeds<'a>, marks: &'a BTreeMap<Symbol, f64>) -> Self {
+    fn new(terms: &Terms<'a>) -> Self {
+        let (daemon, backtest) = (Deeds::of(terms.daemon), Deeds::of(terms.backtest));
         let pairs = pairs(&daemon, &backtest);
         Self {
             daemon,
             backtest,
-            marks,
+            marks: terms.marks,
             pairs,
             rows: Vec::new(),
             of_decision: BTreeMap::new(),
             of_order: BTreeMap::new(),
+            of_fill: BTreeMap::new(),
             counts: Counts::default(),
         }
     }
 
-    fn row(&mut self, ts: Ts, row: Row) -> usize {
-        let Row { symbol, what, order, cause, daemon, backtest, why } = row;
+    fn row(&mut self, row: Row) -> usize {
+        let Row { ts, symbol, what, order, found: (cause, why, link), daemon, backtest } = row;
         let order = order.map(|id| id.to_string());
-        let (ts, follows, effect) = (Iso(ts), false, 0.0);
-        let row = Difference { ts, symbol, what, order, cause, follows, daemon, backtest, why, effect };
-        self.rows.push((ts.0, row));
+        let (ts, follows, number, effect) = (Iso(ts), None, 0, 0.0);
+        let row = Difference { number, ts, symbol, what, order, cause, follows, daemon, backtest, why, effect };
+        self.rows.push((row, link));
         self.rows.len() - 1
     }
 
@@ -178,62 +103,64 @@ impl<'a> Comparison<'a> {
         let keys: BTreeSet<_> = self.daemon.decisions.keys().chain(self.backtest.decisions.keys()).copied().collect();
         for key in keys {
             let (then, now) = (self.daemon.decisions.get(&key).copied(), self.backtest.decisions.get(&key).copied());
-            count(&mut self.counts.decisions, then.is_some(), now.is_some());
+            self.counts.decisions.see(then.is_some(), now.is_some());
             let found = match (then, now) {
-                (Some(then), Some(now)) => decided(then, now),
-                (Some(_), None) => Some((Cause::Extra, "the backtest's engine wanted nothing at this bar".to_owned())),
-                _ => Some((Cause::Missing, "the daemon's engine wanted nothing at this bar, or was away".to_owned())),
+                (Some(then), Some(now)) => differ::decided(then, now),
+                _ => Some(alone(
+                    then,
+                    "the backtest's engine wanted nothing at this bar",
+                    "the daemon's engine wanted nothing at this bar, or was away",
+                    Link::Position,
+                )),
             };
-            let Some((cause, why)) = found else {
+            let Some(found) = found else {
                 self.counts.decisions.equal += 1;
                 continue;
             };
-            let say = |side: Option<(Ts, &Decision, &Verdict)>| {
-                side.map_or_else(|| "nothing".to_owned(), |(_, decision, verdict)| told(decision, verdict))
-            };
+            let told = |(_, decision, verdict): Decided<'_>| differ::told(decision, verdict);
             let ts = then.or(now).map_or(key.1, |side| side.0);
-            let (symbol, what, order) = (key.0, "decision", None);
-            let row = Row { symbol, what, order, cause, daemon: say(then), backtest: say(now), why };
-            let at = self.row(ts, row);
+            let (symbol, daemon, backtest) = (Some(key.0), say(then, told), say(now, told));
+            let at = self.row(Row { ts, symbol, what: "decision", order: None, found, daemon, backtest });
             self.of_decision.insert(key, at);
         }
     }
 
-    /// The row of the decision behind an order, if its sides differ.
-    fn cause_of(&self, order: &Order) -> Option<usize> {
+    /// What a differing order may follow from.
+    fn cause_of(&self, order: &Order) -> Link {
         match order.cause {
-            OrderCause::Decision { bar } => self.of_decision.get(&(order.symbol, bar)).copied(),
-            OrderCause::Bracket { entry, .. } => self.of_order.get(&entry).copied(),
-            OrderCause::Command { .. } | OrderCause::Rebalance { .. } => None,
+            OrderCause::Bracket { entry, .. } => {
+                let row = self.of_order.get(&entry).or_else(|| self.of_fill.get(&entry));
+                row.map_or(Link::Position, |at| Link::Row(*at))
+            }
+            OrderCause::Decision { .. } | OrderCause::Command { .. } | OrderCause::Rebalance { .. } => Link::House,
         }
     }
 
     fn orders(&mut self) {
-        for (then, now) in self.pairs.clone() {
-            let then_id = then.or(now);
-            let then = then.and_then(|id| self.daemon.orders.get(&id).copied());
-            let now = now.and_then(|id| self.backtest.orders.get(&id).copied());
+        for (then_id, now_id) in self.pairs.clone() {
+            let then = then_id.and_then(|id| self.daemon.orders.get(&id).copied());
+            let now = now_id.and_then(|id| self.backtest.orders.get(&id).copied());
             let Some(one) = then.or(now) else { continue };
-            count(&mut self.counts.orders, then.is_some(), now.is_some());
+            self.counts.orders.see(then.is_some(), now.is_some());
+            let link = self.cause_of(one);
             let found = match (then, now) {
-                (Some(then), Some(now)) => ordered(then, now),
-                (Some(_), None) => Some((Cause::Extra, "the backtest sent no such order".to_owned())),
-                _ => Some((Cause::Missing, "the daemon sent no such order".to_owned())),
+                (Some(then), Some(now)) => differ::ordered(then, now).map(|(cause, why)| (cause, why, link)),
+                _ => Some(alone(then, "the backtest sent no such order", "the daemon sent no such order", link)),
             };
-            let Some((cause, why)) = found else {
+            let Some(found) = found else {
                 self.counts.orders.equal += 1;
                 continue;
             };
             // A decision that differs says it all.
-            let at = match self.cause_of(one) {
-                Some(at) if matches!(one.cause, OrderCause::Decision { .. }) => at,
-                _ => {
-                    let say = |order: Option<&Order>| order.map_or_else(|| "nothing".to_owned(), described);
-                    let (symbol, what, order) = (one.symbol, "order", then_id);
-                    let row = Row { symbol, what, order, cause, daemon: say(then), backtest: say(now), why };
-                    self.row(one.created, row)
-                }
+            let decided = match one.cause {
+                OrderCause::Decision { bar } => self.of_decision.get(&(one.symbol, bar)).copied(),
+                _ => None,
             };
+            let at = decided.unwrap_or_else(|| {
+                let (symbol, order) = (Some(one.symbol), then_id.or(now_id));
+                let [daemon, backtest] = [then, now].map(|side| say(side, differ::described));
+                self.row(Row { ts: one.created, symbol, what: "order", order, found, daemon, backtest })
+            });
             for order in [then, now].into_iter().flatten() {
                 self.of_order.insert(order.id, at);
             }
@@ -247,247 +174,168 @@ impl<'a> Comparison<'a> {
             };
             let (daemon, backtest) = (of(&self.daemon, then), of(&self.backtest, now));
             for number in 0..daemon.len().max(backtest.len()) {
-                self.fill((daemon.get(number).copied(), backtest.get(number).copied()), then.or(now));
+                let fills = (daemon.get(number).copied(), backtest.get(number).copied());
+                if let Some(at) = then.or(now).and_then(|order| self.fill(fills, order)) {
+                    for order in [then, now].into_iter().flatten() {
+                        self.of_fill.insert(order, at);
+                    }
+                }
             }
         }
     }
 
-    fn fill(&mut self, (then, now): Pair<(Ts, &Fill)>, order: Option<OrderId>) {
-        count(&mut self.counts.fills, then.is_some(), now.is_some());
-        let Some((ts, one)) = then.or(now) else { return };
+    /// Compares a fill, and gives its row where it differs in more than its fee.
+    fn fill(&mut self, (then, now): Pair<(Ts, &Fill)>, order: OrderId) -> Option<usize> {
+        self.counts.fills.see(then.is_some(), now.is_some());
+        let (ts, one) = then.or(now)?;
         let mark = self.marks.get(&one.symbol).copied().unwrap_or_else(|| one.price.to_f64());
-        let [then_worth, now_worth] = [then, now].map(|side| side.map_or((0.0, 0.0), |(_, fill)| worth(fill, mark)));
-        let fee = then.zip(now).and_then(|((_, then), (_, now))| fees(then, now));
+        let [then_worth, now_worth] =
+            [then, now].map(|side| side.map_or((0.0, 0.0), |(_, fill)| differ::worth(fill, mark)));
+        let fee = then.zip(now).and_then(|((_, then), (_, now))| differ::fees(then, now));
         let moved = match (then, now) {
-            (Some(then), Some(now)) => filled(then, now),
-            (Some(_), None) => Some((Cause::Extra, "the backtest has no such fill".to_owned())),
-            _ => Some((Cause::Missing, "the daemon has no such fill".to_owned())),
+            (Some(then), Some(now)) => differ::filled(then, now),
+            _ => Some(alone(then, "the backtest has no such fill", "the daemon has no such fill", Link::Position)),
         };
         if moved.is_none() && fee.is_none() {
             self.counts.fills.equal += 1;
-            return;
+            return None;
         }
-        let say = |side: Option<(Ts, &Fill)>| side.map_or_else(|| "nothing".to_owned(), |(_, fill)| executed(fill));
-        let (daemon, backtest) = (say(then), say(now));
-        let (symbol, what) = (one.symbol, "fill");
+        let [daemon, backtest] = [then, now].map(|side| say(side, |(_, fill)| differ::executed(fill)));
+        let row = |found| {
+            let (symbol, daemon, backtest) = (Some(one.symbol), daemon.clone(), backtest.clone());
+            Row { ts, symbol, what: "fill", order: Some(order), found, daemon, backtest }
+        };
         let mut effect = (then_worth.0 - now_worth.0) - (then_worth.1 - now_worth.1);
         if let Some((extra, why)) = fee {
             effect += extra;
-            let row =
-                Row { symbol, what, order, cause: Cause::Fee, daemon: daemon.clone(), backtest: backtest.clone(), why };
-            let at = self.row(ts, row);
+            let at = self.row(row((Cause::Fee, why, Link::Root)));
             self.add(at, -extra);
         }
-        if let Some((cause, why)) = moved {
-            let known = order.and_then(|id| self.of_order.get(&id).copied());
-            let at = known.unwrap_or_else(|| self.row(ts, Row { symbol, what, order, cause, daemon, backtest, why }));
-            self.add(at, effect);
-        }
+        let (cause, why, link) = moved?;
+        // The parts of an order hang together.
+        let link = self.of_fill.get(&order).map_or(link, |at| Link::Row(*at));
+        let known = self.of_order.get(&order).copied();
+        let at = known.unwrap_or_else(|| self.row(row((cause, why, link))));
+        self.add(at, effect);
+        Some(at)
     }
 
     fn add(&mut self, at: usize, effect: f64) {
-        if let Some((_, row)) = self.rows.get_mut(at) {
+        if let Some((row, _)) = self.rows.get_mut(at) {
             row.effect += effect;
         }
     }
 
-    /// In order of time; what comes after another difference of its symbol follows from it, but for fees.
-    fn finish(mut self) -> (Vec<Difference>, Counts) {
-        self.rows.sort_by_key(|(ts, row)| (*ts, row.symbol));
-        let mut touched = BTreeSet::new();
-        for (_, row) in &mut self.rows {
-            let others = matches!(row.cause, Cause::Size) && !touched.is_empty();
-            row.follows = row.cause != Cause::Fee && (others || touched.contains(&row.symbol));
-            touched.insert(row.symbol);
+    fn ends(&mut self) {
+        for (then_id, now_id) in self.pairs.clone() {
+            let then = then_id.and_then(|id| self.daemon.ends.get(&id).copied());
+            let now = now_id.and_then(|id| self.backtest.ends.get(&id).copied());
+            let (Some((ts, _)), Some(order)) = (then.or(now), then_id.or(now_id)) else { continue };
+            self.counts.ends.see(then.is_some(), now.is_some());
+            let link = self.of_fill.get(&order).map_or(Link::Position, |at| Link::Row(*at));
+            let found = match (then, now) {
+                (Some((_, then)), Some((_, now))) if then == now => {
+                    self.counts.ends.equal += 1;
+                    continue;
+                }
+                (Some(_), Some(_)) => (Cause::Fill, "the order ended otherwise".to_owned(), link),
+                _ => alone(then, "the backtest's order is not over", "the daemon's order is not over", link),
+            };
+            // An order that differs says it all.
+            if self.of_order.contains_key(&order) {
+                continue;
+            }
+            let [daemon, backtest] = [then, now].map(|side| say(side, |(_, reason)| differ::ended(reason).to_owned()));
+            let sent = self.daemon.orders.get(&order).or_else(|| self.backtest.orders.get(&order));
+            let symbol = sent.map(|sent| sent.symbol);
+            self.row(Row { ts, symbol, what: "end", order: Some(order), found, daemon, backtest });
         }
-        (self.rows.into_iter().map(|(_, row)| row).collect(), self.counts)
     }
-}
 
-/// A row before it has its effect.
-struct Row {
-    symbol: Symbol,
-    what: &'static str,
-    order: Option<OrderId>,
-    cause: Cause,
-    daemon: String,
-    backtest: String,
-    why: String,
-}
-
-/// Which order stands for which: by id. Those of a command are named after its number on record, which differs: they go by
-/// symbol and leg, in the order in which they were sent.
-fn pairs(daemon: &Deeds<'_>, backtest: &Deeds<'_>) -> Vec<Pair<OrderId>> {
-    let is_known = |deeds: &Deeds<'_>, id: &OrderId| deeds.orders.contains_key(id) || deeds.fills.contains_key(id);
-    let kind = |order: &Order| match order.cause {
-        OrderCause::Command { .. } => Some((order.symbol, order.leg == Leg::Entry)),
-        _ => None,
-    };
-    let mut pairs: Vec<Pair<OrderId>> = Vec::new();
-    let mut free: Vec<OrderId> =
-        backtest.sent.iter().chain(backtest.fills.keys()).filter(|id| !is_known(daemon, id)).copied().collect();
-    free.dedup();
-    let mut seen = BTreeSet::new();
-    free.retain(|id| seen.insert(*id));
-    let mut all: BTreeSet<OrderId> = BTreeSet::new();
-    for id in daemon.sent.iter().chain(daemon.fills.keys()).filter(|id| all.insert(**id)) {
-        if is_known(backtest, id) {
-            pairs.push((Some(*id), Some(*id)));
-            continue;
+    fn brackets(&mut self) {
+        let symbols: BTreeSet<Symbol> =
+            self.daemon.brackets.keys().chain(self.backtest.brackets.keys()).copied().collect();
+        for symbol in symbols {
+            let (then, now) =
+                (self.daemon.brackets.get(&symbol).copied(), self.backtest.brackets.get(&symbol).copied());
+            let Some((ts, one)) = then.or(now) else { continue };
+            self.counts.brackets.see(then.is_some(), now.is_some());
+            let row = self.of_order.get(&one.entry).or_else(|| self.of_fill.get(&one.entry));
+            let link = row.map_or(Link::Position, |at| Link::Row(*at));
+            let found = match (then, now) {
+                (Some((_, then)), Some((_, now))) => differ::guarded(then, now).map(|why| (Cause::Signal, why, link)),
+                _ => Some(alone(then, "the backtest set no bracket", "the daemon set no bracket", link)),
+            };
+            let Some(found) = found else {
+                self.counts.brackets.equal += 1;
+                continue;
+            };
+            let [daemon, backtest] = [then, now].map(|side| say(side, |(_, bracket)| differ::protected(bracket)));
+            let (order, symbol) = (Some(one.entry), Some(symbol));
+            self.row(Row { ts, symbol, what: "bracket", order, found, daemon, backtest });
         }
-        let wanted = daemon.orders.get(id).and_then(|order| kind(order));
-        let place = wanted.and_then(|wanted| {
-            free.iter().position(|id| backtest.orders.get(id).and_then(|order| kind(order)) == Some(wanted))
-        });
-        pairs.push((Some(*id), place.map(|place| free.remove(place))));
     }
-    pairs.extend(free.into_iter().map(|id| (None, Some(id))));
-    pairs
-}
 
-const fn count(count: &mut Count, daemon: bool, backtest: bool) {
-    count.daemon += daemon as u64;
-    count.backtest += backtest as u64;
-}
-
-fn decided(then: (Ts, &Decision, &Verdict), now: (Ts, &Decision, &Verdict)) -> Option<(Cause, String)> {
-    let ((then_ts, a, then_said), (now_ts, b, now_said)) = (then, now);
-    let signal = |why: &str| Some((Cause::Signal, why.to_owned()));
-    if a.policy != b.policy {
-        return signal("another strategy decided");
-    }
-    if a.forecast != b.forecast {
-        return signal("the model said something else");
-    }
-    if a.features != b.features {
-        return signal("the engines saw other features");
-    }
-    if a.intent != b.intent {
-        return signal("something else was wanted with the same features: the position was another one");
-    }
-    let answer = answered(then_said, now_said);
-    if then_ts == now_ts {
-        return answer.map(|why| (Cause::Size, why));
-    }
-    let when = late("taken", then_ts - now_ts);
-    Some((Cause::Latency, answer.map_or(when.clone(), |why| format!("{when}: {why}"))))
-}
-
-/// What differs in what the account said, as far as anything comes of it.
-fn answered(then: &Verdict, now: &Verdict) -> Option<String> {
-    match (then, now) {
-        (Verdict::Unchanged, Verdict::Unchanged) => None,
-        (Verdict::Refused { check: a, .. }, Verdict::Refused { check: b, .. }) if a == b => None,
-        (Verdict::Approved { sizing: a, .. }, Verdict::Approved { sizing: b, .. }) => match (a, b) {
-            (Some(a), Some(b)) => sized(a, b),
-            _ => None,
-        },
-        (Verdict::Refused { reason, .. }, Verdict::Refused { reason: other, .. }) => {
-            Some(format!("another check said no: {reason}; in the backtest {other}"))
+    fn fundings(&mut self) {
+        let keys: BTreeSet<_> = self.daemon.fundings.keys().chain(self.backtest.fundings.keys()).copied().collect();
+        for key in keys {
+            let (then, now) = (self.daemon.fundings.get(&key).copied(), self.backtest.fundings.get(&key).copied());
+            let Some((ts, _)) = then.or(now) else { continue };
+            self.counts.fundings.see(then.is_some(), now.is_some());
+            let found = match (then, now) {
+                (Some((_, then)), Some((_, now))) => differ::paid(then, now),
+                (Some(_), None) => {
+                    Some((Cause::Funding, "the backtest paid none at this instant".to_owned(), Link::Position))
+                }
+                _ => Some((Cause::Funding, "the daemon paid none at this instant".to_owned(), Link::Position)),
+            };
+            let Some(found) = found else {
+                self.counts.fundings.equal += 1;
+                continue;
+            };
+            let amount = |side: Option<(Ts, &levibot_core::domain::Funding)>| {
+                side.map_or(0.0, |(_, funding)| funding.amount.to_f64())
+            };
+            let effect = amount(then) - amount(now);
+            let [daemon, backtest] = [then, now].map(|side| say(side, |(_, funding)| differ::funded(funding)));
+            let symbol = Some(key.0);
+            let at = self.row(Row { ts, symbol, what: "funding", order: None, found, daemon, backtest });
+            self.add(at, effect);
         }
-        (Verdict::Refused { reason, .. }, _) => Some(format!("the daemon's account refused: {reason}")),
-        (_, Verdict::Refused { reason, .. }) => Some(format!("the backtest's account refused: {reason}")),
-        _ => Some("one account found it to be so already".to_owned()),
     }
-}
 
-/// Whether two amounts are the same but for rounding.
-fn same(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
-}
-
-fn sized(a: &Sizing, b: &Sizing) -> Option<String> {
-    if same(a.notional, b.notional) && a.bound_by == b.bound_by {
-        return None;
-    }
-    let terms = a.terms.iter().zip(&b.terms).find(|(a, b)| a.name != b.name || !same(a.notional, b.notional));
-    let term = terms.map_or_else(String::new, |(a, b)| {
-        format!("; `{}` allowed {} and {}", a.name, words::number(a.notional), words::number(b.notional))
-    });
-    let equity = if same(a.equity, b.equity) {
-        String::new()
-    } else {
-        format!("; equity was {} and {}", words::number(a.equity), words::number(b.equity))
-    };
-    let (a_notional, b_notional) = (words::number(a.notional), words::number(b.notional));
-    let bound = format!("bound by `{}` and `{}`", a.bound_by, b.bound_by);
-    Some(format!("sized to {a_notional} and {b_notional}, {bound}{term}{equity}"))
-}
-
-fn ordered(then: &Order, now: &Order) -> Option<(Cause, String)> {
-    if then.side != now.side || then.leg != now.leg {
-        return Some((Cause::Signal, "it goes the other way".to_owned()));
-    }
-    if then.created != now.created {
-        return Some((Cause::Latency, late("sent", then.created - now.created)));
-    }
-    if then.qty != now.qty {
-        return Some((Cause::Size, "the quantity differs".to_owned()));
-    }
-    (then.trigger != now.trigger).then(|| (Cause::Fill, "it was triggered at another price".to_owned()))
-}
-
-fn filled((then_ts, then): (Ts, &Fill), (now_ts, now): (Ts, &Fill)) -> Option<(Cause, String)> {
-    if then.ts != now.ts {
-        return Some((Cause::Latency, late("filled", then.ts - now.ts)));
-    }
-    if then.qty != now.qty || then.side != now.side {
-        return Some((Cause::Fill, "another quantity was filled".to_owned()));
-    }
-    if then.price != now.price {
-        return Some((Cause::Fill, "another price was paid".to_owned()));
-    }
-    (then_ts != now_ts).then(|| (Cause::Latency, late("heard of", then_ts - now_ts)))
-}
-
-/// What was paid beyond the fee that the same fill has in the backtest, where the rates differ by more than rounding.
-fn fees(then: &Fill, now: &Fill) -> Option<(f64, String)> {
-    let (a, b) = (then.price.to_f64() * then.qty.to_f64(), now.price.to_f64() * now.qty.to_f64());
-    if !(a > 0.0 && b > 0.0) {
-        return None;
-    }
-    let (rate, other) = (then.fee.to_f64() / a, now.fee.to_f64() / b);
-    let extra = (rate - other) * a;
-    let is_rounding = extra.abs() <= 1e-7_f64.max(1e-6 * then.fee.to_f64().abs());
-    let percent = |rate: f64| words::number((rate * 1e8).round() / 1e6);
-    (!is_rounding).then(|| (extra, format!("the fee was {} % and {} %", percent(rate), percent(other))))
-}
-
-/// What a fill is worth at the end before its fee, and the fee. Quote currency.
-fn worth(fill: &Fill, mark: f64) -> (f64, f64) {
-    let sign = if fill.side == Side::Buy { 1.0 } else { -1.0 };
-    (sign * fill.qty.to_f64() * (mark - fill.price.to_f64()), fill.fee.to_f64())
-}
-
-fn late(what: &str, by: Span) -> String {
-    let seconds = words::number(by.secs_f64().abs());
-    if by > Span::from_nanos(0) { format!("{what} {seconds} s later") } else { format!("{what} {seconds} s earlier") }
-}
-
-fn described(order: &Order) -> String {
-    let Order { side, leg, qty, .. } = order;
-    format!("{} {} {}", words::leg(*leg), words::side(*side), words::rounded(qty.get(), 8))
-}
-
-fn executed(fill: &Fill) -> String {
-    let [qty, price, fee] = [fill.qty.get(), fill.price.get(), fill.fee.get()].map(|value| words::rounded(value, 8));
-    format!("{} {qty} at {price}, fee {fee}", words::side(fill.side))
-}
-
-fn told(decision: &Decision, verdict: &Verdict) -> String {
-    use levibot_core::domain::Intent;
-    let wanted = match &decision.intent {
-        Some(Intent::Enter { direction, .. }) => format!("enter {}", words::direction(*direction)),
-        Some(Intent::Exit) => "exit".to_owned(),
-        Some(Intent::Tighten { stop }) => format!("stop to {}", words::number(*stop)),
-        None => "nothing".to_owned(),
-    };
-    match verdict {
-        Verdict::Approved { sizing: Some(sizing), .. } => {
-            format!("{wanted}, approved for {}", words::number(sizing.notional))
+    /// Halts go by level and by who asked, in the order in which they came.
+    fn halts(&mut self) {
+        type Halt<'a> = (Ts, HaltLevel, &'a Reason);
+        let mut free = self.backtest.halts.clone();
+        let mut pairs: Vec<Pair<Halt<'a>>> = Vec::new();
+        for then in &self.daemon.halts {
+            let place = free.iter().position(|now| (now.1, &now.2.by) == (then.1, &then.2.by));
+            pairs.push((Some(*then), place.map(|place| free.remove(place))));
         }
-        Verdict::Approved { .. } => format!("{wanted}, approved"),
-        Verdict::Refused { check, .. } => format!("{wanted}, refused by {check}"),
-        Verdict::Unchanged => format!("{wanted}, already so"),
+        pairs.extend(free.into_iter().map(|now| (None, Some(now))));
+        for (then, now) in pairs {
+            let Some((ts, ..)) = then.or(now) else { continue };
+            self.counts.halts.see(then.is_some(), now.is_some());
+            let found = match (then, now) {
+                (Some(then), Some(now)) if then.0 == now.0 => {
+                    self.counts.halts.equal += 1;
+                    continue;
+                }
+                (Some(then), Some(now)) => (Cause::Latency, differ::late("done", then.0 - now.0), Link::House),
+                _ => alone(then, "the backtest did not", "the daemon did not", Link::House),
+            };
+            let [daemon, backtest] = [then, now].map(|side| {
+                say(side, |(_, level, reason)| match level {
+                    HaltLevel::None => format!("resumed by {}", reason.by),
+                    level => format!("{level} by {}: {}", reason.by, reason.text),
+                })
+            });
+            self.row(Row { ts, symbol: None, what: "halt", order: None, found, daemon, backtest });
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

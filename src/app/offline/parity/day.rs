@@ -5,12 +5,13 @@ use std::path::Path;
 
 use levibot_core::account::{Account, AccountSetup};
 use levibot_core::backtest::Forecasts;
-use levibot_core::domain::{Actions, Bar, Context, Event, Forecast, Frame, Ix, MarketEvent, Quote, Report, Ts};
+use levibot_core::domain::{Actions, Bar, Context, Event, Ix, MarketEvent, Report, Ts};
 use levibot_core::engine::{Core, StrategyPolicy};
 use levibot_core::fills::{PaperAccount, PaperSetup, PaperVenue, VenueAnswer};
 use levibot_core::record::{Record, TapeEntry, TapeItem, TapeTarget};
 
 use super::super::replay_record::{Again, ReplayOutcome};
+use super::gather::Open;
 use super::names::{day_name, days};
 use crate::app::AppError;
 use crate::config::Config;
@@ -19,8 +20,10 @@ use crate::journal::{JOURNAL_FILE, TapeReader, scan};
 /// What a backtest of the day is led by, in order.
 #[derive(Debug)]
 pub(super) enum Step {
-    Market(Box<MarketEvent>),
-    Control(Ts, Box<Event>),
+    /// After the record of this number.
+    Market(u64, Box<MarketEvent>),
+    /// At this time, after the record of this number.
+    Control(Ts, u64, Box<Event>),
     Remember(Ix, Bar),
     Setup(Ts, Box<AccountSetup>),
     /// A daemon has started, with this record.
@@ -65,7 +68,10 @@ pub(super) struct Day {
     pub(super) equity: f64,
     /// What the backtest does from here on was ahead of the journal.
     pub(super) cut: Option<Ts>,
+    /// Lives of the daemon that the tape holds.
     pub(super) lives: u32,
+    /// Those that were too short to leave a tape.
+    pub(super) silent: u32,
     pub(super) lost: u64,
     pub(super) beyond: u64,
     pub(super) unlike: u64,
@@ -93,16 +99,22 @@ pub(super) fn read(config: &Config, dir: &Path, from: Ts, paper: PaperSetup) -> 
         lost: 0,
         config_hash: String::new(),
     };
+    let mut gap = 0;
     for item in TapeReader::open(&dir.join("tape"))? {
         match item? {
-            TapeItem::Gap { entries, .. } => reader.lost += if reader.open.is_some() { entries } else { 0 },
+            TapeItem::Gap { entries, .. } => gap += entries,
             TapeItem::Entry(entry) => {
-                if !reader.take(entry) {
+                let goes_on = reader.take(entry);
+                // What was lost before the first input of the day may have been of it.
+                reader.lost += if reader.open.is_some() { gap } else { 0 };
+                gap = 0;
+                if !goes_on {
                     break;
                 }
             }
         }
     }
+    reader.lost += if reader.open.is_some() { gap } else { 0 };
     reader.finish(dir)
 }
 
@@ -125,17 +137,6 @@ struct Reader<'a> {
     open: Option<Open>,
     lost: u64,
     config_hash: String,
-}
-
-/// The day, once it has begun.
-struct Open {
-    day: Day,
-    quotes: (Ts, Vec<(Ix, Quote)>),
-    bars: Vec<(Ix, Bar)>,
-    context: Context,
-    forecasts: BTreeMap<Ix, BTreeMap<Ts, Forecast>>,
-    /// Records of the day when this life began.
-    begun: usize,
 }
 
 impl Reader<'_> {
@@ -239,6 +240,7 @@ impl Reader<'_> {
             }
         }
         let records = self.again.passed();
+        let starts = records.iter().filter(|(_, record)| matches!(record, Record::Started { .. })).count();
         for (then, record) in records {
             if let Record::Started { config_hash, .. } = &record {
                 self.config_hash.clone_from(config_hash);
@@ -256,6 +258,7 @@ impl Reader<'_> {
         self.rebuild();
         let (Some(open), Some(account)) = (&mut self.open, self.again.account_now()) else { return };
         open.day.lives += 1;
+        open.day.silent += u32::try_from(starts.saturating_sub(1)).unwrap_or(u32::MAX);
         open.begun = open.day.recorded.len();
         let cut = open.day.cut.take();
         let step = match started {
@@ -271,7 +274,7 @@ impl Reader<'_> {
     /// The first instant of the day, or the first start in it.
     fn begin_day(&mut self) {
         let (Some(account), Some(mut venue)) = (self.again.account_now().cloned(), self.venue.take()) else { return };
-        let mut steps = Vec::new();
+        let (mut steps, seq) = (Vec::new(), account.state().seq());
         // What was on its way to the venue at that moment: whether it came there the record says.
         for order in account.state().orders().map(|state| state.order.id) {
             let accepted = self.again.ahead().iter().find_map(|(ts, record)| match record {
@@ -280,7 +283,7 @@ impl Reader<'_> {
             });
             if let (VenueAnswer::Unknown, Some(ts)) = (venue.query(order), accepted) {
                 venue.recover(&Record::Accepted { order }, ts);
-                steps.push(Step::Control(self.span.0, Box::new(Event::Report(Report::Accepted { order }))));
+                steps.push(Step::Control(self.span.0, seq, Box::new(Event::Report(Report::Accepted { order }))));
             }
         }
         let mut day = Day {
@@ -294,6 +297,7 @@ impl Reader<'_> {
             equity: account.equity(),
             cut: None,
             lives: 1,
+            silent: 0,
             lost: 0,
             beyond: 0,
             unlike: 0,
@@ -319,6 +323,8 @@ impl Reader<'_> {
             bars: Vec::new(),
             context: Context::default(),
             forecasts: BTreeMap::new(),
+            seq,
+            gathered: seq,
             begun: 0,
         });
     }
@@ -342,6 +348,15 @@ impl Reader<'_> {
                 Coming { life: open.day.lives, past: vec![(*bar, *context)], first: None, policy: None, strategy };
             open.day.coming.entry(*ix).or_default().push_back(coming);
         }
+        // The strategy that is in force when it is first asked: that of a reload stands on record by then. One that decides
+        // nothing all day has no other witness.
+        if let (TapeTarget::Engine(ix), Event::Bar { .. }) = (to, event)
+            && self.open.as_mut().and_then(|open| open.latest(*ix)).is_some_and(|coming| coming.first.is_none())
+            && let Some(strategy) = self.strategy(*ix, None)
+            && let Some(coming) = self.open.as_mut().and_then(|open| open.latest(*ix))
+        {
+            coming.strategy = strategy;
+        }
         if let (TapeTarget::Account, Event::Decision(decision)) = (to, event) {
             let strategy = self.strategy(decision.instrument, Some(decision.policy));
             if let Some(open) = &mut self.open
@@ -355,7 +370,9 @@ impl Reader<'_> {
                 }
             }
         }
+        let seq = self.again.number();
         if let Some(open) = &mut self.open {
+            open.seq = seq;
             open.note(*ts, *to, event);
         }
     }
@@ -367,7 +384,7 @@ impl Reader<'_> {
         }
         let equity = self.again.account_now().map_or(0.0, Account::equity);
         let (from, to) = self.span;
-        let is_here = |open: &Open| open.day.steps.iter().any(|step| matches!(step, Step::Market(_)));
+        let is_here = |open: &Open| open.day.steps.iter().any(|step| matches!(step, Step::Market(..)));
         if let Some(open) = &mut self.open {
             open.flush();
         }
@@ -397,74 +414,6 @@ impl Reader<'_> {
             config_hash: self.config_hash,
             ..open.day
         })
-    }
-}
-
-impl Open {
-    fn latest(&mut self, ix: Ix) -> Option<&mut Coming> {
-        let life = self.day.lives;
-        self.day.coming.get_mut(&ix)?.back_mut().filter(|coming| coming.life == life)
-    }
-
-    /// What was gathered of one instant is a step.
-    fn flush(&mut self) {
-        if !self.quotes.1.is_empty() {
-            let (ts, quotes) = (self.quotes.0, std::mem::take(&mut self.quotes.1));
-            self.day.steps.push(Step::Market(Box::new(MarketEvent::Quotes { ts, quotes })));
-        }
-    }
-
-    fn note(&mut self, ts: Ts, to: TapeTarget, event: &Event) {
-        match (to, event) {
-            (TapeTarget::Account, event) => self.account(ts, event),
-            (TapeTarget::Remembered, Event::Bar { instrument, bar, .. }) => {
-                self.flush();
-                self.day.steps.push(Step::Remember(*instrument, *bar));
-            }
-            (TapeTarget::History(ix), Event::Bar { bar, context, .. }) => {
-                if let Some(coming) = self.latest(ix).filter(|coming| coming.first.is_none()) {
-                    coming.past.push((*bar, *context));
-                }
-            }
-            (TapeTarget::Engine(ix), Event::Bar { bar, .. }) => {
-                if let Some(coming) = self.latest(ix) {
-                    coming.first = coming.first.or(Some(bar.open_ts));
-                }
-            }
-            (TapeTarget::Engine(ix), Event::Forecast { bar, forecast: Some(forecast), .. }) => {
-                self.forecasts.entry(ix).or_default().insert(*bar, *forecast);
-            }
-            _ => {}
-        }
-    }
-
-    fn account(&mut self, ts: Ts, event: &Event) {
-        match event {
-            Event::Quote { instrument, quote } => {
-                let (then, quotes) = &self.quotes;
-                if *then != ts || quotes.iter().any(|(ix, _)| ix >= instrument) {
-                    self.flush();
-                }
-                self.quotes.0 = ts;
-                self.quotes.1.push((*instrument, *quote));
-            }
-            Event::Bar { instrument, bar, context } => {
-                self.flush();
-                self.bars.push((*instrument, *bar));
-                self.context = *context;
-            }
-            Event::FrameEnd => {
-                self.flush();
-                let (bars, context) = (std::mem::take(&mut self.bars), self.context);
-                let frame = Frame { ts, bars, missing: Vec::new(), context };
-                self.day.steps.push(Step::Market(Box::new(MarketEvent::Frame(frame))));
-            }
-            Event::Decision(_) | Event::Report(_) | Event::Position(_) | Event::Forecast { .. } => {}
-            control => {
-                self.flush();
-                self.day.steps.push(Step::Control(ts, Box::new(control.clone())));
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use levibot_core::account::Account;
 use levibot_core::backtest::{Opening, Rerun};
 use levibot_core::domain::{Bar, Ix, MarketEvent, Symbol, Ts};
 use levibot_core::engine::{Core, EngineSetup, StrategyPolicy};
@@ -9,6 +10,7 @@ use levibot_core::fills::PaperSetup;
 use levibot_core::record::Record;
 
 use super::day::{self, Coming, Day, Step};
+use super::follow::Held;
 
 /// What the backtest made of the day.
 #[derive(Debug)]
@@ -20,13 +22,24 @@ pub(super) struct Driven {
     pub(super) marks: BTreeMap<Symbol, f64>,
     /// Market events.
     pub(super) events: u64,
+    /// When both sides were made alike, and what was held then: first of all in the beginning.
+    pub(super) held: Vec<(Ts, Held)>,
     /// What could not be followed, in words.
     pub(super) faults: Vec<String>,
+}
+
+/// What an account holds, and when it does.
+fn held(account: &Account) -> (Ts, Held) {
+    let state = account.state();
+    let net = state.books().iter().map(|book| (book.symbol(), book.net())).collect();
+    let open = state.orders().map(|order| (order.order.id, order.order.symbol)).collect();
+    (state.ts(), Held { net, open })
 }
 
 /// Runs the day again. What it is made of is used up.
 pub(super) fn drive(day: &mut Day, paper: PaperSetup, spare: StrategyPolicy) -> Driven {
     let account = day.account.clone();
+    let beginning = held(&account);
     let venue = day.venue.take().unwrap_or_else(|| day::venue_of(paper, account.state().setup(), day.past.iter()));
     let opening = Opening { account, asked: day::nothing(), venue };
     let mut engines = std::mem::take(&mut day.engines);
@@ -44,6 +57,7 @@ pub(super) fn drive(day: &mut Day, paper: PaperSetup, spare: StrategyPolicy) -> 
         begun: 0,
         marks: BTreeMap::new(),
         events: 0,
+        held: vec![beginning],
         faults: Vec::new(),
     };
     for step in std::mem::take(&mut day.steps) {
@@ -57,6 +71,7 @@ pub(super) fn drive(day: &mut Day, paper: PaperSetup, spare: StrategyPolicy) -> 
         records: driver.records,
         marks: driver.marks,
         events: driver.events,
+        held: driver.held,
         faults: driver.faults,
     }
 }
@@ -72,14 +87,21 @@ struct Driver<'a> {
     begun: usize,
     marks: BTreeMap<Symbol, f64>,
     events: u64,
+    held: Vec<(Ts, Held)>,
     faults: Vec<String>,
 }
 
 impl Driver<'_> {
     fn step(&mut self, step: Step) {
         match step {
-            Step::Market(event) => self.market(&event),
-            Step::Control(ts, event) => self.rerun.control(ts, &event),
+            Step::Market(seq, event) => {
+                self.rerun.count_from(seq);
+                self.market(&event);
+            }
+            Step::Control(ts, seq, event) => {
+                self.rerun.count_from(seq);
+                self.rerun.control(ts, &event);
+            }
             Step::Remember(ix, bar) => self.rerun.remember(ix, &bar),
             Step::Setup(ts, setup) => {
                 if let Err(error) = self.rerun.reconfigure(ts, *setup) {
@@ -93,6 +115,7 @@ impl Driver<'_> {
                 }
                 self.life += 1;
                 self.begun = self.records.len();
+                self.held.push(held(&account));
                 let fresh = || day::venue_of(self.paper, account.state().setup(), self.past.iter());
                 let venue = venue.map_or_else(fresh, |venue| *venue);
                 self.rerun.reopen(Opening { account: *account, asked: day::nothing(), venue });
