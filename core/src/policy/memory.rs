@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::error::Fault;
 use super::plan::{Node, Plan, Rolling};
-use crate::frames::FRAME_BYTES_MAX;
 
-/// The most that memories may take, bytes. The rest of a frame is for features, the model's window and what goes with it.
-const BYTES_MAX: usize = FRAME_BYTES_MAX / 4 * 3;
+/// The most that memories may take, bytes. The rest of a frame of 1 MiB is for features, the model's window and what goes
+/// with it.
+const BYTES_MAX: usize = 768 * 1024;
 /// A memory without its values: counts, sums and smoothed averages.
 const HEAD: usize = 128;
 
@@ -71,6 +71,11 @@ mod tests {
     fn text(values: &[String]) -> String {
         let sum = values.join(" + ");
         format!("policy:\n  name: x\n  entry: {{long: \"{sum} > 1\"}}\n  bracket: {{time: 5}}\n")
+    }
+
+    #[test]
+    fn a_frame_has_room_for_more() {
+        assert_eq!(BYTES_MAX, crate::frames::FRAME_BYTES_MAX / 4 * 3);
     }
 
     #[test]

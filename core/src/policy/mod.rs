@@ -20,6 +20,7 @@ mod resolve;
 mod schema;
 mod strategy;
 mod tree;
+mod warm_up;
 
 pub use error::{Mistake, StrategyError};
 pub use parameter::Parameter;

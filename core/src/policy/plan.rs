@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Direction;
 use crate::features::FeatureId;
 
+/// The least that a volatility counts for, and what stands for one that nobody asks for, a fraction of price.
+pub const VOLATILITY_MIN: f64 = 1e-9;
+
 /// Place of a node in [`Plan::nodes`].
 pub type NodeIx = u16;
 

@@ -8,7 +8,7 @@ use super::expression::Step;
 use super::graph::{Graph, NODES_MAX, TooMany};
 use super::names::{Action, Function, Kind, Meaning};
 use super::parameter::Parameter;
-use super::plan::{BarField, Binary, Indicator, Node, NodeIx, Plan, PlannedSize, SidePlan, Unary};
+use super::plan::{BarField, Binary, Indicator, Node, NodeIx, Plan, PlannedSize, SidePlan, Unary, VOLATILITY_MIN};
 
 /// Longest memory, bars.
 const LENGTH_MAX: f64 = 5_000.0;
@@ -16,8 +16,6 @@ const LENGTH_MAX: f64 = 5_000.0;
 const TIME_MAX: f64 = 100_000.0;
 /// Largest constant fraction of equity: over it somebody means percent.
 const EQUITY_MAX: f64 = 10.0;
-/// What stands for a volatility that nobody asks for, a fraction of price: the least that one can be.
-const VOLATILITY_MIN: f64 = crate::engine::program::VOLATILITY_MIN;
 /// Length of the average true range that volatility is measured by unless the file says otherwise, bars.
 const VOLATILITY_BARS: u32 = 14;
 /// No confidence is over it: what stands for a threshold that is not known yet.

@@ -10,11 +10,9 @@ use super::error::{Fault, StrategyError, quoted, suggestion};
 use super::parameter::Parameter;
 use super::plan::{Plan, PlannedSize};
 use super::resolve::{Resolved, resolve};
-use super::{document, memory, tree};
+use super::{document, memory, tree, warm_up};
 use crate::domain::Direction;
 use crate::domain::hash::hash64;
-use crate::engine::program::Program;
-use crate::features::FeatureId;
 
 /// Versions what the language means: a change of what a text does must change it.
 const MEANING: &[u8] = b"levilang 1";
@@ -237,9 +235,9 @@ impl StrategyPolicy {
         self.plan.size
     }
 
-    /// Bars after which all that it decides by is defined, this bar's values included: 1 at least.
+    /// Bars after which all that it decides by is defined, this bar's values included.
     pub fn warm_up_bars(&self) -> usize {
-        Program::new(&self.plan, FeatureId::ALL).ready_bars()
+        warm_up::warm_up_bars(&self.plan)
     }
 }
 

@@ -257,7 +257,7 @@ fn parameters_are_set_in_their_ranges_and_steps() {
 fn warm_up_is_counted_through_what_a_value_is_made_of() {
     let warm_up = |expression: &str| entry(expression, "").warm_up_bars();
     for (expression, bars) in [
-        ("hour > 3", 1),
+        ("hour > 3", 0),
         ("close > 3", 1),
         ("ema(close, 20) > 1", 20),
         ("lag(close, 5) > 1", 6),

@@ -36,11 +36,8 @@ pub use memory::Memories;
 use crate::domain::{Bar, BracketSpec, Direction, Forecast, Intent, PositionView, Size, Timeframe};
 use crate::features::FeatureId;
 use crate::policy::Plan;
-use crate::policy::plan::RegimeValue;
+use crate::policy::plan::{RegimeValue, VOLATILITY_MIN};
 use crate::regime::{Activity, Classifier, Trend};
-
-/// The least that volatility counts for, a fraction of price.
-pub const VOLATILITY_MIN: f64 = 1e-9;
 
 /// Where a decision is made.
 #[derive(Debug, Clone, Copy)]
@@ -219,12 +216,6 @@ impl Program {
             all &= !wire.is_required || memory.is_warm();
         }
         all
-    }
-
-    /// Bars after which all that entries, exits, filters, distances and the size need is known; the volatility is not
-    /// waited for.
-    pub fn ready_bars(&self) -> usize {
-        self.code.ready_bars as usize
     }
 
     /// The number of bars to prime it with, so that all its values are known on the next one, the volatility among them.
