@@ -1,7 +1,7 @@
 //! Trading rules: those of the venue where prices keep to them, others told from the prices.
 
+use levibot_core::domain::decimals::decimal_to_f64;
 use levibot_core::domain::instrument::RawInstrument;
-use levibot_core::domain::money::decimal_to_f64;
 use levibot_core::domain::{Bar, Instrument, InstrumentId, Money, Qty, Symbol, Venue};
 use rust_decimal::Decimal;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use levibot_core::account::AccountSetup;
+use levibot_core::domain::decimals::decimal_to_f64;
 use levibot_core::domain::instrument::{InstrumentError, RawInstrument};
-use levibot_core::domain::money::decimal_to_f64;
 use levibot_core::domain::{Instrument, InstrumentId, Ix, Span, Symbol, Timeframe, Ts, Venue};
 use levibot_core::simulator::{SimulatedSymbol, SimulatorSetup};
 

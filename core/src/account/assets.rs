@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use crate::domain::money::{decimal_to_f64, normal};
+use crate::domain::decimals::{decimal_to_f64, normal};
 use crate::domain::{Asset, Money};
 
 /// How much of an asset is held and what it was booked at, in quote currency. A stock under zero is owed: the ledger was

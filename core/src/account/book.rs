@@ -9,7 +9,7 @@ use super::holding::{Change, Holding};
 use super::open_orders::OpenOrders;
 use super::orders::{OrderStage, Touch};
 use super::wanted::Wanted;
-use crate::domain::money::quotient_to_f64;
+use crate::domain::decimals::quotient_to_f64;
 use crate::domain::{
     BracketSpec, Cause, Decision, Direction, FreezeCause, Instrument, Intent, Ix, Leg, Money, Order, OrderId,
     PositionView, Price, Qty, Side, Size, Symbol, Ts,

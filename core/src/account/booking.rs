@@ -7,7 +7,7 @@ use super::book::Book;
 use super::holding::Holding;
 use super::ledger::{self, Posting, Shelf};
 use super::state::{ApplyError, Day, Past, State};
-use crate::domain::money::plus;
+use crate::domain::decimals::plus;
 use crate::domain::{AccountKind, Asset, Fill, Money, Symbol, Transfer};
 
 impl State {

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::assets::share;
-use crate::domain::money::{compare, normal, plus, times};
+use crate::domain::decimals::{compare, normal, plus, times};
 
 /// One symbol's position and what it has earned. Base units and quote currency. All arithmetic is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,7 +20,7 @@ use rust_decimal::Decimal;
 
 use super::assets::{Stock, share};
 use super::holding::{Change, Holding};
-use crate::domain::money::{plus, times};
+use crate::domain::decimals::{plus, times};
 use crate::domain::{AccountKind, Asset, Commission, Fill, Side, Symbol, Transfer};
 
 /// Where an account's money lies: what a posting is reckoned from.

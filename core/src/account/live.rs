@@ -7,7 +7,7 @@ use super::open_orders::OpenOrders;
 use super::witness::Witness;
 use super::{Action, Alert};
 use crate::alerts::Topic;
-use crate::domain::money::decimal_to_f64;
+use crate::domain::decimals::decimal_to_f64;
 use crate::domain::{Actions, Bar, Ix, PositionView, Price, Quote, Span, Symbol, Ts};
 
 /// A side of a quote further than this from the same side of the last one believed, as a fraction of that, must be seen

@@ -65,7 +65,6 @@ use crate::record::Record;
 /// What the account asks for. Records stand before the effects they explain: a host makes a record durable before it
 /// carries out anything that follows it.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "the large variant is nearly all of the traffic")]
 pub enum Action {
     /// Put on record.
     Record(Box<Record>),

@@ -8,7 +8,7 @@ use super::seat::turns;
 use super::trips::{self, OpenTrip, Part};
 use super::{FillRow, Keep, Outcome, Point, SymbolSums, Trip};
 use crate::account::{Account, Action, Book, State};
-use crate::domain::money::decimal_to_f64;
+use crate::domain::decimals::decimal_to_f64;
 use crate::domain::{
     AccountKind, Bar, Cause, Decision, ExitReason, Fill, Funding, HaltLevel, Instrument, Ix, Leg, Money, Order,
     OrderId, Price, Qty, Reason, Side, Symbol, Timeframe, Ts,

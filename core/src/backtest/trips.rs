@@ -146,7 +146,7 @@ pub(super) fn follow(open: &mut Option<OpenTrip>, before: Decimal, part: &Part, 
         }
         return;
     }
-    let closed = crate::domain::money::decimal_to_f64(before.abs()).min(qty);
+    let closed = crate::domain::decimals::decimal_to_f64(before.abs()).min(qty);
     let share = if turned { fee * closed / qty } else { fee };
     if let Some(mut trip) = open.take() {
         trip.leave(closed, price, share);

@@ -3,7 +3,8 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::money::{NumberError, decimal_to_f64, short, times};
+use super::decimals::{decimal_to_f64, short, times};
+use super::money::NumberError;
 use super::{InstrumentId, Money, Price, Qty};
 
 /// An instrument and its trading rules.

@@ -6,6 +6,7 @@
 
 pub mod actions;
 pub mod bar;
+pub mod decimals;
 pub mod decision;
 pub mod event;
 pub mod feed;

@@ -3,8 +3,8 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::setup::PaperSetupError;
+use crate::domain::decimals::times;
 use crate::domain::hash::unit_draw;
-use crate::domain::money::times;
 use crate::domain::{Money, Price, Qty, Side, Span};
 
 /// Fees are kept to this many decimals of the quote currency.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::Approved;
+use crate::domain::decimals::decimal_to_f64;
 use crate::domain::instrument::RawInstrument;
-use crate::domain::money::decimal_to_f64;
 use crate::domain::{
     AccountKind, Actions, Bar, Cause, Context, DoneReason, Event, Fill, Instrument, InstrumentId, Ix, Leg, Money,
     Order, OrderId, Qty, Quote, Report, Side, Span, Ts,

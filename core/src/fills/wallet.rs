@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use super::models::{FeeModel, notional};
 use crate::account::AccountSetup;
 use crate::account::holding::Holding;
-use crate::domain::money::plus;
+use crate::domain::decimals::plus;
 use crate::domain::{
     AccountKind, Asset, Fill, Funding, Instrument, Leg, Money, Order, Price, Qty, Side, Symbol, Transfer,
 };
@@ -173,7 +173,7 @@ impl Wallet {
         if is_paid(qty) {
             return qty;
         }
-        let cash = crate::domain::money::decimal_to_f64(self.cash.max(Decimal::ZERO));
+        let cash = crate::domain::decimals::decimal_to_f64(self.cash.max(Decimal::ZERO));
         // A hair less, so that rounding of fee and steps stays inside.
         let most = rules.qty_floor(cash / (price.to_f64() * (1.0 + fee.rate())) * (1.0 - 1e-9)).unwrap_or(Qty::ZERO);
         if is_paid(most) { most.min(qty) } else { Qty::ZERO }

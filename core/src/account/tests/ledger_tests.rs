@@ -141,7 +141,7 @@ impl Market {
         let is_spot = state.setup().kind == AccountKind::Spot;
         assert!(!is_spot || state.books().iter().all(|b| !b.net().is_sign_negative()));
         for (book, live) in state.books().iter().zip(&account.live) {
-            let net = crate::domain::money::decimal_to_f64(book.net());
+            let net = crate::domain::decimals::decimal_to_f64(book.net());
             assert!((live.net - net).abs() < f64::EPSILON, "{} is behind", book.symbol());
         }
         let Record::Mark { equity, .. } = account.mark_record() else { panic!("a mark") };
