@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// The most files that are kept.
 pub(super) const FILES_MAX: usize = 64;
@@ -11,14 +11,15 @@ pub(super) const FILES_MAX: usize = 64;
 pub(super) const BYTES_MAX: u64 = 4 << 30;
 /// What a file of forecasts is called at its end.
 const ENDING: &str = ".forecasts";
-/// A file in the making that has not grown for so long belongs to nobody any more.
-const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// A file in the making that has not grown for so many seconds belongs to nobody any more.
+const ABANDONED_AFTER: i64 = 24 * 3_600;
 
 #[derive(Debug)]
 struct Kept {
     path: PathBuf,
     bytes: u64,
-    made: SystemTime,
+    /// Seconds since the epoch, and nanoseconds.
+    made: (i64, i64),
 }
 
 /// Takes the oldest files of forecasts away, so that `files` of them and `bytes` stay at most, and what was begun and
@@ -28,15 +29,15 @@ struct Kept {
 /// The first file that cannot be looked at or taken away.
 pub(super) fn prune(newest: &Path, files: usize, bytes: u64) -> io::Result<()> {
     let Some(folder) = newest.parent() else { return Ok(()) };
-    let now = fs::metadata(newest)?.modified()?;
+    let now = fs::metadata(newest)?.mtime();
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Ok(found) = entry.metadata() else { continue };
-        let kept = Kept { path: entry.path(), bytes: found.len(), made: found.modified()? };
+        let kept = Kept { path: entry.path(), bytes: found.len(), made: (found.mtime(), found.mtime_nsec()) };
         if name.starts_with('.') && name.contains(ENDING) {
-            if now.duration_since(kept.made).is_ok_and(|age| age > ABANDONED_AFTER) {
+            if now.saturating_sub(kept.made.0) > ABANDONED_AFTER {
                 remove(&kept.path)?;
             }
         } else if name.ends_with(ENDING) && kept.path != newest {
@@ -64,6 +65,8 @@ fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// A folder of files of ten bytes, each so many hours older than the last one; gives what stays.
@@ -72,7 +75,7 @@ mod tests {
         for (name, hours) in ages {
             let path = folder.path().join(name);
             fs::write(&path, "0123456789").unwrap();
-            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - 3_600 * hours);
+            let made = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - 3_600 * hours);
             fs::File::options().write(true).open(&path).unwrap().set_modified(made).unwrap();
         }
         prune(&folder.path().join(ages.last().unwrap().0), files, bytes).unwrap();

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use comfy_table::Cell;
+use levibot_core::domain::Ts;
 
 use super::backtest_args::BacktestArgs;
 use super::format::{self, NOTHING};
@@ -119,8 +120,17 @@ fn show(done: &Done, look: Look) -> String {
     for (check, count) in &view.refused {
         text += &format!("{count} entries refused by {check}\n");
     }
-    for (ts, reason) in &view.halts {
-        text += &format!("{}: halted: {}\n", format::time(*ts), format::clean(reason));
+    text += &halts(&view.halts);
+    text
+}
+
+/// The first halts, and how many there were: a policy that loses every day is halted every day.
+fn halts(all: &[(Ts, String)]) -> String {
+    const SHOWN: usize = 3;
+    let line = |(ts, reason): &(Ts, String)| format!("{}: halted: {}\n", format::time(*ts), format::clean(reason));
+    let mut text: String = all.iter().take(SHOWN).map(line).collect();
+    if let Some(more) = all.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        text += &format!("{more} more halts: --json and result.json name them all\n");
     }
     text
 }
@@ -241,4 +251,19 @@ fn show_walk(walk: &WalkView, look: Look) -> String {
     format!("\n{} of {} windows{skipped}, chosen by {}:\n", walk.windows.len(), walk.planned, walk.objective)
         + &trimmed(&table(look, &columns, rows))
         + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_halts_are_counted() {
+        let all: Vec<(Ts, String)> = (1..=5).map(|day| (Ts::from_secs(86_400 * day), format!("loss {day}"))).collect();
+        let shown = halts(&all);
+        assert_eq!(shown.lines().count(), 4, "{shown}");
+        assert!(shown.contains("loss 3") && shown.ends_with("2 more halts: --json and result.json name them all\n"));
+        assert_eq!(halts(&all[..3]).lines().count(), 3);
+        assert_eq!(halts(&[]), "");
+    }
 }
