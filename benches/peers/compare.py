@@ -57,7 +57,7 @@ def one_core(command):
     done = subprocess.run([*pinned, *map(str, command)], env={**os.environ, **ONE_CORE}, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return json.loads(done.stdout[done.stdout.find("{"):])
 
 
 def levibot(binary, path, fast, slow):
