@@ -142,6 +142,15 @@ pub enum AppError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] crate::control::server::ControlError),
+    /// The audit's file.
+    #[error("cannot open the audit of commands in {}: make the folder writable, or choose another with --data-dir", dir.display())]
+    Audit {
+        /// The data folder.
+        dir: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// Somebody wants positions closed in a replay.
     #[error("{dir} holds a replay: nothing is traded there, so there is nothing to stop or to close")]
     OfReplay {

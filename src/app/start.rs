@@ -24,7 +24,7 @@ use super::watch::{self, SharedSight};
 use super::{AppError, RunRequest};
 use crate::config::{Config, Isolation, MarketSource};
 use crate::control::board::{RunInfo, Stamp};
-use crate::control::{Board, Desk, server};
+use crate::control::{Audit, Board, Desk, server};
 use crate::engine_host::{EngineFactory, EngineHost, EngineSetups, ProcessHost, ThreadHost};
 use crate::forecaster::Forecaster;
 use crate::house_link::HouseLink;
@@ -253,7 +253,9 @@ impl<'a> Shared<'a> {
             house: self.link.clone(),
         };
         let projection = Projection::start(&config.store.path(dir), dir, parts).await?;
-        let (desk, orders) = Desk::new(self.board.clone());
+        let audit = Audit::open(dir, wall_now)
+            .map_err(|source| AppError::Audit { dir: dir.to_owned(), source })?;
+        let (desk, orders) = Desk::new(self.board.clone(), audit);
         let control = server::serve(&server::socket_path(dir), desk.clone())?;
         let http = start_http(config, desk.clone(), &self.metrics)?;
         actix_rt::spawn(self.clerk(actors, Arc::clone(&sight)).serve(orders));

@@ -72,7 +72,7 @@ impl Eyes {
     pub(super) fn order(&mut self, command: Command) -> Result<String, String> {
         match self.request(&Request::Do(command)) {
             Ok(Answer::Done(done)) => Ok(done),
-            Ok(Answer::Refused(why) | Answer::UnderWay(why)) => Err(why),
+            Ok(Answer::Refused(why) | Answer::Denied(why) | Answer::UnderWay(why)) => Err(why),
             Ok(other) => Err(format!("{other:?}")),
             Err(error) => Err(error.to_string()),
         }

@@ -81,7 +81,7 @@ fn has_position(symbol: &SymbolView) -> bool {
 fn done(client: &mut Client, command: Command) -> Result<(), CliError> {
     match client.request_within(&Request::Do(command), STOPPED_WITHIN)? {
         Answer::Done(_) => Ok(()),
-        Answer::Refused(why) => Err(CliError::Refused(format::clean(&why))),
+        Answer::Refused(why) | Answer::Denied(why) => Err(CliError::Refused(format::clean(&why))),
         Answer::UnderWay(words) => Err(CliError::UnderWay(format::clean(&words))),
         _ => Err(CliError::Confused),
     }

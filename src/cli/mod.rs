@@ -127,7 +127,7 @@ pub fn run_client(command: &ClientCommand, args: &ClientArgs, out: &mut impl Wri
         None => return Err(CliError::Confused),
     }
     match answer {
-        Answer::Refused(why) => Err(CliError::Refused(format::clean(&why))),
+        Answer::Refused(why) | Answer::Denied(why) => Err(CliError::Refused(format::clean(&why))),
         Answer::UnderWay(words) => Err(CliError::UnderWay(format::clean(&words))),
         _ => Ok(()),
     }
@@ -157,7 +157,7 @@ pub fn write(out: &mut impl Write, text: &str) -> Result<(), CliError> {
 fn show(request: &Request, answer: &Answer, as_json: bool, look: Look) -> Option<String> {
     match (request, answer) {
         // In text the caller says it, as an error.
-        (_, Answer::Refused(_) | Answer::UnderWay(_)) => {
+        (_, Answer::Refused(_) | Answer::Denied(_) | Answer::UnderWay(_)) => {
             if as_json {
                 json(answer)
             } else {

@@ -104,7 +104,7 @@ fn answering(mut orders: mpsc::Receiver<Order>) {
 
 #[tokio::test]
 async fn outcomes_reach_the_shell() {
-    let (desk, orders) = Desk::new(samples::board());
+    let (desk, orders) = Desk::new(samples::board(), crate::control::Audit::default());
     answering(orders);
     let (outcome, out) = run(&desk, "reload").await;
     assert_eq!((outcome.is_ok(), out.as_str()), (true, "reloaded 3 files\n"));
@@ -121,7 +121,7 @@ async fn outcomes_reach_the_shell() {
 
 #[tokio::test]
 async fn views_come_as_tables_or_as_the_views_own_json() {
-    let (desk, _orders) = Desk::new(samples::board());
+    let (desk, _orders) = Desk::new(samples::board(), crate::control::Audit::default());
     for (line, words) in
         [("status", "trading time"), ("engines", "LAST BAR"), ("positions", "ENTRY"), ("pnl", "realised")]
     {

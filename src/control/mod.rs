@@ -3,11 +3,14 @@
 //! Faces (socket, HTTP, later Telegram) know this room and no other. Questions are answered from the [`Board`] without
 //! asking any actor; commands go through one bounded queue to the daemon, which puts each on record with who asked.
 
+pub mod audit;
 pub mod board;
+mod caller;
 pub mod client;
 #[cfg(feature = "fault-injection")]
 mod fault;
 pub mod flat;
+mod once;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod server;
@@ -15,11 +18,14 @@ pub mod stops;
 mod wire;
 pub mod words;
 
+pub use audit::Audit;
 pub use board::{Board, EngineRow, EnginesView, ModelView, RunInfo, Stamp, StatusView};
+pub use caller::{Caller, Face, NotARole, Role};
 pub use client::{Client, ClientError};
 #[cfg(feature = "fault-injection")]
 pub use fault::Fault;
 pub use flat::{FlatView, Left};
+pub use once::KEY_BYTES_MAX;
 pub use levibot_core::account::view::{AccountView, OpenPosition, StockView, SymbolView};
 pub use server::{ControlError, ServerHandle, serve, socket_path, user_of};
 pub use stops::{EngineStop, StopView, StopWatch};
@@ -31,6 +37,9 @@ pub const ENDED: &str = "the daemon ended before it answered";
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+
+use audit::Came;
+use once::{Once, Turn};
 
 /// Commands that may wait; a face is told to try again beyond that.
 const QUEUE_MAX: usize = 64;
@@ -55,13 +64,15 @@ pub struct Order {
 pub struct Desk {
     board: Board,
     orders: mpsc::Sender<Order>,
+    once: Once,
+    audit: Audit,
 }
 
 impl Desk {
     /// A desk over `board`, and the end at which the daemon takes the orders.
-    pub fn new(board: Board) -> (Self, mpsc::Receiver<Order>) {
+    pub fn new(board: Board, audit: Audit) -> (Self, mpsc::Receiver<Order>) {
         let (orders, taken) = mpsc::channel(QUEUE_MAX);
-        (Self { board, orders }, taken)
+        (Self { board, orders, once: Once::default(), audit }, taken)
     }
 
     /// What the daemon looks like now.
@@ -69,11 +80,39 @@ impl Desk {
         &self.board
     }
 
-    /// Answers a request of `by` (a user of the socket, an API token).
-    pub async fn handle(&self, request: Request, by: &str) -> Answer {
-        match request {
-            Request::Ask(question) => self.answer(&question),
-            Request::Do(command) => self.carry_out(command, by).await,
+    /// Answers a request. A command that `caller` has given under the same `key` before is not carried out again: its
+    /// answer is the one that the first got. Commands, and what was denied, stand in the audit.
+    pub async fn handle(&self, request: Request, caller: &Caller, key: Option<&str>) -> Answer {
+        if let Err(why) = caller.may(&request) {
+            self.audit.note(caller, &request, key, Came::Denied, &why);
+            return Answer::Denied(why);
+        }
+        let command = match &request {
+            Request::Ask(question) => return self.answer(question),
+            Request::Do(command) => command.clone(),
+        };
+        let answer = match key {
+            None => self.carry_out(command, caller).await,
+            Some(key) => self.carry_out_once(command, caller, key).await,
+        };
+        let (came, told) = audit::came(&answer);
+        self.audit.note(caller, &request, key, came, told);
+        answer
+    }
+
+    async fn carry_out_once(&self, command: Command, caller: &Caller, key: &str) -> Answer {
+        match self.once.begin(caller, key, &command) {
+            Turn::First(tell) => {
+                let answer = self.carry_out(command, caller).await;
+                tell.send_replace(Some(answer.clone()));
+                answer
+            }
+            Turn::Again(first) => match once::heard(first).await {
+                Some(answer) => answer,
+                None => Answer::UnderWay("its first asker has gone: the daemon's log tells what came of it".to_owned()),
+            },
+            Turn::Taken => Answer::Refused("this key was given to another command: use a new one".to_owned()),
+            Turn::TooLong => Answer::Refused(format!("a key has at most {KEY_BYTES_MAX} bytes")),
         }
     }
 
@@ -86,12 +125,12 @@ impl Desk {
         }
     }
 
-    async fn carry_out(&self, command: Command, by: &str) -> Answer {
+    async fn carry_out(&self, command: Command, caller: &Caller) -> Answer {
         let seconds_max = match command {
             Command::Reload | Command::ReloadDryRun => RELOADED_SECONDS_MAX,
             _ => OUTCOME_SECONDS_MAX,
         };
-        self.carry_out_within(Duration::from_secs(seconds_max), command, by).await
+        self.carry_out_within(Duration::from_secs(seconds_max), command, &caller.to_string()).await
     }
 
     async fn carry_out_within(&self, limit: Duration, command: Command, by: &str) -> Answer {
@@ -124,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_done_in_time_is_under_way_and_neither_refused_nor_asked_again() {
-        let (desk, mut orders) = Desk::new(samples::board());
+        let (desk, mut orders) = Desk::new(samples::board(), Audit::default());
         let answer = desk.carry_out_within(Duration::ZERO, Command::Reload, "test").await;
         assert!(matches!(&answer, Answer::UnderWay(words) if words.contains("goes on with it")), "{answer:?}");
         let order = orders.recv().await.unwrap();

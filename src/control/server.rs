@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::wire::{self, Line};
-use super::{Answer, Desk, Request};
+use super::{Answer, Caller, Desk, Request};
 
 /// Name of the socket inside the data folder.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -325,9 +325,9 @@ impl Conversation {
         // Nothing comes from somebody who only looks whether anybody is here.
         let Some(theirs) = self.receive::<Hello>().await? else { return Ok(()) };
         check_hello(&ours, &theirs).map_err(End::Stranger)?;
-        let by = user_name(self.uid).await;
+        let caller = Caller::socket(user_name(self.uid).await);
         while let Some(request) = self.receive::<Request>().await? {
-            let answer = self.desk.handle(request, &by).await;
+            let answer = self.desk.handle(request, &caller, None).await;
             match self.send(&answer).await {
                 Err(End::Frame(error @ FrameError::TooLarge { .. })) => {
                     self.send(&Answer::Refused(error.to_string())).await?;

@@ -8,7 +8,7 @@ use super::*;
 use crate::control::{Client, ClientError, Command, Order, Question, Scope, samples};
 
 fn desk() -> (Desk, mpsc::Receiver<Order>) {
-    Desk::new(samples::board())
+    Desk::new(samples::board(), crate::control::Audit::default())
 }
 
 fn folder() -> (tempfile::TempDir, PathBuf) {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Raised by any change of [`super::Request`] or [`super::Answer`] that the other side would misread.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 /// Bytes taken from the socket at a time.
 const PIECE_BYTES: usize = 4096;
 

@@ -129,6 +129,8 @@ pub enum Answer {
     Stop(Option<StopView>),
     /// A command was carried out; what was done.
     Done(String),
+    /// Who asks may not; why.
+    Denied(String),
     /// A command was not carried out; why.
     Refused(String),
     /// A command is being carried out and its outcome is not known yet.

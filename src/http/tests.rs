@@ -15,7 +15,7 @@ fn metrics() -> MetricsText {
 }
 
 fn desk(board: &Board) -> Desk {
-    Desk::new(board.clone()).0
+    Desk::new(board.clone(), crate::control::Audit::default()).0
 }
 
 /// Status, headers and body of one request.
