@@ -253,8 +253,7 @@ impl<'a> Shared<'a> {
             house: self.link.clone(),
         };
         let projection = Projection::start(&config.store.path(dir), dir, parts).await?;
-        let audit = Audit::open(dir, wall_now)
-            .map_err(|source| AppError::Audit { dir: dir.to_owned(), source })?;
+        let audit = Audit::open(dir, wall_now).map_err(|source| AppError::Audit { dir: dir.to_owned(), source })?;
         let (desk, orders) = Desk::new(self.board.clone(), audit);
         let control = server::serve(&server::socket_path(dir), desk.clone())?;
         let http = start_http(config, desk.clone(), &self.metrics)?;

@@ -71,7 +71,10 @@ impl Caller {
         if self.role >= needed {
             return Ok(());
         }
-        Err(format!("{} is a {} and this needs the role {needed}: ask an admin to change the role", self.name, self.role))
+        Err(format!(
+            "{} is a {} and this needs the role {needed}: ask an admin to change the role",
+            self.name, self.role
+        ))
     }
 }
 

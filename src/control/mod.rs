@@ -25,8 +25,8 @@ pub use client::{Client, ClientError};
 #[cfg(feature = "fault-injection")]
 pub use fault::Fault;
 pub use flat::{FlatView, Left};
-pub use once::KEY_BYTES_MAX;
 pub use levibot_core::account::view::{AccountView, OpenPosition, StockView, SymbolView};
+pub use once::KEY_BYTES_MAX;
 pub use server::{ControlError, ServerHandle, serve, socket_path, user_of};
 pub use stops::{EngineStop, StopView, StopWatch};
 pub use words::{Answer, Command, Question, Request, Scope, Wish};
