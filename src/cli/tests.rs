@@ -24,7 +24,7 @@ fn parse(line: &str) -> Result<(Request, ClientArgs), clap::Error> {
 fn command(line: &str) -> Command {
     match parse(line).unwrap().0 {
         Request::Do(command) => command,
-        Request::Ask(question) => panic!("{question:?} is no command"),
+        other => panic!("{other:?} is no command"),
     }
 }
 

@@ -81,11 +81,12 @@ impl Audit {
     }
 
     /// Puts down what came of a request.
-    pub(super) fn note(&self, caller: &Caller, request: &Request, key: Option<&str>, came: Came, told: &str) {
+    pub(super) fn note(&self, caller: &Caller, request: &Request, came: Came, told: &str) {
         let (Some(to), Some(clock)) = (&self.to, self.clock) else { return };
-        let request = match request {
-            Request::Ask(question) => format!("{question:?}").to_lowercase(),
-            Request::Do(command) => command.to_string(),
+        let (request, key) = match request {
+            Request::Ask(question) => (format!("{question:?}").to_lowercase(), None),
+            Request::Do(command) => (command.to_string(), None),
+            Request::Once { key, command } => (command.to_string(), Some(key.clone())),
         };
         let row = Row {
             ts: clock(),
@@ -94,7 +95,7 @@ impl Audit {
             face: caller.face,
             origin: caller.origin.clone(),
             request,
-            key: key.map(str::to_owned),
+            key,
             came,
             told: told.chars().take(TOLD_MAX).collect(),
             lost: self.lost.swap(0, Ordering::Relaxed),
@@ -197,8 +198,8 @@ mod tests {
             face: Face::Http,
             origin: "10.0.0.7".to_owned(),
         };
-        let request = Request::Do(Command::Pause(Scope::All));
-        audit.note(&caller, &request, Some("k1"), Came::Denied, &"é".repeat(TOLD_MAX + 9));
+        let request = Request::Once { key: "k1".to_owned(), command: Command::Pause(Scope::All) };
+        audit.note(&caller, &request, Came::Denied, &"é".repeat(TOLD_MAX + 9));
         let path = dir.path().join("audit-2026.jsonl");
         let row = lines(&path, 1).remove(0);
         assert_eq!(row["ts"], serde_json::to_value(now()).unwrap());
@@ -216,10 +217,10 @@ mod tests {
         let audit = Audit { to: Some(to), lost: Arc::default(), clock: Some(now) };
         let caller = Caller::socket("root");
         for _ in 0..4 {
-            audit.note(&caller, &Request::Do(Command::Reload), None, Came::Done, "");
+            audit.note(&caller, &Request::Do(Command::Reload), Came::Done, "");
         }
         assert_eq!(rows.recv().unwrap().lost, 0);
-        audit.note(&caller, &Request::Do(Command::Reload), None, Came::Done, "");
+        audit.note(&caller, &Request::Do(Command::Reload), Came::Done, "");
         assert_eq!(rows.recv().unwrap().lost, 3);
     }
 }

@@ -127,7 +127,7 @@ impl Request {
     pub const fn role(&self) -> Role {
         match self {
             Self::Ask(_) => Role::Viewer,
-            Self::Do(command) => command.role(),
+            Self::Do(command) | Self::Once { command, .. } => command.role(),
         }
     }
 }

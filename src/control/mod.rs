@@ -26,7 +26,6 @@ pub use client::{Client, ClientError};
 pub use fault::Fault;
 pub use flat::{FlatView, Left};
 pub use levibot_core::account::view::{AccountView, OpenPosition, StockView, SymbolView};
-pub use once::KEY_BYTES_MAX;
 pub use server::{ControlError, ServerHandle, serve, socket_path, user_of};
 pub use stops::{EngineStop, StopView, StopWatch};
 pub use words::{Answer, Command, Question, Request, Scope, Wish};
@@ -39,7 +38,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use audit::Came;
-use once::{Once, Turn};
+use once::{KEY_BYTES_MAX, Once, Turn};
 
 /// Commands that may wait; a face is told to try again beyond that.
 const QUEUE_MAX: usize = 64;
@@ -80,23 +79,19 @@ impl Desk {
         &self.board
     }
 
-    /// Answers a request. A command that `caller` has given under the same `key` before is not carried out again: its
-    /// answer is the one that the first got. Commands, and what was denied, stand in the audit.
-    pub async fn handle(&self, request: Request, caller: &Caller, key: Option<&str>) -> Answer {
+    /// Answers a request. Commands, and what was denied, stand in the audit.
+    pub async fn handle(&self, request: Request, caller: &Caller) -> Answer {
         if let Err(why) = caller.may(&request) {
-            self.audit.note(caller, &request, key, Came::Denied, &why);
+            self.audit.note(caller, &request, Came::Denied, &why);
             return Answer::Denied(why);
         }
-        let command = match &request {
+        let answer = match &request {
             Request::Ask(question) => return self.answer(question),
-            Request::Do(command) => command.clone(),
-        };
-        let answer = match key {
-            None => self.carry_out(command, caller).await,
-            Some(key) => self.carry_out_once(command, caller, key).await,
+            Request::Do(command) => self.carry_out(command.clone(), caller).await,
+            Request::Once { key, command } => self.carry_out_once(command.clone(), caller, key).await,
         };
         let (came, told) = audit::came(&answer);
-        self.audit.note(caller, &request, key, came, told);
+        self.audit.note(caller, &request, came, told);
         answer
     }
 

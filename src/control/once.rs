@@ -13,7 +13,7 @@ use super::{Answer, Caller, Command, Face};
 /// How many keys are remembered. The oldest go first.
 const KEYS_MAX: usize = 1_024;
 /// Longest key, bytes.
-pub const KEY_BYTES_MAX: usize = 128;
+pub(super) const KEY_BYTES_MAX: usize = 128;
 
 /// Whose key: one caller cannot meet another's.
 type Name = (Face, String, String);

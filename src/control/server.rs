@@ -327,7 +327,7 @@ impl Conversation {
         check_hello(&ours, &theirs).map_err(End::Stranger)?;
         let caller = Caller::socket(user_name(self.uid).await);
         while let Some(request) = self.receive::<Request>().await? {
-            let answer = self.desk.handle(request, &caller, None).await;
+            let answer = self.desk.handle(request, &caller).await;
             match self.send(&answer).await {
                 Err(End::Frame(error @ FrameError::TooLarge { .. })) => {
                     self.send(&Answer::Refused(error.to_string())).await?;

@@ -52,6 +52,26 @@ async fn throw(path: &Path, bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_command_that_comes_again_under_its_key_is_carried_out_once() {
+    let (_dir, path) = folder();
+    let (desk, mut orders) = desk();
+    let _server = serve(&path, desk).unwrap();
+    let daemon = tokio::spawn(async move {
+        let order = orders.recv().await.unwrap();
+        order.outcome.send(Ok(format!("{} done", order.command))).unwrap();
+        orders
+    });
+    let pause = || Request::Once { key: "k".to_owned(), command: Command::Pause(Scope::All) };
+    let done = Answer::Done("pause all done".to_owned());
+    assert_eq!(ask(&path, vec![pause()]).await.unwrap(), [done.clone()]);
+    let other = Request::Once { key: "k".to_owned(), command: Command::Reload };
+    let answers = ask(&path, vec![pause(), other]).await.unwrap();
+    assert_eq!(answers[0], done, "on another connection, too");
+    assert!(matches!(&answers[1], Answer::Refused(why) if why.contains("another command")), "{answers:?}");
+    assert!(daemon.await.unwrap().try_recv().is_err(), "nothing else was carried out");
+}
+
+#[tokio::test]
 async fn one_connection_carries_questions_and_commands_with_a_name() {
     let (_dir, path) = folder();
     let (desk, mut orders) = desk();

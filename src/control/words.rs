@@ -113,6 +113,13 @@ pub enum Request {
     Ask(Question),
     /// A command; goes on record.
     Do(Command),
+    /// A command that is carried out once, however often it comes: the same caller gets the first one's answer again.
+    Once {
+        /// What tells this command from another of the same words, at most 128 bytes.
+        key: String,
+        /// The command.
+        command: Command,
+    },
 }
 
 /// One answer.

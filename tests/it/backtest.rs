@@ -16,21 +16,7 @@ struct Bench {
 const CROSS: &str = "cross.yaml";
 
 /// One unit, always in the market from the first crossing on.
-const POLICY: &str = "\
-policy:
-  name: ema_cross
-  parameters:
-    fast: {default: 12, min: 2, max: 1000}
-    slow: {default: 26, min: 3, max: 2000}
-  require: [fast < slow]
-  define:
-    quick: ema(close, fast)
-    steady: ema(close, slow)
-  entry:
-    long: crosses_above(quick, steady)
-    short: crosses_below(quick, steady)
-  size: {units: 1}
-";
+const POLICY: &str = include_str!("../../policies/strategies/ema_cross.yaml");
 
 impl Bench {
     fn new(bars: i64) -> Self {

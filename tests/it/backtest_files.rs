@@ -8,21 +8,7 @@ use crate::prices;
 use crate::support::{Home, Outcome, workspace};
 
 /// One unit, always in the market from the first crossing on.
-const POLICY: &str = "\
-policy:
-  name: ema_cross
-  parameters:
-    fast: {default: 12, min: 2, max: 1000}
-    slow: {default: 26, min: 3, max: 2000}
-  require: [fast < slow]
-  define:
-    quick: ema(close, fast)
-    steady: ema(close, slow)
-  entry:
-    long: crosses_above(quick, steady)
-    short: crosses_below(quick, steady)
-  size: {units: 1}
-";
+const POLICY: &str = include_str!("../../policies/strategies/ema_cross.yaml");
 
 /// A home with the policy in it.
 fn home() -> Home {

@@ -7,22 +7,8 @@ use serde_json::Value;
 use crate::prices;
 use crate::support::{Home, Outcome};
 
-/// In the market from the first crossing on; the size is put in.
-const POLICY: &str = "\
-policy:
-  name: ema_cross
-  parameters:
-    fast: {default: 12, min: 2, max: 1000}
-    slow: {default: 26, min: 3, max: 2000}
-  require: [fast < slow]
-  define:
-    quick: ema(close, fast)
-    steady: ema(close, slow)
-  entry:
-    long: crosses_above(quick, steady)
-    short: crosses_below(quick, steady)
-  size: SIZE
-";
+/// In the market from the first crossing on; another size is put in.
+const POLICY: &str = include_str!("../../policies/strategies/ema_cross.yaml");
 
 const HOURS: i64 = 24 * 60;
 
@@ -34,7 +20,7 @@ impl Bench {
     /// Two months of hours, without those whose number `is_missing`.
     fn new(size: &str, is_missing: impl Fn(i64) -> bool) -> Self {
         let home = Home::replay();
-        home.write("cross.yaml", &POLICY.replace("SIZE", size));
+        home.write("cross.yaml", &POLICY.replace("{units: 1}", size));
         let text = prices::csv(1, 46_000.0, HOURS);
         let (head, rows) = text.split_once('\n').unwrap();
         let rows = rows.lines().zip(0..).filter(|(_, hour)| !is_missing(*hour)).map(|(row, _)| row);

@@ -2,7 +2,7 @@
 
 use crate::account::AccountSetup;
 use crate::account::fixtures::setup;
-use crate::backtest::{Keep, MarketPast, SymbolBars};
+use crate::backtest::{Job, Keep, MarketPast, SymbolBars};
 use crate::domain::hash::unit_draw;
 use crate::domain::{AccountKind, Bar, Span, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
@@ -37,6 +37,16 @@ pub(super) fn paper(seed: u64, participation: f64) -> PaperSetup {
 /// Nothing is drawn: a backtest without records counts its orders.
 pub(super) fn drawless_paper(seed: u64, participation: f64) -> PaperSetup {
     RawPaperSetup { slippage: 0.0, ..raw_paper(seed, participation) }.try_into().unwrap()
+}
+
+/// A job over the whole of a market, of which everything is kept.
+pub(super) fn whole<'a>(
+    market: &'a MarketPast,
+    setup: &'a AccountSetup,
+    paper: &'a PaperSetup,
+    policies: &'a [StrategyPolicy],
+) -> Job<'a> {
+    Job { market, from: None, to: None, setup, paper, policies, forecasts: None, keep: ALL, leaves_at_end: false }
 }
 
 /// Random walks of `count` frames; a symbol has no bar in a share `gaps` of them.

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use super::made_up::{ALL, account, walks};
+use super::made_up::{account, walks, whole};
 use crate::account::AccountSetup;
-use crate::backtest::{FillRow, Job, Outcome, run};
+use crate::backtest::{FillRow, Outcome, run};
 use crate::domain::{Bar, Side, Span, Timeframe, Ts};
 use crate::engine::StrategyPolicy;
 use crate::fills::{PaperSetup, RawPaperSetup};
@@ -101,17 +101,7 @@ fn backtest(market: &crate::backtest::MarketPast, fast: usize, slow: usize) -> O
     let paper = PaperSetup::try_from(raw).unwrap();
     let shipped = StrategyPolicy::from_yaml(SHIPPED).unwrap();
     let policies = [shipped.with(&[("fast", fast as f64), ("slow", slow as f64)]).unwrap()];
-    let job = Job {
-        market,
-        from: None,
-        to: None,
-        setup: &setup,
-        paper: &paper,
-        policies: &policies,
-        forecasts: None,
-        keep: ALL,
-        leaves_at_end: false,
-    };
+    let job = whole(market, &setup, &paper, &policies);
     run(&job).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::lockstep::{House, Left, market_of};
-use super::made_up::{ALL, START, account, believing, crossing, drawless_paper, paper, sized_crossing, walks};
+use super::made_up::{START, account, believing, crossing, drawless_paper, paper, sized_crossing, walks, whole};
 use super::recorded::{Replay, replay, run_recorded};
 use crate::account::AccountSetup;
 use crate::backtest::{Forecasts, Job, Keep, MarketPast, Opening, Outcome, run};
@@ -168,9 +168,7 @@ proptest! {
         let market = case.market(case.history + 260);
         let (setup, policies, paper) = (case.setup(), case.policies(), case.paper());
         let (from, to) = (Some(case.open_of(case.history)).filter(|_| case.history > 0), None);
-        let job = Job {
-            market: &market, from, to, setup: &setup, paper: &paper, policies: &policies, forecasts: None, keep: ALL, leaves_at_end: false,
-        };
+        let job = Job { from, to, ..whole(&market, &setup, &paper, &policies) };
         compare(&job, 200);
     }
 }
@@ -204,17 +202,7 @@ fn stops_of_the_day_halt_and_the_next_day_goes_on() {
     // The order that closes everything is named after the number of its record: where names count, records do.
     for paper in [paper(3, 0.1), drawless_paper(3, 0.1)] {
         let from = Some(START + Span::HOUR.times(520));
-        let job = Job {
-            market: &market,
-            from,
-            to: None,
-            setup: &setup,
-            paper: &paper,
-            policies: &policies,
-            forecasts: None,
-            keep: ALL,
-            leaves_at_end: false,
-        };
+        let job = Job { from, ..whole(&market, &setup, &paper, &policies) };
         let (left, outcome) = compare(&job, 1_000);
         let halts = &left.halts;
         assert!(halts.contains(&HaltLevel::Flatten) && halts.contains(&HaltLevel::None), "{halts:?}");
@@ -233,15 +221,9 @@ fn an_account_without_limits_trades_the_same_in_stretches() {
         let setup = AccountSetup { kind, unlimited: true, ..setup.clone() };
         for paper in [drawless_paper(13, 1.0), paper(13, 1.0)] {
             let job = Job {
-                market: &market,
                 from: Some(START + Span::MINUTE.times(300)),
                 to: Some(START + Span::MINUTE.times(4_300)),
-                setup: &setup,
-                paper: &paper,
-                policies: &policies,
-                forecasts: None,
-                keep: ALL,
-                leaves_at_end: false,
+                ..whole(&market, &setup, &paper, &policies)
             };
             let (_, outcome) = compare(&job, 4_000);
             assert!(outcome.fills > 100, "{}", outcome.fills);
@@ -254,17 +236,7 @@ fn an_engine_that_was_halted_for_longer_than_bars_are_kept_begins_cold() {
     let market = walks(5, 2, 4_400, Timeframe::MINUTE, 0.0);
     let (setup, policies) = calm(&market, false);
     let paper = paper(5, 1.0);
-    let job = Job {
-        market: &market,
-        from: None,
-        to: None,
-        setup: &setup,
-        paper: &paper,
-        policies: &policies,
-        forecasts: None,
-        keep: ALL,
-        leaves_at_end: false,
-    };
+    let job = whole(&market, &setup, &paper, &policies);
     let (left, _) = compare(&job, 1_000);
     assert!(left.cold > 2, "one more than the two of the beginning: {}", left.cold);
 }
@@ -274,17 +246,7 @@ fn what_the_model_says_stands_on_record_and_is_acted_on() {
     let market = walks(7, 3, 700, Timeframe::HOUR, 0.05);
     let (setup, policies) = calm(&market, true);
     let paper = paper(7, 1.0);
-    let job = Job {
-        market: &market,
-        from: Some(START + Span::HOUR.times(300)),
-        to: None,
-        setup: &setup,
-        paper: &paper,
-        policies: &policies,
-        forecasts: None,
-        keep: ALL,
-        leaves_at_end: false,
-    };
+    let job = Job { from: Some(START + Span::HOUR.times(300)), ..whole(&market, &setup, &paper, &policies) };
     let (left, outcome) = compare(&job, 1_000);
     assert!(left.records.iter().any(|(_, record)| matches!(record, Record::Forecasts { .. })));
     assert!(outcome.fills > 20 && outcome.fees.to_f64() > 0.0);
@@ -317,17 +279,7 @@ fn recorded_days_with_quotes_are_replayed_to_the_records_of_the_sequencer() {
         let (setup, policies) = calm(&market, asks);
         let paper = paper(11, 0.5);
         let start = START + Span::HOUR.times(500);
-        let job = Job {
-            market: &market,
-            from: Some(start),
-            to: None,
-            setup: &setup,
-            paper: &paper,
-            policies: &policies,
-            forecasts: None,
-            keep: ALL,
-            leaves_at_end: false,
-        };
+        let job = Job { from: Some(start), ..whole(&market, &setup, &paper, &policies) };
         let (history, events) = market_of(&job);
         let events = with_quotes(events);
         let left = House::run(&job, features, start, &history, events.clone());
