@@ -63,7 +63,7 @@ async fn a_command_that_comes_again_under_its_key_is_carried_out_once() {
     });
     let pause = || Request::Once { key: "k".to_owned(), command: Command::Pause(Scope::All) };
     let done = Answer::Done("pause all done".to_owned());
-    assert_eq!(ask(&path, vec![pause()]).await.unwrap(), [done.clone()]);
+    assert_eq!(ask(&path, vec![pause()]).await.unwrap().first(), Some(&done));
     let other = Request::Once { key: "k".to_owned(), command: Command::Reload };
     let answers = ask(&path, vec![pause(), other]).await.unwrap();
     assert_eq!(answers[0], done, "on another connection, too");
